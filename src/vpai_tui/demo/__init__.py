@@ -1,0 +1,1 @@
+"""A simulated fleet of three hosts behind real SSH servers on loopback."""

@@ -1,0 +1,1 @@
+"""Stacks: bundle, plan, release, runner, rollback."""

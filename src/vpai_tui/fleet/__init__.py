@@ -1,0 +1,1 @@
+"""What is there: hosts, stacks, services, their health and alerts."""

@@ -1,0 +1,230 @@
+"""What may be done and what was done: plans before, past facts during.
+
+Everything that takes time is an async generator of the frozen dataclasses below, named as past facts. The command
+line prints them, the screen draws them, the tests assert them, a runner's journal replays into them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+
+class Effect(StrEnum):
+    """What a plan does to one service."""
+
+    CREATE = "create"
+    RECREATE = "recreate"
+    RESTART = "restart"
+    RELOAD = "reload"
+    REMOVE = "remove"
+    NONE = "none"
+
+
+class Outcome(StrEnum):
+    """How an operation ended."""
+
+    COMMITTED = "committed"
+    UNCHANGED = "unchanged"
+    REVERTED = "reverted"
+    REVERT_FAILED = "revert_failed"
+    FAILED = "failed"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"  # the link was lost: the host goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a service is touched. `kind`: new, gone, image, config, env, files, live, network, volume, compose_upgrade,
+    build, state. `detail` is one safe line, without secret values. `before`/`after` are multi-line texts to diff."""
+
+    kind: str
+    detail: str
+    before: str = ""
+    after: str = ""
+    danger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happens to one service, and why. `interruption_s` is the expected time it does not answer."""
+
+    service: str
+    effect: Effect
+    causes: tuple[Cause, ...] = ()
+    image: str = ""
+    image_before: str = ""
+    interruption_s: float | None = None
+    has_data: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a deploy or a rollback of one stack would do, as compared with the host a moment ago."""
+
+    stack: str  # host/stack
+    kind: str  # deploy or rollback
+    base: str | None  # the release it starts from; None: the stack was never deployed
+    release: str  # the release it makes
+    fingerprint: str  # of the host's state; the runner refuses when it moved
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()  # live values carried over, as `file: key`
+    confirm_word: str | None = None  # the word to type; None: Enter is enough
+    rollback_to: str | None = None
+    adopts: bool = False  # records what runs now as the way back (r0) first
+
+    @property
+    def empty(self) -> bool:
+        return all(change.effect is Effect.NONE for change in self.changes)
+
+    @property
+    def summary(self) -> str:
+        """`2 recreate, 1 create`, or `nothing to change`."""
+        counts = {effect: sum(1 for change in self.changes if change.effect is effect) for effect in Effect}
+        parts = [f"{count} {effect.value}" for effect, count in counts.items() if count and effect is not Effect.NONE]
+        return ", ".join(parts) or "nothing to change"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release of a stack as its host keeps it. `images` maps service to `ref@id12`."""
+
+    id: str
+    at: str  # RFC 3339 UTC
+    by: str
+    outcome: str  # ok, reverted, revert_failed, pending, adopted
+    restorable: bool
+    reason: str = ""  # why not restorable
+    rollback_of: str | None = None
+    images: tuple[tuple[str, str], ...] = ()
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of the past facts of an operation. `at` is RFC 3339 UTC by the clock of whoever saw it."""
+
+    at: str
+
+    @property
+    def name(self) -> str:
+        """snake_case of the class name: the `event` of `--json`."""
+        text = type(self).__name__
+        return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(text))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"event": self.name} | {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPulled(Event):
+    """Progress of one layer; `done` when it is there. Byte counts are None while unknown."""
+
+    image: str
+    layer: str
+    status: str
+    current_bytes: int | None = None
+    total_bytes: int | None = None
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePulled(Event):
+    image: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBuilt(Event):
+    service: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildLine(Event):
+    service: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseUploaded(Event):
+    release: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerStarted(Event):
+    """From here on the host goes on by itself, whatever happens to the laptop."""
+
+    release: str
+
+
+@dataclass(frozen=True, slots=True)
+class Journaled(Event):
+    """A journal line with no class of its own (`begin`, `pending`, `files_installed`, `images_tagged`, `repaired`, …)."""
+
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted(Event):
+    service: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStarted(Event):
+    """Compose brought the container up; the gate watches it now."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHealthy(Event):
+    """The gate let the service pass."""
+
+    service: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRemoved(Event):
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed(Event):
+    service: str
+    reason: str
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmAwaited(Event):
+    """The host waits for a fresh connection; it reverts when none comes within `timeout_s`."""
+
+    timeout_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RevertStarted(Event):
+    to: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Event):
+    """Always the last event. `reason` is a sentence when the outcome is not `committed`; `output` the last lines."""
+
+    outcome: Outcome
+    release: str
+    reason: str = ""
+    output: str = ""
