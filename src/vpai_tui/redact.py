@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-_NAME = r"[A-Za-z0-9_.-]*(?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|_key|private[_-]?key|credential|dsn|authorization)[A-Za-z0-9_.-]*"
+_NAME = (
+    r"[A-Za-z0-9_.-]*(?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|_key|private[_-]?key|credential|dsn"
+    r"|authorization)[A-Za-z0-9_.-]*"
+)
 _ASSIGNMENT = re.compile(rf"(?i)(\b{_NAME}[\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|(?:bearer|basic)\s+\S+|[^\s,;}}\]]+)")
 _USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s/:@]*):[^\s@/]+@")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")

@@ -163,7 +163,7 @@ class RunnerStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Journaled(Event):
-    """A journal line with no class of its own (`begin`, `pending`, `files_installed`, `images_tagged`, `repaired`, …)."""
+    """A journal line with no class of its own (`begin`, `pending`, `files_installed`, `repaired`, …)."""
 
     what: str
     detail: str = ""
