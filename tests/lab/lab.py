@@ -1,0 +1,40 @@
+"""The lab from a shell: `python tests/lab/lab.py up`, then `ssh -F .lab/ssh_config sese`. Standard library only."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from lab_machines import MACHINES, Lab, LabError, missing
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="lab.py", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("up", help="start three hosts and their registry, or find them running")
+    verbs.add_parser("down", help="remove them; images and keys stay")
+    verbs.add_parser("status", help="exit 0 when the lab runs")
+    for verb, what in (("cut", "drop every packet of HOST"), ("heal", "undo it"), ("clean", "empty HOST")):
+        verbs.add_parser(verb, help=what).add_argument("host", choices=[m.name for m in MACHINES])
+    chosen = parser.parse_args(argv)
+    lab = Lab()
+    if reason := missing():
+        print(f"lab: {reason}", file=sys.stderr)
+        return 2
+    if chosen.verb == "status":
+        print("lab: running" if lab.running() else "lab: not running")
+        return 0 if lab.running() else 1
+    try:
+        started = time.monotonic()
+        getattr(lab, chosen.verb)(*([chosen.host] if "host" in chosen else []))
+    except (LabError, LookupError) as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    print(f"lab: {chosen.verb} done in {time.monotonic() - started:.1f} s", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

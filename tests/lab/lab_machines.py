@@ -1,0 +1,360 @@
+"""Three hosts and a registry as containers on a network without a way out; the only module that drives the outer engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab_image import ensure_image
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+USER = "mobuone"
+
+# Every name a stack's image reference may start with ends at the lab's registry.
+IMAGE_HOSTS = ("registry-1.docker.io", "docker.io", "index.docker.io", "ghcr.io", "docker.n8n.io", "quay.io", "gcr.io")
+
+# What a host may do, in place of --privileged (refused where the bounding set lacks CAP_SYS_RESOURCE).
+RIGHTS = (
+    *("--cap-add=ALL", "--cap-drop=SYS_RESOURCE", "--security-opt=seccomp=unconfined"),
+    *("--security-opt=apparmor=unconfined", "--security-opt=systempaths=unconfined"),
+    *("--device-cgroup-rule=a *:* rwm", "--device=/dev/net/tun"),
+)
+
+
+class LabError(RuntimeError):
+    """The lab cannot be had or does not do what it should; the message says why."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One host of the lab: `number` is the last octet of its address, near and far."""
+
+    name: str
+    number: int
+    port: int
+    root: str
+    title: str
+    hub: bool = False
+
+
+MACHINES = (
+    Machine("sese", 14, 804, "/opt/vpai", "Lab Sese"),
+    Machine("seko", 2, 22, "/opt/services", "Lab Seko", hub=True),
+    Machine("pi", 1, 22, "/opt/workstation", "Lab Pi"),
+)
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Names, addresses and files of one lab. Another `third` octet makes a second lab beside the first one.
+
+    `near` addresses are the bridge itself; `far` ones lead through the link emulator of `lab_wan` to the same hosts.
+    """
+
+    third: int = field(default_factory=lambda: int(os.environ.get("VPAI_LAB_OCTET", "0")))
+
+    @property
+    def state(self) -> Path:
+        return REPOSITORY / (f".lab/{self.third}" if self.third else ".lab")
+
+    @property
+    def prefix(self) -> str:
+        return f"lab{self.third}" if self.third else "lab"
+
+    @property
+    def bridge(self) -> str:
+        return f"br-{self.prefix}"
+
+    @property
+    def gateway(self) -> str:
+        return f"198.18.{self.third}.254"
+
+    @property
+    def registry(self) -> str:
+        return f"198.18.{self.third}.250"
+
+    @property
+    def key(self) -> Path:
+        return self.state / "keys" / "id_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.state / "known_hosts"
+
+    def container(self, host: str) -> str:
+        """The container that is `host` (`sese`, `seko`, `pi`) or `registry`."""
+        return f"{self.prefix}-{host}"
+
+    def near(self, machine: Machine) -> str:
+        return f"198.18.{self.third}.{machine.number}"
+
+    def far(self, machine: Machine) -> str:
+        return f"198.18.{self.third + 1}.{machine.number}"
+
+    # -- one host ------------------------------------------------------------------------------------------------------
+
+    def root_shell(self, host: str, script: str, *, stdin: bytes = b"", timeout_s: float = 60) -> str:
+        """Run a script as root on a host, past its sshd and its link; returns stdout, raises LabError on failure."""
+        return docker("exec", "-i", self.container(host), "sh", "-euc", script, stdin=stdin, timeout_s=timeout_s)
+
+    def cut(self, host: str) -> None:
+        """Nothing passes between `host` and the laptop any more, and nobody is told; the registry stays reachable."""
+        self.root_shell(
+            host,
+            f"iptables -I INPUT 1 -i eth0 ! -s {self.registry} -m comment --comment lab-cut -j DROP;"
+            f"iptables -I OUTPUT 1 -o eth0 ! -d {self.registry} -m comment --comment lab-cut -j DROP",
+        )
+
+    def heal(self, host: str) -> None:
+        """Undo every `cut` of a host."""
+        self.root_shell(host, "iptables-save | sed '/lab-cut/d' | iptables-restore")
+
+    def forgive(self, host: str) -> None:
+        """A fresh sshd: it forgets whom it was refusing for too many failed logins. Sessions that are open stay."""
+        self.root_shell(host, 'kill -HUP "$(cat /run/sshd.pid)"; sleep 0.3')
+        self.wait_for_sshd(host)
+
+    def wait_for_sshd(self, host: str) -> None:
+        """Until sshd listens; asks the kernel's table, a connection would count against this machine."""
+        port = _machine(host).port
+        self.root_shell(
+            host, f"for i in $(seq 100); do ss -Hltn sport = :{port} | grep -q . && exit 0; sleep 0.1; done; exit 1"
+        )
+
+    def new_host_key(self, host: str) -> None:
+        """Another host key, as after a reinstall; the old one is kept for `old_host_key`."""
+        self.root_shell(
+            host,
+            "cd /etc/ssh; mkdir -p kept; cp -n ssh_host_ed25519_key ssh_host_ed25519_key.pub kept/; rm ssh_host_ed25519_key*;"
+            "ssh-keygen -q -t ed25519 -N '' -f ssh_host_ed25519_key",
+        )
+        self.forgive(host)
+
+    def old_host_key(self, host: str) -> None:
+        """The key that `known_hosts` holds, again."""
+        self.root_shell(host, "cd /etc/ssh; [ ! -d kept ] || { cp -p kept/* .; rm -r kept; }")
+        self.forgive(host)
+
+    def crash(self, host: str) -> None:
+        """Power off: everything on the host dies at once, nothing is flushed or told."""
+        docker("kill", self.container(host))
+
+    def boot(self, host: str) -> None:
+        """Start a crashed host and wait until it answers."""
+        docker("start", self.container(host))
+        self.wait_ready(host)
+
+    def wait_ready(self, host: str, timeout_s: float = 60) -> None:
+        """Until sshd listens and the engine answers."""
+        deadline = time.monotonic() + timeout_s
+        while subprocess.run(
+            ["docker", "exec", self.container(host), "docker", "version"], capture_output=True
+        ).returncode:
+            if time.monotonic() > deadline:
+                log = subprocess.run(["docker", "logs", "--tail", "20", self.container(host)], capture_output=True)
+                raise LabError(f"{host} is not ready after {timeout_s:.0f} s: {(log.stdout + log.stderr).decode()}")
+            time.sleep(0.2)
+        self.wait_for_sshd(host)
+
+    def clean(self, host: str) -> None:
+        """Back to an empty host without a rebuild: no containers, networks, volumes, releases, runners, faults. Images stay."""
+        root = _machine(host).root
+        self.root_shell(
+            host,
+            "iptables-save | grep -q lab-cut && iptables-save | sed '/lab-cut/d' | iptables-restore || true;"
+            f"pkill -KILL -f '{root}/deploy/bin/' || true;"
+            "docker ps -aq | xargs -r docker rm -f -v >/dev/null;"
+            "docker network prune -f >/dev/null; docker volume prune -af >/dev/null;"
+            f"rm -rf {root}; mkdir -p {root}",
+        )
+
+    def forget_images(self, host: str, pattern: str = "*") -> None:
+        """Remove images of a host, so that the next deploy has to pull them."""
+        self.root_shell(
+            host, f"docker images -q --filter 'reference={pattern}' | sort -u | xargs -r docker rmi -f >/dev/null"
+        )
+
+    # -- the whole lab -------------------------------------------------------------------------------------------------
+
+    def running(self) -> bool:
+        """All four containers run, from the image this checkout would build."""
+        names = [self.container(name) for name in (*(m.name for m in MACHINES), "registry")]
+        shown = subprocess.run(
+            ["docker", "inspect", "-f", "{{.State.Running}}", *names], capture_output=True, text=True
+        ).stdout.split()
+        return shown == ["true"] * len(names) and self.known_hosts.exists()
+
+    def up(self) -> None:
+        """Start what is not running; returns when every host answers. Files of this run are below `state`."""
+        image = ensure_image()
+        self._make_keys()
+        guard_range()
+        self._network()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda start: start(), self._starts(image)))
+            list(pool.map(lambda machine: self.wait_ready(machine.name), MACHINES))
+        self._write_files()
+
+    def down(self) -> None:
+        """Remove containers, volumes and network; the images and the keys stay."""
+        names = [self.container(name) for name in (*(m.name for m in MACHINES), "registry")]
+        subprocess.run(["docker", "rm", "-f", "-v", *names], capture_output=True)
+        subprocess.run(["docker", "volume", "rm", *(f"{n}-docker" for n in names)], capture_output=True)
+        subprocess.run(["docker", "network", "rm", self.prefix], capture_output=True)
+
+    def _network(self) -> None:
+        if subprocess.run(["docker", "network", "inspect", self.prefix], capture_output=True).returncode == 0:
+            return
+        if Path("/sys/class/net", self.bridge).exists():  # an engine that was killed leaves its bridge behind
+            subprocess.run(["ip", "link", "delete", self.bridge], check=True)
+        docker(
+            *("network", "create", "--internal", f"--subnet=198.18.{self.third}.0/24", f"--gateway={self.gateway}"),
+            *("-o", f"com.docker.network.bridge.name={self.bridge}", self.prefix),
+        )
+
+    def _starts(self, image: str) -> Iterator[object]:
+        common = ["--network", self.prefix, "--cap-add=NET_ADMIN", f"-v={self.state}/tls:/lab/tls:ro"]
+        common += [f"-e=LAB_GATEWAY={self.gateway}", f"-e=LAB_REGISTRY={self.registry}"]
+        yield lambda: self._run("registry", self.registry, [*common], image, "lab-registry")
+        names = [f"--add-host={name}:{self.registry}" for name in IMAGE_HOSTS]
+        for machine in MACHINES:
+            options = [*common, *RIGHTS, *names, f"-v={self.container(machine.name)}-docker:/var/lib/docker"]
+            options += [
+                "--tmpfs=/run",
+                "--tmpfs=/tmp:exec",
+                f"-v={self.state}/keys/id_ed25519.pub:/lab/keys/id_ed25519.pub:ro",
+            ]
+            yield lambda m=machine, o=options: self._run(m.name, self.near(m), o, image, "lab-host")
+
+    def _run(self, host: str, address: str, options: Sequence[str], image: str, command: str) -> None:
+        name = self.container(host)
+        shown = subprocess.run(["docker", "inspect", "-f", "{{.State.Running}}", name], capture_output=True, text=True)
+        if shown.stdout.strip() == "true":
+            return
+        if shown.returncode == 0:
+            docker("start", name)
+            return
+        docker(
+            "run",
+            "-d",
+            "--name",
+            name,
+            "--hostname",
+            host,
+            "--ip",
+            address,
+            "--label=vpai-lab",
+            *options,
+            image,
+            command,
+        )
+
+    def _make_keys(self) -> None:
+        for folder in ("keys", "tls"):
+            (self.state / folder).mkdir(parents=True, exist_ok=True)
+        if not self.key.exists():
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(self.key)])
+        if not (self.state / "tls" / "registry.crt").exists():
+            make_certificates(self.state / "tls", [*IMAGE_HOSTS], self.registry)
+
+    def _write_files(self) -> None:
+        lines, ssh_config = [], []
+        for machine in MACHINES:
+            public = self.root_shell(machine.name, "cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub").strip()
+            for suffix, address in (("", self.near(machine)), ("-far", self.far(machine))):
+                lines.append(f"{address if machine.port == 22 else f'[{address}]:{machine.port}'} {public}")
+                ssh_config += [f"Host {machine.name}{suffix}", f"  HostName {address}", f"  Port {machine.port}"]
+        self.known_hosts.write_text("\n".join(lines) + "\n")
+        ssh_config += ["Host *", f"  User {USER}", f"  IdentityFile {self.key}", "  IdentitiesOnly yes"]
+        ssh_config += [f"  UserKnownHostsFile {self.known_hosts}", "  GlobalKnownHostsFile /dev/null"]
+        ssh_config += ["  StrictHostKeyChecking yes", "  BatchMode yes", "  ConnectTimeout 10", "  LogLevel ERROR"]
+        (self.state / "ssh_config").write_text("\n".join(ssh_config) + "\n")
+        (self.state / "fleet.yaml").write_text(self.fleet_yaml(self.near))
+        (self.state / "fleet-far.yaml").write_text(self.fleet_yaml(self.far))
+
+    def fleet_yaml(self, address: object, stacks: Sequence[str] = ()) -> str:
+        """A fleet.yaml of this lab; `address` maps a Machine to the address to write (`lab.near` or `lab.far`)."""
+        out = ["hosts:"]
+        for machine in MACHINES:
+            out += [
+                f"  {machine.name}:",
+                f"    title: {machine.title}",
+                f"    addresses: [{address(machine)}]",
+                "    ssh:",
+            ]
+            out += [f"      user: {USER}", f"      port: {machine.port}", f"      key: {self.key}"]
+            out += [f"      known_hosts: {self.known_hosts}", "    sudo: true", f"    root: {machine.root}"]
+            out += ["    hub: true"] if machine.hub else []
+        out += ["stacks:", *(f"  - {name}" for name in stacks)] if stacks else ["stacks: []"]
+        return "\n".join(out) + "\n"
+
+
+def _machine(host: str) -> Machine:
+    return next(m for m in MACHINES if m.name == host)
+
+
+def run(argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 120) -> str:
+    """Run a program of this machine; stdout as text, LabError with the end of stderr when it fails."""
+    done = subprocess.run(argv, input=stdin, capture_output=True, timeout=timeout_s)
+    if done.returncode:
+        tail = done.stderr.decode(errors="replace").strip()[-800:]
+        raise LabError(f"{' '.join(argv[:4])} … exited with {done.returncode}: {tail}")
+    return done.stdout.decode(errors="replace")
+
+
+def docker(*argv: str, stdin: bytes = b"", timeout_s: float = 120) -> str:
+    """`docker …` against the outer engine (DOCKER_HOST is honoured)."""
+    return run(["docker", *argv], stdin=stdin, timeout_s=timeout_s)
+
+
+def guard_range() -> None:
+    """An unreachable route below the lab's own: a client that retries a lab that is gone never leaves this machine.
+
+    It stays after `down` for the same reason, until the machine restarts.
+    """
+    run(["ip", "route", "replace", "unreachable", "198.18.0.0/16", "metric", "9999"])
+
+
+def make_certificates(folder: Path, names: Sequence[str], address: str) -> None:
+    """An authority for this lab alone and a certificate of it for every name the registry stands in for."""
+    alternatives = ",".join([*(f"DNS:{name}" for name in names), f"IP:{address}"])
+    common = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "3650",
+    ]
+    ca, key = str(folder / "ca.crt"), str(folder / "ca.key")
+    run([*common, "-subj", "/CN=vpai lab authority", "-keyout", key, "-out", ca])
+    run(
+        [*common, "-CA", ca, "-CAkey", key, "-subj", "/CN=lab registry", "-addext", f"subjectAltName={alternatives}"]
+        + ["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", str(folder / "registry.key")]
+        + ["-out", str(folder / "registry.crt")]
+    )
+
+
+def missing() -> str | None:
+    """Why this machine cannot run the lab, or None."""
+    if os.name != "posix" or os.geteuid() != 0:
+        return "the lab needs root (it makes a bridge, a route and a TUN device)"
+    try:
+        done = subprocess.run(
+            ["docker", "info", "-f", "{{.ServerVersion}}"], capture_output=True, text=True, timeout=20
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return "the lab needs Docker: no docker command, or it does not answer"
+    if done.returncode:
+        return f"the lab needs a Docker engine: {done.stderr.strip()[:200]}"
+    return None
