@@ -73,10 +73,13 @@ class Disk:
     mount: str
     size_bytes: int
     used_bytes: int
+    available_bytes: int | None = None  # without what the filesystem keeps for root
 
     @property
     def used_percent(self) -> float:
-        return 100 * self.used_bytes / self.size_bytes if self.size_bytes else 0.0
+        """The share `df` shows: of what an ordinary process may fill, where that is known."""
+        size = self.size_bytes if self.available_bytes is None else self.used_bytes + self.available_bytes
+        return 100 * self.used_bytes / size if size else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class Container:
     oom_killed: bool | None = None
     ports: tuple[Port, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
+    restart_policy: str = ""  # no, always, unless-stopped, on-failure; "" while unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +228,7 @@ class StackStatus:
     owner: str = ""
     on_demand: bool = False
     order: int = 0
+    note: str = ""  # why sync is unknown
 
     @property
     def id(self) -> str:
