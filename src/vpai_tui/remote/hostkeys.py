@@ -1,0 +1,156 @@
+"""Which key is a host's: `known_hosts`, with trust bound to the host and not to one of its addresses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+
+from vpai_tui.remote.failures import HostKeyProblem
+from vpai_tui.text import clean_line
+
+SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
+_MARKERS = ("@cert-authority", "@revoked")
+
+
+def entry_name(address: str, port: int) -> str:
+    """An address as `known_hosts` writes it: `[address]:port` unless the port is 22."""
+    return address if port == 22 else f"[{address}]:{port}"
+
+
+@dataclass(frozen=True)
+class Known:
+    """One line of a `known_hosts` file that speaks of the host."""
+
+    path: Path
+    line: int  # counted from 1
+    key: asyncssh.SSHKey
+    marker: str = ""  # "", "@cert-authority", "@revoked"
+
+
+@dataclass
+class HostKeys:
+    """What the `known_hosts` files say of one host under any of its addresses.
+
+    `names` are the addresses of the fleet's file and, once a connection stands, what they resolved to.
+    """
+
+    path: Path  # the file new keys are written to
+    addresses: Sequence[str]
+    port: int
+    known: list[Known] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, file: str | None, addresses: Sequence[str], port: int) -> HostKeys:
+        """Reads `file` (None: `~/.ssh/known_hosts`) and the system's file; missing files know nothing."""
+        path = Path(file or "~/.ssh/known_hosts").expanduser()
+        keys = cls(path, tuple(addresses), port)
+        keys.learn(addresses)
+        return keys
+
+    def learn(self, names: Sequence[str]) -> None:
+        """Adds what the files say of `names`."""
+        seen = {(entry.path, entry.line) for entry in self.known}
+        for file in (self.path, SYSTEM_FILE):
+            for entry in _entries(file, names, self.port):
+                if (entry.path, entry.line) not in seen:
+                    self.known.append(entry)
+
+    def trusted(self, marker: str = "") -> list[asyncssh.SSHKey]:
+        """The keys known with `marker`."""
+        return [entry.key for entry in self.known if entry.marker == marker]
+
+    def lookup(self, host: str, address: str, port: int) -> tuple[list[asyncssh.SSHKey], ...]:
+        """For asyncssh's `known_hosts=`: trusted keys, trusted authorities, revoked keys, and no X.509."""
+        self.learn([name for name in (host, address) if name])
+        return self.trusted(), self.trusted("@cert-authority"), self.trusted("@revoked"), [], [], [], []
+
+    def where(self, key_type: str) -> str:
+        """The lines to remove, as `file:line, …`: those of the shown key's type, else all of them."""
+        plain = [entry for entry in self.known if not entry.marker]
+        same = [entry for entry in plain if entry.key.get_algorithm() == key_type] or plain
+        return ", ".join(f"{entry.path}:{entry.line}" for entry in same)
+
+    def accept(self, key: asyncssh.SSHKey) -> None:
+        """Appends `key` for all addresses of the host, in one write; the file is made 0600 if there is none."""
+        names = ",".join(entry_name(address, self.port) for address in self.addresses)
+        line = f"{names} {key.export_public_key('openssh').decode().split(' #')[0].strip()}\n"
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                size = os.fstat(handle).st_size
+                torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+                os.write(handle, (("\n" if torn else "") + line).encode())
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise HostKeyProblem(
+                f"the accepted key could not be written to {self.path}: {error.strerror}",
+                step="host key",
+                remedy=f"make {self.path} writable",
+            ) from error
+        self.learn(self.addresses)
+
+
+def fingerprint(key: asyncssh.SSHKey) -> str:
+    """`SHA256:…`, as `ssh-keygen -l` prints it."""
+    return key.get_fingerprint("sha256")
+
+
+def _entries(path: Path, names: Sequence[str], port: int) -> list[Known]:
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return []  # absent or unreadable: it vouches for nobody
+    found = []
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        entry = _entry(path, number, line, names, port)
+        if entry is not None:
+            found.append(entry)
+    return found
+
+
+def _entry(path: Path, number: int, line: str, names: Sequence[str], port: int) -> Known | None:
+    """The line as `Known` if it speaks of one of `names`; hashed names and patterns are asyncssh's to match."""
+    words = line.split(None, 2)
+    marker = words[0] if words[0] in _MARKERS else ""
+    try:
+        matcher = asyncssh.import_known_hosts(line)
+        for name in names:
+            hits = matcher.match(name, "", None if port == 22 else port)
+            keys = hits[{"": 0, "@cert-authority": 1, "@revoked": 2}[marker]]
+            if keys and isinstance(keys[0], asyncssh.SSHKey):
+                return Known(path, number, keys[0], marker)
+    except ValueError:
+        return None  # a line OpenSSH would skip with a warning, too
+    return None
+
+
+def changed(host: str, address: str, keys: HostKeys, shown: asyncssh.SSHKey | None) -> HostKeyProblem:
+    """The primary address shows another key than the one known: the only remedy is the operator's own check."""
+    kind = shown.get_algorithm() if shown else ""
+    what = f"{kind} {fingerprint(shown)}" if shown else "a key of another type"
+    return HostKeyProblem(
+        f"the host key of {address} has changed: it shows {what}, known is another ({keys.where(kind)})",
+        host=host,
+        step="host key",
+        remedy=f"if the host was really reinstalled, remove {keys.where(kind)} and connect again",
+    )
+
+
+def unknown(host: str, address: str, port: int, key: asyncssh.SSHKey, *, declined: bool) -> HostKeyProblem:
+    """Nobody vouched for the key that `address` shows."""
+    said = "was not accepted" if declined else "is not known"
+    return HostKeyProblem(
+        clean_line(f"the host key of {address} {said}: {key.get_algorithm()} {fingerprint(key)}"),
+        host=host,
+        step="host key",
+        remedy=f"run `vpai-tui doctor`, which shows it and asks; or `ssh -p {port} {address}` once",
+    )
