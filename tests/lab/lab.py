@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from lab_machines import MACHINES, Lab, LabError, missing
+from lab_registry import KINDS, Registry
 
 
 def main(argv: Sequence[str]) -> int:
@@ -18,6 +19,12 @@ def main(argv: Sequence[str]) -> int:
     verbs.add_parser("status", help="exit 0 when the lab runs")
     for verb, what in (("cut", "drop every packet of HOST"), ("heal", "undo it"), ("clean", "empty HOST")):
         verbs.add_parser(verb, help=what).add_argument("host", choices=[m.name for m in MACHINES])
+    push = verbs.add_parser(
+        "push", help="push a small image to the lab's registry, under any reference a stack may name"
+    )
+    push.add_argument("reference")
+    push.add_argument("version", nargs="?", default="1")
+    push.add_argument("--kind", choices=KINDS, default="web")
     chosen = parser.parse_args(argv)
     lab = Lab()
     if reason := missing():
@@ -28,7 +35,10 @@ def main(argv: Sequence[str]) -> int:
         return 0 if lab.running() else 1
     try:
         started = time.monotonic()
-        getattr(lab, chosen.verb)(*([chosen.host] if "host" in chosen else []))
+        if chosen.verb == "push":
+            print(Registry(lab).push(chosen.reference, chosen.version, kind=chosen.kind))
+        else:
+            getattr(lab, chosen.verb)(*([chosen.host] if "host" in chosen else []))
     except (LabError, LookupError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1

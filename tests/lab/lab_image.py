@@ -38,7 +38,7 @@ def debian_mirror(etc_apt: Path = Path("/etc/apt")) -> str:
 
 
 def image_tag() -> str:
-    """`vpai-lab-host:<hash of the build context>`: a changed context is another image, an unchanged one is found again."""
+    """`vpai-lab-host:<hash of the build context>`, so that a changed context is another image."""
     digest = hashlib.sha256(SUITE.encode())
     for path in sorted(CONTEXT.iterdir()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -46,7 +46,7 @@ def image_tag() -> str:
 
 
 def ensure_image() -> str:
-    """Build the host image unless this engine has it; returns its tag. Takes about two minutes when nothing is cached."""
+    """Build the host image unless this engine has it; returns its tag. A minute or two when nothing is cached."""
     tag = image_tag()
     if not _have(tag):
         base = f"vpai-lab-base:{SUITE}"

@@ -1,17 +1,16 @@
-"""Three hosts and a registry as containers on a network without a way out; the only module that drives the outer engine."""
+"""Three hosts and a registry as containers, on a network without a way out."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab_image import ensure_image
+from lab_image import ensure_image, image_tag
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 USER = "mobuone"
@@ -101,7 +100,12 @@ class Lab:
 
     def root_shell(self, host: str, script: str, *, stdin: bytes = b"", timeout_s: float = 60) -> str:
         """Run a script as root on a host, past its sshd and its link; returns stdout, raises LabError on failure."""
-        return docker("exec", "-i", self.container(host), "sh", "-euc", script, stdin=stdin, timeout_s=timeout_s)
+        return self.root_bytes(host, script, stdin=stdin, timeout_s=timeout_s).decode(errors="replace")
+
+    def root_bytes(self, host: str, script: str, *, stdin: bytes = b"", timeout_s: float = 60) -> bytes:
+        """`root_shell`, stdout as it came."""
+        argv = ["docker", "exec", "-i", self.container(host), "sh", "-euc", script]
+        return run(argv, stdin=stdin, timeout_s=timeout_s)
 
     def cut(self, host: str) -> None:
         """Nothing passes between `host` and the laptop any more, and nobody is told; the registry stays reachable."""
@@ -131,7 +135,7 @@ class Lab:
         """Another host key, as after a reinstall; the old one is kept for `old_host_key`."""
         self.root_shell(
             host,
-            "cd /etc/ssh; mkdir -p kept; cp -n ssh_host_ed25519_key ssh_host_ed25519_key.pub kept/; rm ssh_host_ed25519_key*;"
+            "cd /etc/ssh; [ -d kept ] || { mkdir kept; cp -p ssh_host_ed25519_key* kept; }; rm ssh_host_ed25519_key*;"
             "ssh-keygen -q -t ed25519 -N '' -f ssh_host_ed25519_key",
         )
         self.forgive(host)
@@ -163,12 +167,12 @@ class Lab:
         self.wait_for_sshd(host)
 
     def clean(self, host: str) -> None:
-        """Back to an empty host without a rebuild: no containers, networks, volumes, releases, runners, faults. Images stay."""
+        """Back to an empty host without a rebuild: no containers, networks, volumes, releases, faults. Images stay."""
         root = _machine(host).root
         self.root_shell(
             host,
             "iptables-save | grep -q lab-cut && iptables-save | sed '/lab-cut/d' | iptables-restore || true;"
-            f"pkill -KILL -f '{root}/deploy/bin/' || true;"
+            f"pkill -KILL -f '{root}/[d]eploy/bin/' || true;"  # the brackets keep this very shell out of it
             "docker ps -aq | xargs -r docker rm -f -v >/dev/null;"
             "docker network prune -f >/dev/null; docker volume prune -af >/dev/null;"
             f"rm -rf {root}; mkdir -p {root}",
@@ -183,12 +187,19 @@ class Lab:
     # -- the whole lab -------------------------------------------------------------------------------------------------
 
     def running(self) -> bool:
-        """All four containers run, from the image this checkout would build."""
-        names = [self.container(name) for name in (*(m.name for m in MACHINES), "registry")]
-        shown = subprocess.run(
-            ["docker", "inspect", "-f", "{{.State.Running}}", *names], capture_output=True, text=True
-        ).stdout.split()
-        return shown == ["true"] * len(names) and self.known_hosts.exists()
+        """All four containers run, from the image this checkout would build, and the files that lead to them exist."""
+        wanted = f"true {image_tag()}"
+        return self.known_hosts.exists() and all(self._shown(host) == wanted for host in self.containers())
+
+    def containers(self) -> tuple[str, ...]:
+        """What `container` takes: the three hosts and the registry."""
+        return (*(machine.name for machine in MACHINES), "registry")
+
+    def _shown(self, host: str) -> str | None:
+        """`true IMAGE` or `false IMAGE` of a container of the lab, None where there is none."""
+        argv = ["docker", "inspect", "-f", "{{.State.Running}} {{.Config.Image}}", self.container(host)]
+        done = subprocess.run(argv, capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else None
 
     def up(self) -> None:
         """Start what is not running; returns when every host answers. Files of this run are below `state`."""
@@ -203,7 +214,7 @@ class Lab:
 
     def down(self) -> None:
         """Remove containers, volumes and network; the images and the keys stay."""
-        names = [self.container(name) for name in (*(m.name for m in MACHINES), "registry")]
+        names = [self.container(host) for host in self.containers()]
         subprocess.run(["docker", "rm", "-f", "-v", *names], capture_output=True)
         subprocess.run(["docker", "volume", "rm", *(f"{n}-docker" for n in names)], capture_output=True)
         subprocess.run(["docker", "network", "rm", self.prefix], capture_output=True)
@@ -233,27 +244,16 @@ class Lab:
             yield lambda m=machine, o=options: self._run(m.name, self.near(m), o, image, "lab-host")
 
     def _run(self, host: str, address: str, options: Sequence[str], image: str, command: str) -> None:
-        name = self.container(host)
-        shown = subprocess.run(["docker", "inspect", "-f", "{{.State.Running}}", name], capture_output=True, text=True)
-        if shown.stdout.strip() == "true":
+        name, shown = self.container(host), self._shown(host)
+        if shown == f"true {image}":
             return
-        if shown.returncode == 0:
+        if shown == f"false {image}":
             docker("start", name)
             return
-        docker(
-            "run",
-            "-d",
-            "--name",
-            name,
-            "--hostname",
-            host,
-            "--ip",
-            address,
-            "--label=vpai-lab",
-            *options,
-            image,
-            command,
-        )
+        if shown is not None:  # made from another build context
+            docker("rm", "-f", "-v", name)
+        named = ["--name", name, "--hostname", host, "--ip", address, "--label=vpai-lab"]
+        docker("run", "-d", *named, *options, image, command)
 
     def _make_keys(self) -> None:
         for folder in ("keys", "tls"):
@@ -278,7 +278,7 @@ class Lab:
         (self.state / "fleet.yaml").write_text(self.fleet_yaml(self.near))
         (self.state / "fleet-far.yaml").write_text(self.fleet_yaml(self.far))
 
-    def fleet_yaml(self, address: object, stacks: Sequence[str] = ()) -> str:
+    def fleet_yaml(self, address: Callable[[Machine], str], stacks: Sequence[str] = ()) -> str:
         """A fleet.yaml of this lab; `address` maps a Machine to the address to write (`lab.near` or `lab.far`)."""
         out = ["hosts:"]
         for machine in MACHINES:
@@ -299,18 +299,18 @@ def _machine(host: str) -> Machine:
     return next(m for m in MACHINES if m.name == host)
 
 
-def run(argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 120) -> str:
-    """Run a program of this machine; stdout as text, LabError with the end of stderr when it fails."""
+def run(argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 120) -> bytes:
+    """Run a program of this machine; returns stdout, raises LabError with the end of stderr when it fails."""
     done = subprocess.run(argv, input=stdin, capture_output=True, timeout=timeout_s)
     if done.returncode:
         tail = done.stderr.decode(errors="replace").strip()[-800:]
-        raise LabError(f"{' '.join(argv[:4])} … exited with {done.returncode}: {tail}")
-    return done.stdout.decode(errors="replace")
+        raise LabError(f"{' '.join(argv[:5])} … exited with {done.returncode}: {tail}")
+    return done.stdout
 
 
-def docker(*argv: str, stdin: bytes = b"", timeout_s: float = 120) -> str:
+def docker(*argv: str) -> None:
     """`docker …` against the outer engine (DOCKER_HOST is honoured)."""
-    return run(["docker", *argv], stdin=stdin, timeout_s=timeout_s)
+    run(["docker", *argv])
 
 
 def guard_range() -> None:
@@ -338,11 +338,9 @@ def make_certificates(folder: Path, names: Sequence[str], address: str) -> None:
     ]
     ca, key = str(folder / "ca.crt"), str(folder / "ca.key")
     run([*common, "-subj", "/CN=vpai lab authority", "-keyout", key, "-out", ca])
-    run(
-        [*common, "-CA", ca, "-CAkey", key, "-subj", "/CN=lab registry", "-addext", f"subjectAltName={alternatives}"]
-        + ["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", str(folder / "registry.key")]
-        + ["-out", str(folder / "registry.crt")]
-    )
+    leaf = ["-CA", ca, "-CAkey", key, "-subj", "/CN=lab registry", "-addext", "basicConstraints=critical,CA:FALSE"]
+    out = ["-keyout", str(folder / "registry.key"), "-out", str(folder / "registry.crt")]
+    run([*common, *leaf, "-addext", f"subjectAltName={alternatives}", *out])
 
 
 def missing() -> str | None:

@@ -18,6 +18,7 @@ delegate_cgroup2() { # on cgroup v2 the engine can hand controllers down only fr
 }
 
 network() { # the lab's own range, nothing else; names come from /etc/hosts, and asking for others fails at once
+  ip route delete default 2>/dev/null || true
   ip route replace 198.18.0.0/16 via "$LAB_GATEWAY"
   echo "nameserver $LAB_REGISTRY" >/etc/resolv.conf
   if ! iptables-nft -t nat -nL >/dev/null 2>&1; then
