@@ -62,9 +62,20 @@ class SshHost:
     connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
     offered: list[asyncssh.SSHKey] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
+    running: set[asyncio.Task[object]] = field(default_factory=set)
     port: int = 0
 
     async def handle(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        """Runs one command; `running` knows it until it is over."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.running.add(task)
+        try:
+            await self._handle(process)
+        finally:
+            self.running.discard(task)
+
+    async def _handle(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         command = process.command or ""
         self.commands.append(command)
         path = self.path if self.only_path else f"{self.path}:{os.environ['PATH']}"
@@ -114,10 +125,15 @@ async def _serve(process: asyncssh.SSHServerProcess[bytes], child: asyncio.subpr
 
 
 async def _pump(source: object, target: object, *, close: bool = False) -> None:
+    broken = False
     with contextlib.suppress(asyncssh.Error, OSError):
         while data := await source.read(65536):  # type: ignore[attr-defined]
-            target.write(data)  # type: ignore[attr-defined]
-            await target.drain()  # type: ignore[attr-defined]
+            try:
+                if not broken:
+                    target.write(data)  # type: ignore[attr-defined]
+                    await target.drain()  # type: ignore[attr-defined]
+            except (asyncssh.Error, OSError):
+                broken = True  # read on to the end: an unread pipe is never closed
     if close:
         target.close()  # type: ignore[attr-defined]
 
@@ -131,7 +147,13 @@ async def serve(
     owner = SshHost(keys, root, **options)  # type: ignore[arg-type]
     shown = host_key or keys.host
     acceptor = await asyncssh.create_server(
-        lambda: _Server(owner), "127.0.0.1", 0, server_host_keys=[shown], process_factory=owner.handle, encoding=None
+        lambda: _Server(owner),
+        "127.0.0.1",
+        0,
+        server_host_keys=[shown],
+        process_factory=owner.handle,
+        encoding=None,
+        gss_host=None,
     )
     owner.port = acceptor.get_port()
     keys.user.write_private_key(str(root / "id"))
@@ -145,6 +167,7 @@ async def serve(
         acceptor.close()
         await acceptor.wait_closed()
         await asyncio.gather(*(connection.wait_closed() for connection in owner.connections))
+        await asyncio.gather(*owner.running, return_exceptions=True)
 
 
 class Relay:

@@ -91,11 +91,6 @@ class ByteStream:
             raise link_lost(self._host)
         return self._process.exit_status
 
-    async def complaints(self, wait_s: float) -> bytes:
-        """`stderr`, after giving the command up to `wait_s` to finish saying it."""
-        await asyncio.wait([self._collector], timeout=wait_s)
-        return self.stderr
-
     async def close(self) -> None:
         """Closes the channel. The command is not waited for: it may or may not notice."""
         if self._on_close is None:
