@@ -45,7 +45,7 @@ class Stack:
     compose: Mapping[str, Any]  # compose.yaml as parsed, variables and all
     compose_path: Path
     services: tuple[str, ...]
-    env_files: tuple[EnvFile, ...]  # on the host; the laptop has only their examples
+    env_uses: tuple[EnvFile, ...]  # which service reads which env file
     binds: Mapping[str, tuple[Bind, ...]]  # by service
 
     @property
@@ -55,6 +55,11 @@ class Stack:
     @property
     def title(self) -> str:
         return self.spec.title or self.name
+
+    @property
+    def env_files(self) -> tuple[str, ...]:
+        """The env files on the host, each once: absolute, or relative to the host's root without `./`."""
+        return tuple(dict.fromkeys(use.path for use in self.env_uses))
 
     def image(self, service: str) -> str | None:
         """The image reference of a service as it stands in the file; None where only `build:` is given."""
@@ -83,10 +88,10 @@ class Stack:
             if any(bind.source is not None and _touches(bind.source, path) for bind in self.binds[service])
         )
 
-    def env_example(self, env_file: EnvFile) -> Path | None:
-        """The example of an env file on the laptop (`<path>.example` in the stack's folder), if there is one."""
-        example = self.dir / f"{env_file.path}.example"
-        return example if not env_file.path.startswith("/") and example.is_file() else None
+    def env_example(self, path: str) -> Path | None:
+        """The example of one of `env_files` on the laptop (`<path>.example` in the stack's folder), if there is one."""
+        example = self.dir / f"{path}.example"
+        return example if not path.startswith("/") and example.is_file() else None
 
 
 def _touches(source: str, path: str) -> bool:
@@ -155,11 +160,12 @@ def _read_stack(stacks_dir: Path, stack_id: str) -> tuple[Stack | None, list[Pro
         compose=compose_document.value,
         compose_path=folder / COMPOSE_FILE,
         services=start_order(services)[0],
-        env_files=tuple(file for service, body in services.items() for file in env_files_of(service, body)),
+        env_uses=tuple(file for service, body in services.items() for file in env_files_of(service, body)),
         binds={service: binds_of(body) for service, body in services.items()},
     )
     wrong = [*_check_names(stack, spec_document), *_check_files(stack, spec_document)]
     wrong += [*_check_live(stack, spec_document), *_check_unsent(stack, compose_document)]
+    wrong += _check_builds(stack, compose_document)
     return (None if wrong else stack), wrong
 
 
@@ -253,6 +259,20 @@ def _check_unsent(stack: Stack, compose: Document) -> Iterator[Problem]:
                     f"{bind.raw} lies in {stack.dir} but is not named in files of {SPEC_FILE}: it would not be sent"
                 )
                 yield compose.problem(("services", service, "volumes"), message)
+
+
+def _check_builds(stack: Stack, compose: Document) -> Iterator[Problem]:
+    for service, body in services_of(stack.compose).items():
+        build_spec = body.get("build")
+        context = build_spec.get("context", ".") if isinstance(build_spec, dict) else build_spec
+        if not isinstance(context, str) or "$" in context or "://" in context or context.startswith("git@"):
+            continue
+        folder = (stack.dir / context).resolve()
+        where: KeyPath = ("services", service, "build")
+        if not folder.is_relative_to(stack.dir.resolve()):
+            yield compose.problem(where, f'expected a build context inside {stack.dir}, found "{context}"')
+        elif not folder.is_dir():
+            yield compose.problem(where, f"no such build context: {stack.dir / context}")
 
 
 def _shared_names(stacks: Iterable[Stack]) -> Iterator[Problem]:
