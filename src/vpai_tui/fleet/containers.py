@@ -248,6 +248,7 @@ class DockerWatch:
         self._gone: set[str] = set()
         self._dirty: dict[str, None] = {}
         self._wake = asyncio.Event()
+        self.complete = False  # whether every listed container has been inspected
         self.version: str | None = None
         self.events: deque[ContainerEvent] = deque(maxlen=_EVENTS_KEPT)
 
@@ -307,7 +308,8 @@ class DockerWatch:
             event = from_event(answer)
             if event is None:
                 continue
-            self.events.append(event)
+            if event not in self.events:  # else it is history that an earlier run of the watch has seen
+                self.events.append(event)
             if since is None or event.at is None or event.at.timestamp() >= since:
                 self._apply(event)
 
@@ -331,13 +333,16 @@ class DockerWatch:
                 await self._inspect(container)
 
         while True:
-            await self._wake.wait()
-            await asyncio.sleep(_COALESCE_S)  # one death is three events
             self._wake.clear()
             batch, self._dirty = list(self._dirty), {}
             async with asyncio.TaskGroup() as group:
                 for container in batch:
                     group.create_task(inspect(container))
+            if not self.complete:
+                self.complete = True
+                self._on_change()
+            await self._wake.wait()
+            await asyncio.sleep(_COALESCE_S)  # one death is three events
 
     async def _inspect(self, container: str) -> None:
         try:

@@ -1,0 +1,164 @@
+"""Hosts and stacks folded into one `FleetSnapshot`. Pure: the same input gives the same picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from vpai_tui.fleet.alerts import alerts
+from vpai_tui.fleet.health import container_health, ok, stack_sync, worst_health
+from vpai_tui.fleet.model import (
+    Container,
+    DeployState,
+    FleetSnapshot,
+    Health,
+    HostSnapshot,
+    Service,
+    StackStatus,
+    Sync,
+)
+from vpai_tui.fleet.stacks import Stack
+
+_KEEP_LABEL = "vpai.keep"  # containers by which the deployer holds on to images: nobody's services
+_STATES = ("running", "restarting", "exited", "paused", "created", "removing", "dead")  # which one stands for a service
+
+SyncByService = Mapping[str, Sync]
+
+
+def fold(
+    hosts: Sequence[HostSnapshot],
+    stacks: Sequence[Stack],
+    syncs: Mapping[str, SyncByService | str],
+    *,
+    at_boot_s: float,
+    now: datetime,
+) -> FleetSnapshot:
+    """The whole picture. `syncs` has, per stack id, what the last comparison said, or why there is none."""
+    services: list[Service] = []
+    statuses: list[StackStatus] = []
+    for host in hosts:
+        host_now = _host_time(host, now)
+        own = [stack for stack in stacks if stack.host == host.name]
+        for stack in own:
+            status, members = _stack(host, stack, syncs.get(stack.id, ""), host_now)
+            statuses.append(status)
+            services += members
+        services += _unclaimed(host, own, host_now)
+    found = alerts(hosts, statuses, services)
+    return FleetSnapshot(at_boot_s, tuple(hosts), tuple(statuses), tuple(services), found)
+
+
+def service_containers(containers: Sequence[Container], project: str, service: str) -> list[Container]:
+    """The containers of one service, the one that stands for it first."""
+    own = [item for item in containers if item.project == project and item.service == service]
+    return sorted(own, key=_precedence)
+
+
+def _precedence(container: Container) -> tuple[int, float]:
+    """Running ones first, then the newest: a deploy in flight leaves two for a moment."""
+    state = _STATES.index(container.state) if container.state in _STATES else len(_STATES)
+    created = container.created_at.timestamp() if container.created_at else 0.0
+    return state, -created
+
+
+def _host_time(host: HostSnapshot, now: datetime) -> datetime:
+    skew = host.metrics.clock_skew_s if host.metrics else None
+    return now + timedelta(seconds=skew) if skew and abs(skew) < 10**9 else now
+
+
+def _stack(
+    host: HostSnapshot, stack: Stack, sync: SyncByService | str, now: datetime
+) -> tuple[StackStatus, list[Service]]:
+    deploy = next((item for item in host.deploys if item.stack == stack.id), None)
+    present = {service: service_containers(host.containers or (), stack.project, service) for service in stack.services}
+    deployed = bool(deploy and deploy.current) or any(present.values())
+    members = [
+        _service(
+            host, stack, service, present[service], _sync_of(sync, service, host, deployed, present), deployed, now
+        )
+        for service in stack.services
+    ]
+    return _status(stack, deploy, members, sync), members
+
+
+def _sync_of(
+    sync: SyncByService | str, service: str, host: HostSnapshot, deployed: bool, present: Mapping[str, list[Container]]
+) -> Sync:
+    if not isinstance(sync, str) and service in sync:
+        return sync[service]
+    if host.containers is None:
+        return Sync.UNKNOWN
+    return Sync.UNKNOWN if present[service] or deployed else Sync.NOT_DEPLOYED
+
+
+def _service(
+    host: HostSnapshot,
+    stack: Stack,
+    service: str,
+    containers: Sequence[Container],
+    sync: Sync,
+    deployed: bool,
+    now: datetime,
+) -> Service:
+    container = containers[0] if containers else None
+    one_shot = service in stack.spec.one_shots
+    health = container_health(container, one_shot=one_shot, on_demand=stack.spec.on_demand, deployed=deployed, now=now)
+    return Service(
+        host=host.name,
+        stack=stack.name,
+        service=service,
+        sync=sync,
+        health=Health.UNKNOWN if host.containers is None else health,
+        image=container.image if container else stack.image(service),
+        container=container,
+        usage=host.usage.get(container.id) if container else None,
+        stale=not host.live,
+        one_shot=one_shot,
+    )
+
+
+def _status(
+    stack: Stack, deploy: DeployState | None, members: Sequence[Service], sync: SyncByService | str
+) -> StackStatus:
+    return StackStatus(
+        host=stack.host,
+        stack=stack.name,
+        title=stack.title,
+        sync=stack_sync(member.sync for member in members),
+        health=worst_health(member.health for member in members),
+        services=len(members),
+        services_ok=sum(1 for member in members if ok(member.health)),
+        current=deploy.current if deploy else None,
+        pending=deploy.pending if deploy else None,
+        busy=deploy.busy if deploy else False,
+        owner=deploy.owner if deploy else "",
+        on_demand=stack.spec.on_demand,
+        order=stack.spec.order,
+        note=sync if isinstance(sync, str) else "",
+    )
+
+
+def _unclaimed(host: HostSnapshot, stacks: Sequence[Stack], now: datetime) -> list[Service]:
+    """What runs there and no stack of ours claims. Containers that were never started are not services."""
+    claimed = {(stack.project, service) for stack in stacks for service in stack.services}
+    rest = [
+        container
+        for container in host.containers or ()
+        if (container.project, container.service) not in claimed
+        and container.state != "created"
+        and _KEEP_LABEL not in container.labels
+    ]
+    return [
+        Service(
+            host=host.name,
+            stack="",
+            service=container.name,
+            sync=Sync.UNKNOWN,
+            health=container_health(container, now=now),
+            image=container.image,
+            container=container,
+            usage=host.usage.get(container.id),
+            stale=not host.live,
+        )
+        for container in rest
+    ]
