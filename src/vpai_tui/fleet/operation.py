@@ -73,18 +73,22 @@ class Plan:
     kept: tuple[str, ...] = ()  # live values carried over, as `file: key`
     confirm_word: str | None = None  # the word to type; None: Enter is enough
     rollback_to: str | None = None
+    installs: tuple[str, ...] = ()  # shipped files that differ on the host
     adopts: bool = False  # records what runs now as the way back (r0) first
 
     @property
     def empty(self) -> bool:
-        return all(change.effect is Effect.NONE for change in self.changes)
+        """Nothing would change on the host. A stack never deployed by us is never empty: its first release is."""
+        return self.base is not None and not self.installs and all(c.effect is Effect.NONE for c in self.changes)
 
     @property
     def summary(self) -> str:
         """`2 recreate, 1 create`, or `nothing to change`."""
         counts = {effect: sum(1 for change in self.changes if change.effect is effect) for effect in Effect}
         parts = [f"{count} {effect.value}" for effect, count in counts.items() if count and effect is not Effect.NONE]
-        return ", ".join(parts) or "nothing to change"
+        if not parts and self.installs:
+            parts = [f"{len(self.installs)} file(s) to install"]
+        return ", ".join(parts) or ("nothing to change" if self.base else "nothing to change, recorded as a release")
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +226,21 @@ class RevertStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Finished(Event):
-    """Always the last event. `reason` is a sentence when the outcome is not `committed`; `output` the last lines."""
+    """Always the last event. `reason` is a sentence when the outcome is not `committed`; `output` the last lines.
+
+    `code` is the exit code of a refusal (75 to 78).
+    """
 
     outcome: Outcome
     release: str
     reason: str = ""
     output: str = ""
+    code: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line ends with."""
+        if self.outcome is Outcome.REFUSED:
+            return self.code or 78
+        codes = {Outcome.COMMITTED: 0, Outcome.UNCHANGED: 0, Outcome.REVERTED: 4, Outcome.UNKNOWN: 79}
+        return codes.get(self.outcome, 1)

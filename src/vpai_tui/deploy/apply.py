@@ -1,0 +1,235 @@
+"""From a plan to its end: release uploaded, runner started detached, journal followed, outcome told."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from vpai_tui.clock import Clock, rfc3339
+from vpai_tui.deploy.host import Place, probe, script
+from vpai_tui.deploy.images import Images
+from vpai_tui.deploy.plan import Prepared
+from vpai_tui.deploy.release import upload
+from vpai_tui.errors import HostUnreachable, LinkLost, OperatorError
+from vpai_tui.fleet.operation import (
+    ConfirmAwaited,
+    Confirmed,
+    Event,
+    Finished,
+    Journaled,
+    Outcome,
+    ReleaseUploaded,
+    RevertStarted,
+    RunnerStarted,
+    ServiceHealthy,
+    ServiceRemoved,
+    ServiceStarted,
+    StepFailed,
+    StepStarted,
+)
+from vpai_tui.redact import redact
+from vpai_tui.remote.connection import Connection
+from vpai_tui.remote.docker import Docker
+from vpai_tui.remote.job import JournalLine, follow, parse_line, script_name, start_command
+from vpai_tui.text import last_lines
+
+_OUTCOMES = {"ok": Outcome.COMMITTED, "adopted": Outcome.COMMITTED}
+_OUTPUT_LINES = 24
+
+Connect = Callable[[], Awaitable[Connection]]
+
+
+class Run:
+    """One run of the runner on a host, followed to its end over as many connections as it takes."""
+
+    def __init__(
+        self, connection: Connection, place: Place, release: str, by: str, clock: Clock, fresh: Connect
+    ) -> None:
+        self.connection = connection
+        self.place = place
+        self.release = release
+        self.by = by
+        self._clock = clock
+        self._fresh = fresh  # a new connection, made for proof or after a loss
+        self._seen = 0
+
+    @property
+    def directory(self) -> str:
+        return f"{self.place.home}/releases/{self.release}"
+
+    def skip(self, lines: int) -> None:
+        """Lines of the journal that were told before."""
+        self._seen = lines
+
+    async def start(self, verb: str, tar: bytes, source: str | None = None) -> AsyncIterator[Event]:
+        """Uploads `tar` as the release (apply) or into a temporary place (resume, revert) and starts the runner."""
+        runner = script("common.sh") + script("runner.sh")
+        path = f"{self.place.deploy}/bin/{script_name(runner)}"
+        environment = f"{self.place.environment()} WHO={shlex.quote(self.by)}"
+        start = start_command(environment, path, (verb, self.release), self.directory, self._seen)
+        command = (
+            _install(self.place, self.release, path, runner, source) if tar else _install(self.place, "", path, runner)
+        )
+        yield RunnerStarted(self._now(), self.release)
+        try:
+            async for event in self._follow_started(f"{command} && {{ {start}; }}", runner, tar):
+                yield event
+        except LinkLost:
+            async for event in self.resume_following("the link was lost; the host goes on"):
+                yield event
+
+    async def _follow_started(self, command: str, runner: bytes, tar: bytes) -> AsyncIterator[Event]:
+        label = f"deploy {self.place.stack} {self.release}"
+        async with self.connection.stream(["sh", "-c", command], root=True, stdin=runner + tar, label=label) as lines:
+            async for raw in lines:
+                if line := parse_line(raw):
+                    async for event in self._tell(line):
+                        yield event
+                    if line.event == "finished":
+                        return
+            stderr = lines.stderr
+        yield await self._ended(stderr)
+
+    async def resume_following(self, why: str) -> AsyncIterator[Event]:
+        """A new connection, and the journal from where it was left; `unknown` when no connection can be had."""
+        yield Journaled(self._now(), "link_lost", why)
+        try:
+            self.connection = await self._fresh()
+            async for event in self.watch():
+                yield event
+        except (LinkLost, HostUnreachable) as error:
+            reason = f"{error.message}; the host goes on by itself: look again with `vpai-tui status`"
+            yield Finished(self._now(), Outcome.UNKNOWN, self.release, reason)
+
+    async def watch(self) -> AsyncIterator[Event]:
+        """The journal from where this run has read it, to the end."""
+        owner = f"{self.place.deploy}/owner"
+        async for line in follow(self.connection, self.directory, owner, self._seen, f"follow {self.place.stack}"):
+            async for event in self._tell(line):
+                yield event
+            if line.event == "finished":
+                return
+        yield await self._ended(b"")
+
+    async def _tell(self, line: JournalLine) -> AsyncIterator[Event]:
+        self._seen += 1
+        if line.event == "finished":
+            yield await self._finished(line.at, line.detail)
+            return
+        event = as_event(line)
+        yield event
+        if isinstance(event, ConfirmAwaited):
+            yield await self._confirm()
+
+    async def _confirm(self) -> Event:
+        """Proof that the host can still be reached: a new connection leaves a mark. Failing is no error: it reverts."""
+        try:
+            connection = await self._fresh()
+        except OperatorError as error:
+            return Journaled(self._now(), "confirm_failed", f"no new connection: {error.message}")
+        try:
+            await connection.run(
+                ["sh", "-c", f": >{shlex.quote(self.directory)}/confirmed"], root=True, label="confirm"
+            )
+        except OperatorError as error:
+            return Journaled(self._now(), "confirm_failed", error.message)
+        finally:
+            await connection.close()
+        return Journaled(self._now(), "confirm_sent", connection.address)
+
+    async def _finished(self, at: str, detail: str) -> Finished:
+        word, code, reason = [*detail.split(" ", 2), "", ""][:3]
+        outcome = _OUTCOMES.get(word) or Outcome(word)
+        output = "" if outcome in (Outcome.COMMITTED, Outcome.REFUSED) else await self._output()
+        if outcome is Outcome.REFUSED and code == "75":
+            reason = f"another deploy holds the lock: {reason}"
+        return Finished(at, outcome, self.release, redact(reason.strip()), output, int(code) if code.isdigit() else 0)
+
+    async def _output(self) -> str:
+        try:
+            facts = await probe(self.connection, self.place, "tail_of", self.release)
+        except OperatorError:
+            return ""
+        return redact(last_lines(facts.out, _OUTPUT_LINES))
+
+    async def _ended(self, stderr: bytes) -> Finished:
+        """The journal stopped without an end: killed, or never begun."""
+        facts = await probe(self.connection, self.place, "tail_of", self.release)
+        if facts.status:
+            return await self._finished(self._now(), facts.status)
+        if facts.pending == self.release:
+            reason = "the runner was killed; the deploy is interrupted: resume or revert it"
+        else:
+            reason = "the runner did not start"
+        output = redact(last_lines(facts.out or stderr, _OUTPUT_LINES))
+        return Finished(self._now(), Outcome.FAILED, self.release, reason, output)
+
+    def _now(self) -> str:
+        return rfc3339(self._clock.now())
+
+
+def _install(place: Place, release: str, path: str, runner: bytes, source: str | None = None) -> str:
+    """sh that puts the runner (first bytes of stdin) in its place, then the release (a tar, the rest) as one rename."""
+    home, quoted = place.home, shlex.quote
+    parts = [
+        "umask 022",
+        f"mkdir -p {quoted(place.root)}",
+        "umask 077",
+        f"mkdir -p {quoted(place.deploy)}/bin {quoted(home)}/releases",
+        f"head -c {len(runner)} >{quoted(path)}.$$ && mv -f {quoted(path)}.$$ {quoted(path)}",
+    ]
+    if release:
+        target = quoted(f"{home}/releases/{release}")
+        parts += [f"rm -rf {target}.part", f"mkdir {target}.part"]
+        if source:
+            parts.append(f"cp -R {quoted(f'{home}/releases/{source}')}/. {target}.part")
+            parts.append(
+                f"(cd {target}.part && rm -rf journal status out.log confirmed prior prior.* env.marks .listing)"
+            )
+        parts += [f"tar -xf - -C {target}.part", f"sync -f {target}.part", f"mv -T {target}.part {target}"]
+    return " && ".join(parts)
+
+
+def as_event(line: JournalLine) -> Event:
+    """A journal line as the past fact it tells."""
+    at, subject, detail = line.at, line.subject, redact(line.detail)
+    match line.event:
+        case "step_started":
+            return StepStarted(at, subject, detail)
+        case "service_started":
+            return ServiceStarted(at, subject)
+        case "service_healthy":
+            return ServiceHealthy(at, subject, detail)
+        case "service_removed":
+            return ServiceRemoved(at, subject)
+        case "step_failed":
+            return StepFailed(at, subject, detail)
+        case "confirm_awaited":
+            return ConfirmAwaited(at, int(detail) if detail.isdigit() else 0)
+        case "confirmed":
+            return Confirmed(at)
+        case "revert_started":
+            return RevertStarted(at, subject, detail)
+    return Journaled(at, line.event, " ".join(part for part in (subject, detail) if part))
+
+
+async def execute(
+    connection: Connection, docker: Docker, prepared: Prepared, by: str, clock: Clock, fresh: Connect
+) -> AsyncIterator[Event]:
+    """Fetches the images, uploads the release, runs it, follows it to its end. The last event is `Finished`.
+
+    Raises:
+        PreflightRefused: an image cannot be had; nothing was changed.
+    """
+    plan = prepared.plan
+    if plan.empty:
+        yield Finished(rfc3339(clock.now()), Outcome.UNCHANGED, plan.base or plan.release)
+        return
+    images = Images(connection, docker, prepared, clock)
+    async for event in images.fetch():
+        yield event
+    tar = upload(prepared, images.targets, clock, by)
+    yield ReleaseUploaded(rfc3339(clock.now()), plan.release, len(tar))
+    run = Run(connection, prepared.place, plan.release, by, clock, fresh)
+    async for event in run.start("apply", tar, prepared.bundle.source):
+        yield event

@@ -1,0 +1,247 @@
+"""What a deploy sends: a stack's folder as files, labels and lists the host's scripts read without a parser."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from vpai_tui.deploy.live import without_live_keys
+from vpai_tui.errors import UsageError
+from vpai_tui.fleet.stacks import Stack
+from vpai_tui.text import clean
+
+FILES_LABEL = "vpai.files"
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedFile:
+    """One file that is installed below the host's root. `on_change`: recreate, restart, reload or none.
+
+    `identity` is the hash of what counts as a change: live keys are the host's own and left out of it. `content` is
+    None where the host has the file already (in the release that is rolled back to).
+    """
+
+    path: str
+    mode: str
+    on_change: str
+    sha256: str
+    identity: str
+    content: bytes | None = None
+    reload: str = ""
+    live_keys: tuple[str, ...] = ()
+
+    def with_content(self, content: bytes) -> ShippedFile:
+        """The same file with other bytes (the host's live values in it)."""
+        return replace(self, content=content, sha256=hashlib.sha256(content).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A service whose image is built on the host. `tag` is content-addressed: the same context gives the same tag."""
+
+    service: str
+    tag: str
+    dockerfile: str
+    args: tuple[tuple[str, str], ...]
+    context: bytes  # a tar; empty for a remote context
+    remote: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Everything of one stack that a plan compares and a deploy ships. Files' paths are relative to the host's root."""
+
+    stack: str
+    name: str
+    project: str
+    services: tuple[str, ...]
+    compose: Mapping[str, bytes]  # file name → content, in the order Compose reads them
+    files: tuple[ShippedFile, ...]
+    envs: tuple[str, ...]  # absolute; must exist
+    optional_envs: tuple[str, ...]
+    env_of: Mapping[str, tuple[str, ...]]  # by service
+    binds: tuple[str, ...]  # absolute sources that are not shipped
+    networks: tuple[str, ...]  # external ones: must exist
+    builds: tuple[Build, ...] = ()
+    files_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # service → shipped paths it mounts
+    labels: Mapping[str, str] = field(default_factory=dict)  # service → hash of the files whose change recreates it
+    source: str | None = None  # the release on the host that the files come from; None: from the laptop
+
+    @property
+    def lives(self) -> tuple[str, ...]:
+        return tuple(item.path for item in self.files if item.live_keys)
+
+
+def read_bundle(stack: Stack, root: str) -> Bundle:
+    """The bundle of `stack` for a host whose files install below `root` (absolute)."""
+    files = tuple(_shipped(stack))
+    by_file = {item.path: stack.services_of_file(item.path) for item in files}
+    files_of = {name: tuple(item for item in files if name in by_file[item.path]) for name in stack.services}
+    labels = {name: _files_hash(items) for name, items in files_of.items() if any(_counts(item) for item in items)}
+    compose = {"00-compose.yaml": stack.compose_path.read_bytes()}
+    if labels:
+        compose["10-files.yaml"] = files_override(labels)
+    env_of: dict[str, list[str]] = {}
+    for env in stack.env_uses:
+        env_of.setdefault(env.service, []).append(below(root, env.path))
+    return Bundle(
+        stack=stack.id,
+        name=stack.name,
+        project=stack.project,
+        services=stack.services,
+        compose=compose,
+        files=files,
+        envs=tuple(sorted({below(root, env.path) for env in stack.env_uses if env.required})),
+        optional_envs=tuple(sorted({below(root, env.path) for env in stack.env_uses if not env.required})),
+        env_of={name: tuple(paths) for name, paths in env_of.items()},
+        binds=_unshipped_binds(stack, root, set(by_file)),
+        networks=_external_networks(stack.compose),
+        builds=tuple(_builds(stack)),
+        files_of={name: tuple(item.path for item in items) for name, items in files_of.items() if items},
+        labels=labels,
+    )
+
+
+def below(root: str, path: str) -> str:
+    """`path` as an absolute one: as it is, or below the host's root."""
+    return path if path.startswith("/") else str(PurePosixPath(root) / path)
+
+
+def files_override(labels: Mapping[str, str]) -> bytes:
+    """A compose file that gives each service the hash of the files it mounts, so that a change recreates it."""
+    services = {name: {"labels": {FILES_LABEL: value}} for name, value in sorted(labels.items())}
+    return yaml.safe_dump({"services": services}, sort_keys=True).encode()
+
+
+def describe(bundle: Bundle) -> bytes:
+    """What a later rollback to this release must know of it: everything but contents, as JSON."""
+    files = [{key: value for key, value in asdict(item).items() if key != "content"} for item in bundle.files]
+    kept = {"files": files, "files_of": bundle.files_of, "env_of": bundle.env_of, "labels": bundle.labels}
+    return json.dumps(kept, sort_keys=True).encode()
+
+
+def bundle_on_host(stack: Stack, release: str, lists: Mapping[str, bytes], lives: Mapping[str, bytes]) -> Bundle:
+    """The bundle of a release the host keeps; `lists` are its flat files, `lives` its live files' contents."""
+    told = json.loads(lists.get("bundle.json") or b"{}")
+
+    def items(name: str) -> tuple[str, ...]:
+        return tuple(clean(lists.get(name, b"")).split("\n")[:-1])
+
+    files = []
+    for raw in told.get("files", []):
+        item = ShippedFile(**{**raw, "live_keys": tuple(raw["live_keys"])})
+        files.append(replace(item, content=lives[item.path]) if item.path in lives else item)
+    return Bundle(
+        stack=stack.id,
+        name=stack.name,
+        project=stack.project,
+        services=items("services"),
+        compose={},
+        files=tuple(files),
+        envs=items("envs"),
+        optional_envs=items("envs.optional"),
+        env_of={name: tuple(paths) for name, paths in told.get("env_of", {}).items()},
+        binds=(),
+        networks=items("networks"),
+        files_of={name: tuple(paths) for name, paths in told.get("files_of", {}).items()},
+        labels=told.get("labels", {}),
+        source=release,
+    )
+
+
+def tar_of(entries: Iterable[tuple[str, bytes, str]]) -> bytes:
+    """A tar of (path, content, octal mode), owned by root, with no time in it: equal input gives equal bytes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for path, content, mode in entries:
+            info = tarfile.TarInfo(path)
+            info.size, info.mode = len(content), int(mode, 8)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _shipped(stack: Stack) -> Iterable[ShippedFile]:
+    live = {item.file: tuple(item.keys) for item in stack.spec.live}
+    for relative, path, rule in stack.shipped():
+        content, keys = path.read_bytes(), live.get(relative, ())
+        yield ShippedFile(
+            path=relative,
+            mode="755" if path.stat().st_mode & 0o100 else "644",
+            on_change="reload" if rule.reload else rule.on_change,
+            sha256=hashlib.sha256(content).hexdigest(),
+            identity=hashlib.sha256(without_live_keys(content, keys) if keys else content).hexdigest(),
+            content=content,
+            reload=rule.reload or "",
+            live_keys=keys,
+        )
+
+
+def _counts(item: ShippedFile) -> bool:
+    return item.on_change == "recreate"
+
+
+def _files_hash(items: Iterable[ShippedFile]) -> str:
+    """Over path, mode and content of the files whose change recreates; `vpai.files` carries it."""
+    lines = [f"{item.path} {item.mode} {item.identity}" for item in items if _counts(item)]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:32]
+
+
+def _unshipped_binds(stack: Stack, root: str, shipped: set[str]) -> tuple[str, ...]:
+    """Absolute sources that must be on the host already; those with variables only the host could tell."""
+    found = set()
+    for binds in stack.binds.values():
+        for bind in binds:
+            source = bind.source
+            if source is None or any(path == source or path.startswith(f"{source}/") for path in shipped):
+                continue
+            found.add(below(root, source))
+    return tuple(sorted(found))
+
+
+def _external_networks(compose: Mapping[str, Any]) -> tuple[str, ...]:
+    networks = compose.get("networks") or {}
+    names = [
+        str(net.get("name") or key) for key, net in networks.items() if isinstance(net, dict) and net.get("external")
+    ]
+    return tuple(sorted(name for name in names if "$" not in name))
+
+
+def _builds(stack: Stack) -> Iterable[Build]:
+    for name, service in stack.compose["services"].items():
+        raw = service.get("build")
+        if raw is None:
+            continue
+        spec: dict[str, Any] = {"context": raw} if isinstance(raw, str) else dict(raw)
+        context = str(spec.get("context", "."))
+        remote = context if "://" in context or context.startswith("git@") else ""
+        tar = b"" if remote else _context_tar(stack.dir / context)
+        args = spec.get("args") or {}
+        pairs = (
+            [str(item).split("=", 1) for item in args]
+            if isinstance(args, list)
+            else [[k, str(v)] for k, v in args.items()]
+        )
+        arguments = tuple((pair[0], pair[1]) for pair in pairs if len(pair) == 2)
+        dockerfile, target = str(spec.get("dockerfile", "Dockerfile")), str(spec.get("target") or "")
+        content = json.dumps([remote, dockerfile, arguments, target]).encode() + tar
+        digest = hashlib.sha256(content).hexdigest()[:12]
+        yield Build(name, f"vpai.build/{stack.name}-{name}:{digest}", dockerfile, arguments, tar, remote, target)
+
+
+def _context_tar(folder: Path) -> bytes:
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: the build context does not exist")
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return tar_of(
+        (path.relative_to(folder).as_posix(), path.read_bytes(), "755" if path.stat().st_mode & 0o100 else "644")
+        for path in paths
+    )

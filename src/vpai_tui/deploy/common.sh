@@ -1,0 +1,60 @@
+# Shared by probe.sh and runner.sh; POSIX sh, coreutils, util-linux, docker with Compose >= 2.21.
+# Set before this is read: ROOT STACK PROJECT DOCKER (the docker command, words).
+set -u
+umask 077
+export COMPOSE_IGNORE_ORPHANS=1 COMPOSE_PROGRESS=plain
+TAB=$(printf '\t')
+DEPLOY=$ROOT/deploy
+HOME_OF=$DEPLOY/stacks/$STACK
+LABEL=com.docker.compose
+
+now() { date -u +%Y-%m-%dT%H:%M:%S.%3NZ; }
+link_id() { # the release a link names, or nothing
+  l=$(readlink "$1" 2>/dev/null) && printf '%s' "${l##*/}"
+}
+lock_free() { # the probe takes the lock for a moment; a missing lock file is a free one
+  [ -e "$DEPLOY/lock" ] || return 0
+  flock -n -E 75 "$DEPLOY/lock" true
+}
+compose_in() { # DIR of yaml files, then compose's own arguments; the files' order is their names' order
+  dir=$1; shift
+  place=$ROOT; [ -r "$dir/../project_dir" ] && read -r place <"$dir/../project_dir"
+  owner_project=$PROJECT; [ -r "$dir/../project" ] && read -r owner_project <"$dir/../project"
+  n=$#
+  for f in "$dir"/*.yaml; do set -- "$@" -f "$f"; done
+  # rotate: the arguments given go behind the -f list
+  while [ "$n" -gt 0 ]; do set -- "$@" "$1"; shift; n=$((n - 1)); done
+  timeout -k 10 "${COMPOSE_TIMEOUT_S:-900}" $DOCKER compose --ansi never -p "$owner_project" --project-directory "$place" "$@" </dev/null
+}
+containers() { # every container of the project, one TSV line each
+  $DOCKER ps -a --no-trunc --filter "label=$LABEL.project=$PROJECT" --filter "label=$LABEL.oneoff=False" \
+    --format "{{.ID}}$TAB{{.Names}}$TAB{{.State}}$TAB{{.Label \"$LABEL.service\"}}$TAB{{.Label \"$LABEL.config-hash\"}}$TAB{{.Label \"$LABEL.image\"}}$TAB{{.Label \"$LABEL.version\"}}$TAB{{.Label \"vpai.files\"}}$TAB{{.Label \"$LABEL.project.config_files\"}}$TAB{{.Label \"$LABEL.project.working_dir\"}}$TAB{{.Image}}"
+}
+wanted() { # stdin: containers; only those of the services listed in the given files
+  cat "$@" /dev/null 2>/dev/null | awk -F "$TAB" -v OFS="$TAB" 'NR == FNR { want[$1] = 1; next } ($4 in want)' - "$LISTING"
+}
+live_digest() { # FILE listing paths below ROOT: their contents' hashes
+  while read -r path; do
+    if [ -f "$ROOT/$path" ]; then sha256sum <"$ROOT/$path"; else echo missing; fi
+  done <"$1"
+}
+fingerprint() { # SERVICES-FILE LIVES-FILE; needs LISTING: a file with the output of containers()
+  base=$(link_id "$HOME_OF/current")
+  {
+    echo "base=$base"
+    wanted "$1" "$HOME_OF/current/services" | cut -f 1,4-6 | sort
+    live_digest "$2"
+  } | sha256sum | cut -d ' ' -f 1
+}
+env_marks() { # FILE: `KEY mark` per key; marks are keyed hashes, so that equal values can be seen and values cannot
+  [ -s "$DEPLOY/hmac.key" ] || return 0
+  sed -n 's/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}\([A-Za-z_][A-Za-z0-9_.]*\)=\(.*\)$/\2=\3/p' "$1" | sort |
+    while IFS= read -r pair; do
+      inner=$({ cat "$DEPLOY/hmac.key"; printf '%s' "${pair#*=}"; } | sha256sum)
+      mark=$({ cat "$DEPLOY/hmac.key"; printf '%s' "$inner"; } | sha256sum)
+      printf '%s %.16s\n' "${pair%%=*}" "$mark"
+    done
+}
+file_mark() { # FILE: one keyed hash of the whole file
+  { cat "$DEPLOY/hmac.key" "$1"; } | sha256sum | cut -c 1-16
+}

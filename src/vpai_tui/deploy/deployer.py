@@ -1,0 +1,172 @@
+"""Everything the command line and the screens do with stacks, behind one object."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+from vpai_tui.clock import Clock, rfc3339
+from vpai_tui.deploy.apply import Run, execute
+from vpai_tui.deploy.bundle import bundle_on_host
+from vpai_tui.deploy.host import Place, place_of, probe
+from vpai_tui.deploy.plan import Prepared, assemble, check, make_plan, with_live_values
+from vpai_tui.deploy.release import locked_targets, releases_of, who
+from vpai_tui.errors import OperatorError, PreflightRefused, StalePlan, UsageError
+from vpai_tui.fleet.model import Sync
+from vpai_tui.fleet.operation import Effect, Event, Finished, Outcome, Plan, Release
+from vpai_tui.fleet.stacks import Stack, find_stack
+from vpai_tui.remote.connection import Connection
+from vpai_tui.remote.docker import Docker
+
+Connections = Callable[[str], Awaitable[Connection]]
+
+
+class Deployer:
+    """Plans and runs deploys and rollbacks. `connections` gives the live connection of a host, `fresh` a new one."""
+
+    def __init__(self, stacks: Sequence[Stack], connections: Connections, fresh: Connections, clock: Clock) -> None:
+        self._stacks = stacks
+        self._connections = connections
+        self._fresh = fresh
+        self._clock = clock
+        self._by = who()
+        self._prepared: dict[str, Prepared] = {}
+        self._dockers: WeakKeyDictionary[Connection, Docker] = WeakKeyDictionary()
+
+    async def plan(self, stack: str, after: Sequence[str] = ()) -> Plan:
+        """What a deploy of `stack` would do now; `after`: stacks that are deployed just before it."""
+        found = find_stack(self._stacks, stack)
+        connection = await self._connections(found.host)
+        coming = frozenset(name for other in after for name in _networks_of(find_stack(self._stacks, other)))
+        return self._keep(await make_plan(connection, self._docker(connection), found, self._clock, coming))
+
+    async def plan_rollback(self, stack: str, release: str | None = None) -> Plan:
+        """A way back to `release` (default: the newest restorable before the current), with the same bits.
+
+        Raises:
+            UsageError: there is no such release.
+            PreflightRefused: it cannot be restored; the message says why.
+        """
+        found = find_stack(self._stacks, stack)
+        connection, place = await self._place(found)
+        target = _choose(releases_of(await probe(connection, place, "releases")), release, found.id)
+        facts = await probe(connection, place, "plan", target.id)
+        if facts.errors.get("release") is not None:
+            raise PreflightRefused(f"release {target.id} has no files on the host any more", host=found.host)
+        lists = {name.removeprefix("bundle."): blob for name, blob in facts.blobs.items() if name.startswith("bundle.")}
+        bundle = bundle_on_host(found, target.id, lists, facts.bundle_lives)
+        check(facts, bundle, connection.name)
+        targets = locked_targets(lists.get("images.lock", b""))
+        bundle, kept = with_live_values(bundle, facts)
+        here = {image.id for image in facts.images}
+        targets = {name: item if item.id in here else replace(item, id=None) for name, item in targets.items()}
+        return self._keep(
+            assemble(connection, found, bundle, place, facts, targets, self._clock, kept=kept, rollback_to=target.id)
+        )
+
+    async def apply(self, plan: Plan) -> AsyncIterator[Event]:
+        """Carries a plan of this object out. The last event is `Finished`.
+
+        Raises:
+            StalePlan: the plan is not of this session, or was used.
+            PreflightRefused: an image cannot be had; nothing was changed.
+        """
+        prepared = self._prepared.pop(plan.release, None)
+        if prepared is None:
+            raise StalePlan(f"the plan {plan.release} was carried out already", remedy="plan again")
+        connection = await self._connections(prepared.plan.stack.split("/")[0])
+        async for event in execute(
+            connection, self._docker(connection), prepared, self._by, self._clock, self._new(connection)
+        ):
+            yield event
+
+    async def releases(self, stack: str) -> list[Release]:
+        """Newest first."""
+        connection, place = await self._place(find_stack(self._stacks, stack))
+        return releases_of(await probe(connection, place, "releases"))
+
+    async def settle(self, stack: str, how: str) -> AsyncIterator[Event]:
+        """Ends an interrupted deploy: `resume` goes on with it, `revert` goes back to the release before.
+
+        Raises:
+            UsageError: nothing is pending.
+        """
+        connection, place = await self._place(find_stack(self._stacks, stack))
+        facts = await probe(connection, place, "state")
+        if not facts.pending or facts.busy:
+            what = f"a deploy is running: {facts.owner}" if facts.busy else "no deploy of it was interrupted"
+            raise UsageError(f"{stack}: {what}", remedy="look at `vpai-tui status`")
+        run = Run(connection, place, facts.pending, self._by, self._clock, self._new(connection))
+        run.skip(await self._journal_length(connection, run))
+        async for event in run.start(how, b""):
+            yield event
+
+    async def attach(self, stack: str) -> AsyncIterator[Event]:
+        """Follows a deploy that runs on the host, from the first line of its journal."""
+        connection, place = await self._place(find_stack(self._stacks, stack))
+        facts = await probe(connection, place, "state")
+        if not facts.pending:
+            yield Finished(rfc3339(self._clock.now()), Outcome.UNCHANGED, facts.current or "", "no deploy is running")
+            return
+        run = Run(connection, place, facts.pending, self._by, self._clock, self._new(connection))
+        async for event in run.watch():
+            yield event
+
+    async def sync_of(self, connection: Connection, stack: Stack) -> Mapping[str, Sync]:
+        """By service: whether what runs is what the laptop's files say. What cannot be planned is unknown."""
+        try:
+            prepared = await make_plan(connection, self._docker(connection), stack, self._clock)
+        except OperatorError:
+            return dict.fromkeys(stack.services, Sync.UNKNOWN)
+        words = {Effect.NONE: Sync.IN_SYNC, Effect.CREATE: Sync.NOT_DEPLOYED}
+        return {change.service: words.get(change.effect, Sync.DRIFTED) for change in prepared.plan.changes}
+
+    async def _journal_length(self, connection: Connection, run: Run) -> int:
+        done = await connection.run(["sh", "-c", f"wc -l <{run.directory}/journal"], root=True, label="journal length")
+        return int(done.text.strip() or 0)
+
+    async def _place(self, stack: Stack) -> tuple[Connection, Place]:
+        connection = await self._connections(stack.host)
+        return connection, place_of(connection, stack.name, stack.project)
+
+    def _keep(self, prepared: Prepared) -> Plan:
+        self._prepared[prepared.plan.release] = prepared
+        return prepared.plan
+
+    def _new(self, connection: Connection) -> Callable[[], Awaitable[Connection]]:
+        return lambda: self._fresh(connection.name)
+
+    def _docker(self, connection: Connection) -> Docker:
+        if connection not in self._dockers:
+            self._dockers[connection] = Docker(connection)
+        return self._dockers[connection]
+
+
+def _networks_of(stack: Stack) -> list[str]:
+    """Names of the networks a stack defines."""
+    networks = stack.compose.get("networks") or {}
+    return [
+        str((net or {}).get("name") or f"{stack.project}_{key}")
+        for key, net in networks.items()
+        if not (net or {}).get("external")
+    ]
+
+
+def _choose(releases: Sequence[Release], wanted: str | None, stack: str) -> Release:
+    if wanted is None:
+        current = next((item.id for item in releases if item.current), "")
+        found = next((item for item in releases if item.restorable and item.id < current), None)
+        if found is None:
+            raise PreflightRefused(
+                f"{stack} has no restorable release before the current", remedy=f"vpai-tui releases {stack}"
+            )
+        return found
+    found = next((item for item in releases if item.id == wanted or item.id.startswith(wanted)), None)
+    if found is None:
+        raise UsageError(f"{stack} has no release {wanted}", remedy=f"vpai-tui releases {stack}")
+    if not found.restorable:
+        raise PreflightRefused(
+            f"release {found.id} cannot be restored: {found.reason}", remedy=f"vpai-tui releases {stack}"
+        )
+    return found

@@ -1,0 +1,173 @@
+"""What `probe.sh` tells of a host, as types. Records are TSV lines; unknown ones are an error, never skipped."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from vpai_tui.errors import OperatorError
+from vpai_tui.text import clean, clean_line
+
+
+@dataclass(frozen=True, slots=True)
+class RunningContainer:
+    """A container of the stack's project and services."""
+
+    id: str
+    name: str
+    state: str
+    service: str
+    config_hash: str
+    image_id: str
+    compose_version: str
+    files_label: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocalImage:
+    """An image the host has. `digests` are `sha256:…` of the registries it came from."""
+
+    id: str
+    platform: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class HostFacts:
+    """One answer of the probe."""
+
+    current: str | None = None
+    pending: str | None = None
+    busy: bool = False
+    owner: str = ""
+    compose: str = ""
+    fingerprint: str = ""
+    containers: list[RunningContainer] = field(default_factory=list)
+    hashes: dict[str, str] = field(default_factory=dict)
+    plain_hashes: dict[str, str] = field(default_factory=dict)
+    refs: dict[str, str] = field(default_factory=dict)  # service → image reference
+    netns: dict[str, str] = field(default_factory=dict)  # service → the service whose network it shares
+    images: list[LocalImage] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)  # path → sha256, `missing` or `dir`
+    envs: dict[str, str] = field(default_factory=dict)  # absolute path → `missing` or `mode owner`
+    env_keys: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # path → [(+ - ~, KEY)]
+    lives: dict[str, bytes] = field(default_factory=dict)
+    bundle_lives: dict[str, bytes] = field(default_factory=dict)  # live files of the release rolled back to
+    missing_networks: list[str] = field(default_factory=list)
+    binds: dict[str, str] = field(default_factory=dict)
+    free_kib: int | None = None
+    structure: dict[str, Any] = field(default_factory=dict)
+    blobs: dict[str, bytes] = field(
+        default_factory=dict
+    )  # base.* of the current release, bundle.* of the one rolled back to
+    errors: dict[str, str] = field(default_factory=dict)  # stage → what the host said
+    releases: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)  # id, status, manifest, images.lock
+    have: set[str] = field(default_factory=set)  # image ids on the host
+    out: str = ""
+    status: str = ""
+
+    def base_json(self) -> dict[str, Any]:
+        """The structure the current release was made from, or {}."""
+        return _json(self.blobs.get("base.structure.json", b""))
+
+
+def manifest(raw: bytes) -> dict[str, str]:
+    """`key=value` lines."""
+    return dict(line.split("=", 1) for line in clean(raw).splitlines() if "=" in line)
+
+
+def tsv(raw: bytes) -> list[list[str]]:
+    """Non-empty lines, split at tabs, cleaned."""
+    return [clean(line).split("\t") for line in raw.split(b"\n") if line.strip()]
+
+
+def parse(raw: bytes, host: str) -> HostFacts:
+    """The facts in a probe's output.
+
+    Raises:
+        OperatorError: the output is cut or not the probe's.
+    """
+    facts = HostFacts()
+    rows = [line.split(b"\t") for line in raw.split(b"\n") if line]
+    if not rows or rows[-1] != [b"end"]:
+        raise OperatorError("the probe's answer is cut", host=host, output=clean_line(raw[-400:]), remedy="try again")
+    for row in rows[:-1]:
+        kind, *cells = [clean(cell) for cell in row]
+        try:
+            _take(facts, kind, cells)
+        except (KeyError, IndexError, ValueError, TypeError, binascii.Error) as error:
+            raise OperatorError(
+                f"the probe's answer has a bad `{kind}` record", host=host, output=clean_line(b" ".join(row))
+            ) from error
+    return facts
+
+
+def _blob(cell: str) -> bytes:
+    return base64.b64decode(cell, validate=True)
+
+
+def _json(raw: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(raw) if raw else {}
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _current(facts: HostFacts, cells: list[str]) -> None:
+    facts.current = cells[0] or None
+
+
+def _pending(facts: HostFacts, cells: list[str]) -> None:
+    facts.pending = cells[0] or None
+
+
+def _lock(facts: HostFacts, cells: list[str]) -> None:
+    facts.busy, facts.owner = cells[0] == "held", cells[1] if len(cells) > 1 else ""
+
+
+def _local(facts: HostFacts, cells: list[str]) -> None:
+    digests = tuple(item.rpartition("@")[2] for item in cells[3].split())
+    facts.images.append(LocalImage(cells[0], cells[1], tuple(cells[2].split()), digests))
+
+
+_TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {
+    "current": _current,
+    "pending": _pending,
+    "lock": _lock,
+    "local": _local,
+    "compose": lambda facts, cells: setattr(facts, "compose", cells[0].removeprefix("v")),
+    "fingerprint": lambda facts, cells: setattr(facts, "fingerprint", cells[0]),
+    "container": lambda facts, cells: facts.containers.append(RunningContainer(*cells[:8])),
+    "hash": lambda facts, cells: facts.hashes.update({cells[0]: cells[1]}),
+    "plain": lambda facts, cells: facts.plain_hashes.update({cells[0]: cells[1]}),
+    "image": lambda facts, cells: facts.refs.update({cells[0]: cells[1]}),
+    "netns": lambda facts, cells: facts.netns.update({cells[0]: cells[1]}),
+    "have": lambda facts, cells: facts.have.add(cells[0]),
+    "file": lambda facts, cells: facts.files.update({cells[0]: cells[1]}),
+    "env": lambda facts, cells: facts.envs.update({cells[0]: cells[1]}),
+    "envkey": lambda facts, cells: facts.env_keys.setdefault(cells[0], []).append((cells[1], cells[2])),
+    "live": lambda facts, cells: facts.lives.update({cells[0]: _blob(cells[1])}),
+    "network": lambda facts, cells: facts.missing_networks.append(cells[0]),
+    "bind": lambda facts, cells: facts.binds.update({cells[0]: cells[1]}),
+    "disk": lambda facts, cells: setattr(facts, "free_kib", int(cells[0])),
+    "structure": lambda facts, cells: setattr(facts, "structure", _json(_blob(cells[0]))),
+    "error": lambda facts, cells: facts.errors.update({cells[0]: clean(_blob(cells[1])).strip()}),
+    "release": lambda facts, cells: facts.releases.append((cells[0], cells[1], _blob(cells[2]), _blob(cells[3]))),
+    "out": lambda facts, cells: setattr(facts, "out", clean(_blob(cells[0]))),
+    "status": lambda facts, cells: setattr(facts, "status", cells[0]),
+}
+
+
+def _take(facts: HostFacts, kind: str, cells: list[str]) -> None:
+    if kind == "bundle.live":
+        facts.bundle_lives[cells[0]] = _blob(cells[1])
+    elif kind.startswith(("base.", "bundle.")):
+        facts.blobs[kind] = _blob(cells[0])
+    else:
+        _TAKERS[kind](facts, cells)

@@ -1,0 +1,341 @@
+"""A plan: the bundle, the host's facts and the registries' digests, put together; refusals come before anything."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vpai_tui.clock import Clock
+from vpai_tui.deploy.bundle import Bundle, ShippedFile, files_override, read_bundle
+from vpai_tui.deploy.compare import Comparison, ImageTarget, Wanted, compare, same_on_host
+from vpai_tui.deploy.facts import HostFacts, LocalImage, RunningContainer
+from vpai_tui.deploy.host import Place, place_of, probe
+from vpai_tui.deploy.live import carry_over
+from vpai_tui.errors import Interrupted, OperatorError, PreflightRefused
+from vpai_tui.fleet.operation import Change, Effect, Plan
+from vpai_tui.fleet.stacks import Stack
+from vpai_tui.redact import redact
+from vpai_tui.remote.connection import Connection
+from vpai_tui.remote.docker import Docker
+from vpai_tui.text import last_lines
+
+COMPOSE_FLOOR = (2, 21, 0)
+_REGISTRY_TIMEOUT_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the runner's `steps`: what is done to a service (or a comma-joined group), and how it is gated."""
+
+    verb: str  # up, restart, reload, rm
+    service: str
+    kind: str  # service or oneshot
+    timeout_s: int
+    command: str = "-"
+
+    def line(self) -> str:
+        return "\t".join((self.verb, self.service, self.kind, str(self.timeout_s), self.command))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with everything its execution needs."""
+
+    plan: Plan
+    place: Place
+    bundle: Bundle  # its files carry the host's live values, its compose only the labels that count
+    targets: Mapping[str, ImageTarget]
+    steps: tuple[Step, ...]
+    revert_steps: tuple[Step, ...]
+    structure: Mapping[str, Any]
+    confirm_timeout_s: int  # 0: no fresh connection is asked for
+    project_dir: str | None = None
+    compose_version: str = ""
+    git: tuple[str, bool] = ("", False)
+    notes: tuple[str, ...] = field(default=())
+
+
+def new_release_id(clock: Clock) -> str:
+    """UTC time and four random digits: names sort by age."""
+    return f"{clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+async def make_plan(
+    connection: Connection, docker: Docker, stack: Stack, clock: Clock, coming: frozenset[str] = frozenset()
+) -> Prepared:
+    """What a deploy of `stack` would do now. `coming`: networks that stacks deployed just before it will define.
+
+    Raises:
+        PreflightRefused: host or stack are not fit; all reasons at once.
+        Interrupted: an earlier deploy must be settled first.
+    """
+    bundle = await asyncio.to_thread(read_bundle, stack, connection.host.root.rstrip("/"))
+    place = place_of(connection, bundle.name, bundle.project)
+    facts = await probe(connection, place, "plan", bundle=bundle)
+    facts.missing_networks = [name for name in facts.missing_networks if name not in coming]
+    check(facts, bundle, connection.name)
+    digests = await registry_digests(docker, bundle, facts)
+    targets = {service: _target(service, bundle, facts, digests) for service in bundle.services}
+    notes = [text for ref, text in sorted(digests.items()) if text and not text.startswith("sha256:")]
+    bundle, kept = with_live_values(bundle, facts)
+    return assemble(connection, stack, bundle, place, facts, targets, clock, notes=notes, kept=kept)
+
+
+def assemble(
+    connection: Connection,
+    stack: Stack,
+    bundle: Bundle,
+    place: Place,
+    facts: HostFacts,
+    targets: Mapping[str, ImageTarget],
+    clock: Clock,
+    *,
+    notes: Sequence[str] = (),
+    kept: Sequence[str] = (),
+    rollback_to: str | None = None,
+) -> Prepared:
+    """Compares, and turns changes into the runner's steps there and back. Pure but for the release's random name."""
+    spec = stack.spec
+    wanted = Wanted(bundle, targets, frozenset(spec.data), frozenset(spec.one_shots))
+    result = compare(wanted, facts)
+    bundle = _without_labels(bundle, result)
+    release = new_release_id(clock)
+    hub = connection.host.hub
+    reconnect = spec.confirm == "reconnect" or (spec.confirm is None and hub)
+    plan = Plan(
+        stack=stack.id,
+        kind="rollback" if rollback_to else "deploy",
+        base=facts.current,
+        release=release,
+        fingerprint=facts.fingerprint,
+        changes=tuple(result.changes),
+        notes=(*notes, *_notes(facts)),
+        kept=tuple(kept),
+        installs=tuple(item.path for item in bundle.files if not same_on_host(item, facts)),
+        confirm_word=stack.id if spec.data or hub else None,
+        rollback_to=rollback_to,
+        adopts=facts.current is None and bool(facts.containers),
+    )
+    steps, back = steps_for(result.changes, facts, spec.one_shots, int(spec.health_timeout_s), bundle)
+    return Prepared(
+        plan,
+        place,
+        bundle,
+        targets,
+        steps,
+        back,
+        facts.structure,
+        int(spec.confirm_timeout_s) if reconnect else 0,
+        compose_version=facts.compose,
+    )
+
+
+def check(facts: HostFacts, bundle: Bundle, host: str) -> None:
+    """Refuses with every reason at once; see `make_plan`."""
+    if facts.pending and not facts.busy:
+        raise Interrupted(
+            f"release {facts.pending} of {bundle.stack} was interrupted",
+            host=host,
+            remedy=f"vpai-tui resume {bundle.stack}   or   vpai-tui revert {bundle.stack}",
+        )
+    problems = [
+        _stage_problem(stage, text)
+        for stage, text in facts.errors.items()
+        if stage != "structure" or len(facts.errors) == 1
+    ]
+    version = tuple(int(part) for part in re.findall(r"\d+", facts.compose)[:3])
+    if facts.compose and version < COMPOSE_FLOOR:
+        problems.append(f"Compose {facts.compose} is too old; 2.21 or newer is needed")
+    problems += [
+        f"env file {path} is missing; write it on the host" for path in bundle.envs if facts.envs.get(path) == "missing"
+    ]
+    problems += [
+        f"network {name} does not exist; deploy the stack that defines it first" for name in facts.missing_networks
+    ]
+    problems += [
+        f"{path} is a directory on the host, the stack ships a file"
+        for path, what in facts.files.items()
+        if what == "dir"
+    ]
+    problems += [
+        f"bind source {path} is missing; Docker would make a directory of it"
+        for path, what in facts.binds.items()
+        if what == "missing" and "." in path.rsplit("/", 1)[-1].lstrip(".")
+    ]
+    if facts.free_kib is not None and facts.free_kib < 65536:
+        problems.append(f"only {facts.free_kib} KiB are free on the host")
+    if problems:
+        raise PreflightRefused(
+            f"{bundle.stack} cannot be deployed: {problems[0]}"
+            + (f" (and {len(problems) - 1} more)" if problems[1:] else ""),
+            host=host,
+            step="preflight",
+            output=redact("\n".join(problems)),
+            remedy="nothing was changed; mend what is listed, then plan again",
+        )
+
+
+def _stage_problem(stage: str, text: str) -> str:
+    if stage.startswith("tool "):
+        return f"`{stage.removeprefix('tool ')}` is not installed on the host"
+    what = {
+        "config": "compose refuses the files",
+        "structure": "compose refuses the files",
+        "docker": "Docker does not answer",
+    }
+    return f"{what.get(stage, stage)}: {last_lines(text, 2) or 'no word why'}"
+
+
+async def registry_digests(docker: Docker, bundle: Bundle, facts: HostFacts) -> dict[str, str]:
+    """By image reference: the digest its registry gives now, or a sentence why it could not be asked."""
+    built = {build.service for build in bundle.builds}
+    refs = sorted({ref for service, ref in facts.refs.items() if service in bundle.services and service not in built})
+
+    async def ask(ref: str) -> str:
+        if "@sha256:" in ref:
+            return ref.rpartition("@")[2]
+        try:
+            async with asyncio.timeout(_REGISTRY_TIMEOUT_S):
+                answer = await docker.call("inspect_distribution", ref)
+            return str(answer["Descriptor"]["digest"])
+        except (TimeoutError, KeyError, TypeError):
+            return f"{ref}: its registry did not answer; the host's own copy counts"
+        except OperatorError as error:
+            return f"{ref}: its registry could not be asked ({error.message}); the host's own copy counts"
+
+    return dict(zip(refs, await asyncio.gather(*(ask(ref) for ref in refs)), strict=True))
+
+
+def _target(service: str, bundle: Bundle, facts: HostFacts, digests: Mapping[str, str]) -> ImageTarget:
+    ref = facts.refs.get(service) or f"{bundle.project}-{service}"
+    build = next((item for item in bundle.builds if item.service == service), None)
+    if build:
+        local = find_image(facts.images, build.tag)
+        return ImageTarget(service, ref, local.id if local else None, None, built=True)
+    digest = digests.get(ref, "")
+    if digest.startswith("sha256:"):
+        local = next((image for image in facts.images if digest in image.digests), None)
+        return ImageTarget(service, ref, local.id if local else None, f"{repository(ref)}@{digest}")
+    local = find_image(facts.images, ref)
+    return ImageTarget(service, ref, local.id if local else None, _known_digest(ref, local))
+
+
+def _known_digest(ref: str, local: LocalImage | None) -> str | None:
+    return f"{repository(ref)}@{local.digests[0]}" if local and local.digests else None
+
+
+def repository(ref: str) -> str:
+    """`ref` without tag and digest: `host:5000/name:tag@sha256:…` → `host:5000/name`."""
+    bare = ref.split("@", 1)[0]
+    head, _, last = bare.rpartition("/")
+    name = last.split(":", 1)[0]
+    return f"{head}/{name}" if head else name
+
+
+def find_image(images: Sequence[LocalImage], ref: str) -> LocalImage | None:
+    """The host's image a reference names; `docker.io/library/x` and `x` are one."""
+    wanted = _familiar(ref)
+    return next(
+        (image for image in images if wanted in {_familiar(tag) for tag in image.tags} or image.id == ref), None
+    )
+
+
+def _familiar(ref: str) -> str:
+    short = ref.removeprefix("docker.io/").removeprefix("library/")
+    return short if ":" in short.rsplit("/", 1)[-1] or "@" in short else f"{short}:latest"
+
+
+def with_live_values(bundle: Bundle, facts: HostFacts) -> tuple[Bundle, tuple[str, ...]]:
+    """The bundle with the host's present live values in its files, and which were kept (`file: key`)."""
+    files: list[ShippedFile] = []
+    kept: list[str] = []
+    for item in bundle.files:
+        present = facts.lives.get(item.path)
+        if present is None or item.content is None or not item.live_keys:
+            files.append(item)
+            continue
+        merged, keys = carry_over(item.content, present, item.live_keys, item.path)
+        kept += [f"{item.path}: {key}" for key in keys]
+        # byte for byte the host's where only live values differ: nothing is rewritten for its layout
+        files.append(item.with_content(present if same_on_host(item, facts) else merged))
+    return replace(bundle, files=tuple(files)), tuple(kept)
+
+
+def _without_labels(bundle: Bundle, result: Comparison) -> Bundle:
+    """Services that run since before us, unchanged, stay unlabelled: a label alone would recreate them."""
+    labels = {name: value for name, value in bundle.labels.items() if name not in result.unlabelled}
+    compose = {name: content for name, content in bundle.compose.items() if name != "10-files.yaml"}
+    if labels and not bundle.source:
+        compose["10-files.yaml"] = files_override(labels)
+    return replace(bundle, compose=compose, labels=labels)
+
+
+def _notes(facts: HostFacts) -> list[str]:
+    notes = []
+    old, new = facts.base_json(), facts.structure
+    for kind, danger in (
+        ("networks", "Compose stops everything attached and makes it anew"),
+        ("volumes", "data stays, Compose only warns"),
+    ):
+        before, after = old.get(kind) or {}, new.get(kind) or {}
+        for name in sorted({*before, *after}):
+            if old and name in before and name in after and before[name] != after[name]:
+                notes.append(f"{kind[:-1]} {name} changes its definition: {danger}")
+    if (facts.compose and re.match(r"5\.2\.", facts.compose)) or _older(facts.compose, (2, 29, 3)):
+        notes.append(f"Compose {facts.compose} has known faults with --no-deps; 2.29.3 or newer is better")
+    if facts.busy:
+        notes.append(f"another deploy runs on this host: {facts.owner}")
+    return notes
+
+
+def _older(version: str, floor: tuple[int, ...]) -> bool:
+    parts = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    return bool(parts) and parts < floor
+
+
+def steps_for(
+    changes: Sequence[Change], facts: HostFacts, one_shots: Sequence[str], timeout_s: int, bundle: Bundle
+) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """The runner's steps: ups in start-up order, then removals; and the way back for exactly the same services."""
+    running: dict[str, RunningContainer] = {item.service: item for item in facts.containers}
+    forward, back = [], []
+    for change in sorted(changes, key=lambda item: item.effect is Effect.REMOVE):
+        if change.effect is Effect.NONE:
+            continue
+        name, kind = change.service, "oneshot" if change.service in one_shots else "service"
+        forward.append(_step(change, kind, timeout_s, bundle, facts))
+        if name not in running:
+            back.append(Step("rm", name, kind, timeout_s))
+        elif change.effect in (Effect.RELOAD, Effect.RESTART) and change.causes[0].kind == "files":
+            back.append(Step("restart", name, kind, timeout_s))
+        elif kind == "service":
+            back.append(Step("up", name, kind, timeout_s))
+    return _grouped(forward, facts), _grouped(back, facts)
+
+
+def _step(change: Change, kind: str, timeout_s: int, bundle: Bundle, facts: HostFacts) -> Step:
+    if change.effect is Effect.REMOVE:
+        return Step("rm", change.service, kind, timeout_s)
+    if change.effect is Effect.RELOAD:
+        mounted = bundle.files_of.get(change.service, ())
+        command = next(item.reload for item in bundle.files if item.reload and item.path in mounted)
+        return Step("reload", change.service, kind, timeout_s, command)
+    if change.effect is Effect.RESTART and change.causes[0].kind == "files":
+        return Step("restart", change.service, kind, timeout_s)
+    return Step("up", change.service, kind, timeout_s)
+
+
+def _grouped(steps: Sequence[Step], facts: HostFacts) -> tuple[Step, ...]:
+    """A service that shares another's network is brought up in one step with it."""
+    found: dict[str, Step] = {}
+    for step in steps:
+        parent = facts.netns.get(step.service)
+        if step.verb == "up" and parent in found and found[parent].verb == "up":
+            found[parent] = replace(found[parent], service=f"{found[parent].service},{step.service}")
+        else:
+            found[step.service] = step
+    return tuple(found.values())

@@ -1,0 +1,127 @@
+# Read-only: what the laptop needs to plan, one TSV record a line; nothing on the host changes.
+# usage: probe.sh VERB   with ROOT STACK PROJECT DOCKER in the environment; `bundle/` beside this script for `plan`.
+HERE=$(pwd)
+. ./common.sh
+
+rec() { printf '%s' "$1"; shift; for field in "$@"; do printf '\t%s' "$field"; done; echo; }
+b64() { base64 | tr -d '\n'; }
+
+state() {
+  rec current "$(link_id "$HOME_OF/current")"
+  rec pending "$(link_id "$HOME_OF/pending")"
+  if lock_free; then rec lock free; else rec lock held "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"; fi
+}
+
+hashes() { # DIR kind: the hash Compose would put on each service; piping resolves env_file first, as the label does
+  json=$(compose_in "$1" config --format json 2>"$HERE/config.err") || { rec error config "$(b64 <"$HERE/config.err")"; return; }
+  printf '%s\n' "$json" | awk -v kind="$2" -v OFS='\t' '
+    /^  "services": \{/ { inside = 1; next }
+    /^  [}"]/ { inside = 0 }
+    inside && /^    "/ { split($0, part, "\""); service = part[2] }
+    inside && kind == "hash" && /^      "image": "/ { sub(/^      "image": "/, ""); sub(/",?$/, ""); print "image", service, $0 }
+    inside && /^      "network_mode": "service:/ { sub(/^      "network_mode": "service:/, ""); sub(/",?$/, ""); print "netns", service, $0 }'
+  parents=$(printf '%s\n' "$json" | sed -n 's/^      "network_mode": "service:\(.*\)",\{0,1\}$/\1/p' | sort -u)
+  for parent in $parents; do # the label holds the parent's container id
+    id=$(awk -F "$TAB" -v s="$parent" '$4 == s { print $1; exit }' "$LISTING")
+    [ -n "$id" ] && json=$(printf '%s\n' "$json" | sed "s/^\(      \"network_mode\": \"\)service:$parent\"/\1container:$id\"/")
+  done
+  printf '%s\n' "$json" | timeout -k 10 120 $DOCKER compose -p "$PROJECT" --project-directory "$ROOT" -f - config --hash '*' 2>"$HERE/hash.err" |
+    sed "s/^/$2$TAB/; s/ /$TAB/"
+}
+
+images() { # what the host has of each reference the plan names, and of what runs; one record an image, absent ones none
+  {
+    cat "$HERE/refs"
+    [ -r bundle/images.lock ] && cut -f 3 bundle/images.lock
+    [ -r bundle/refs ] && cat bundle/refs
+    wanted bundle/services "$HOME_OF/current/services" | cut -f 6
+  } | sort -u | grep . >"$HERE/refs.all" || return 0
+  # shellcheck disable=SC2046 # references have no blanks
+  $DOCKER image inspect -f "local$TAB{{.Id}}$TAB{{.Os}}/{{.Architecture}}$TAB{{range .RepoTags}}{{.}} {{end}}$TAB{{range .RepoDigests}}{{.}} {{end}}" $(cat "$HERE/refs.all") 2>/dev/null
+  return 0
+}
+
+files() { # PATHS-FILE
+  while read -r path; do
+    if [ -d "$ROOT/$path" ]; then rec file "$path" dir -
+    elif [ -e "$ROOT/$path" ]; then rec file "$path" "$(sha256sum <"$ROOT/$path" | cut -d ' ' -f 1)" "$(stat -c %a "$ROOT/$path")"
+    else rec file "$path" missing -; fi
+  done <"$1"
+}
+
+envs() { # PATHS-FILE: state of each env file, and which keys differ from the base release's
+  marks=$HOME_OF/current/env.marks
+  while read -r f; do
+    if [ ! -f "$f" ]; then rec env "$f" missing; continue; fi
+    rec env "$f" "$(stat -c '%a %U' "$f")"
+    [ -r "$marks" ] || continue
+    old=$(awk -v p="$f" '$1 == "file" && $2 == p { print $3 }' "$marks")
+    [ "$old" = "$(file_mark "$f")" ] && continue
+    awk -v p="$f" '$1 == "key" && $2 == p { print $3, $4 }' "$marks" >"$HERE/env.old"
+    env_marks "$f" >"$HERE/env.new"
+    awk -v p="$f" -v OFS='\t' '
+      FILENAME == ARGV[1] { old[$1] = $2; next }
+      !($1 in old) { print "envkey", p, "+", $1 } ($1 in old) && old[$1] != $2 { print "envkey", p, "~", $1 } { seen[$1] = 1 }
+      END { for (key in old) if (!(key in seen)) print "envkey", p, "-", key }' "$HERE/env.old" "$HERE/env.new"
+  done <"$1"
+}
+
+plan() { # [RELEASE]: with one, its files on the host are the bundle
+  for tool in flock setsid timeout sha256sum awk tar; do
+    command -v "$tool" >/dev/null 2>&1 || rec error "tool $tool" ''
+  done
+  LISTING=$HERE/listing; containers >"$LISTING" 2>"$HERE/ps.err" || { rec error docker "$(b64 <"$HERE/ps.err")"; return; }
+  if [ -n "${1:-}" ]; then
+    [ -d "$HOME_OF/releases/$1/compose" ] || { rec error release ''; return; }
+    cp -R "$HOME_OF/releases/$1" bundle
+    cut -d ' ' -f 3- bundle/files.sha256 >bundle/paths
+    for list in binds refs envs.optional; do : >>"bundle/$list"; done
+    while read -r path; do rec "bundle.live" "$path" "$(b64 <"bundle/files/$path")"; done <bundle/lives
+  fi
+  compose_in bundle/compose config --no-interpolate --format json >"$HERE/structure" 2>"$HERE/structure.err" &
+  rec compose "$($DOCKER compose version --short 2>/dev/null)" >"$HERE/version" &
+  state
+  wanted bundle/services "$HOME_OF/current/services" | sed "s/^/container$TAB/"
+  hashes bundle/compose hash >"$HERE/hashes"; cat "$HERE/hashes"
+  awk -F "$TAB" '$1 == "image" { print $3 }' "$HERE/hashes" >"$HERE/refs"
+  if [ -d bundle/compose.plain ] && wanted bundle/services | awk -F "$TAB" '$8 == "" { found = 1 } END { exit !found }'; then
+    hashes bundle/compose.plain plain
+  fi
+  images; files bundle/paths; cat bundle/envs bundle/envs.optional >"$HERE/envs.all"; envs "$HERE/envs.all"
+  while read -r path; do [ -f "$ROOT/$path" ] && rec live "$path" "$(b64 <"$ROOT/$path")"; done <bundle/lives
+  if [ -s bundle/networks ]; then
+    $DOCKER network ls --format '{{.Name}}' | grep -vxFf - bundle/networks | sed "s/^/network$TAB/; s/\$/${TAB}missing/"
+  fi
+  while read -r path; do
+    if [ -d "$path" ]; then rec bind "$path" dir; elif [ -e "$path" ]; then rec bind "$path" file; else rec bind "$path" missing; fi
+  done <bundle/binds
+  rec disk "$(df -Pk "$([ -d "$ROOT" ] && echo "$ROOT" || echo /)" | awk 'NR == 2 { print $4 }')"
+  rec fingerprint "$(fingerprint bundle/services bundle/lives)"
+  for kept in structure.json services images.lock bundle.json envs envs.optional networks manifest; do
+    [ -r "$HOME_OF/current/$kept" ] && rec "base.$kept" "$(b64 <"$HOME_OF/current/$kept")"
+    [ -n "${1:-}" ] && [ -r "bundle/$kept" ] && rec "bundle.$kept" "$(b64 <"bundle/$kept")"
+  done
+  wait
+  cat "$HERE/version"
+  if [ -s "$HERE/structure" ]; then rec structure "$(b64 <"$HERE/structure")"; else rec error structure "$(b64 <"$HERE/structure.err")"; fi
+}
+
+releases() {
+  state
+  for dir in "$HOME_OF"/releases/*/; do
+    [ -r "$dir/manifest" ] || continue
+    id=$(basename "$dir")
+    rec release "$id" "$(head -n 1 "$dir/status" 2>/dev/null)" "$(b64 <"$dir/manifest")" "$([ -r "$dir/images.lock" ] && b64 <"$dir/images.lock")"
+  done
+  $DOCKER images -a -q --no-trunc 2>/dev/null | sort -u | sed "s/^/have$TAB/"
+}
+
+tail_of() { # RELEASE: what the runner and Compose printed last
+  rec out "$(tail -n 60 "$HOME_OF/releases/$1/out.log" 2>/dev/null | b64)"
+  rec status "$(head -n 1 "$HOME_OF/releases/$1/status" 2>/dev/null)"
+  state
+}
+
+verb=$1; shift
+"$verb" "$@"
+rec end

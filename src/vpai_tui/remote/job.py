@@ -1,0 +1,66 @@
+"""A detached job on a host: a script that goes on without us, its journal read line by line, found again later."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from vpai_tui.remote.connection import Connection
+from vpai_tui.text import clean
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """One line a job wrote: when (RFC 3339 UTC, the host's clock), what, about which subject, and a detail."""
+
+    at: str
+    event: str
+    subject: str
+    detail: str
+
+
+def parse_line(raw: bytes) -> JournalLine | None:
+    """A journal line; None for one that is cut (the host lost power while writing it)."""
+    parts = clean(raw).split("\t", 3)
+    if len(parts) != 4:
+        return None
+    at, event, subject, detail = parts
+    return JournalLine(at, event, "" if subject == "-" else subject, "" if detail == "-" else detail)
+
+
+def script_name(content: bytes) -> str:
+    """Content-addressed: a job that runs is never changed under its feet by a newer one."""
+    return f"run-{hashlib.sha256(content).hexdigest()[:16]}.sh"
+
+
+def start_command(environment: str, script: str, args: tuple[str, ...], directory: str, skip: int = 0) -> str:
+    """sh that starts the job detached and follows its journal: `setsid`, no terminal, nothing of the channel kept.
+
+    `environment` are the words before `sh` (an `env -i …`); `directory` holds `journal` and `out.log`; the journal is told from line
+    `skip` on.
+    """
+    return (
+        f"J={shlex.quote(directory)}; : >>$J/journal; "
+        f"{environment} setsid sh {shlex.quote(script)} {shlex.join(args)} </dev/null >>$J/out.log 2>&1 & "
+        f"exec tail -n +{skip + 1} -s 0.2 -f --pid=$! $J/journal"
+    )
+
+
+async def follow(
+    connection: Connection, directory: str, owner: str, skip: int, label: str
+) -> AsyncIterator[JournalLine]:
+    """The journal from line `skip` on, until the job that holds `owner` (a file with `pid=N …`) ends.
+
+    Raises:
+        LinkLost: the connection ended first; the job goes on.
+    """
+    command = (
+        f"p=$(sed -n 's/^pid=\\([0-9]*\\).*/\\1/p' {shlex.quote(owner)} 2>/dev/null); "
+        f"exec tail -n +{skip + 1} -s 0.2 -f --pid=${{p:-2147483646}} {shlex.quote(directory + '/journal')}"
+    )
+    async with connection.stream(["sh", "-c", command], root=True, label=label) as lines:
+        async for raw in lines:
+            if line := parse_line(raw):
+                yield line
