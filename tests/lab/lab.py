@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+import lab_wan
 from lab_machines import MACHINES, Lab, LabError, missing
 from lab_registry import KINDS, Registry
 
@@ -19,6 +20,8 @@ def main(argv: Sequence[str]) -> int:
     verbs.add_parser("status", help="exit 0 when the lab runs")
     for verb, what in (("cut", "drop every packet of HOST"), ("heal", "undo it"), ("clean", "empty HOST")):
         verbs.add_parser(verb, help=what).add_argument("host", choices=[m.name for m in MACHINES])
+    rtt = verbs.add_parser("rtt", help="round-trip time of the far addresses, e.g. ssh -F .lab/ssh_config sese-far")
+    rtt.add_argument("milliseconds", type=float)
     push = verbs.add_parser(
         "push", help="push a small image to the lab's registry, under any reference a stack may name"
     )
@@ -37,7 +40,14 @@ def main(argv: Sequence[str]) -> int:
         started = time.monotonic()
         if chosen.verb == "push":
             print(Registry(lab).push(chosen.reference, chosen.version, kind=chosen.kind))
+        elif chosen.verb == "rtt":
+            lab_wan.set_delay(lab, chosen.milliseconds)
+        elif chosen.verb == "up":
+            lab.up()
+            lab_wan.start(lab)
         else:
+            if chosen.verb == "down":
+                lab_wan.stop(lab)
             getattr(lab, chosen.verb)(*([chosen.host] if "host" in chosen else []))
     except (LabError, LookupError) as error:
         print(f"lab: {error}", file=sys.stderr)

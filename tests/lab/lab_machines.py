@@ -117,7 +117,9 @@ class Lab:
 
     def heal(self, host: str) -> None:
         """Undo every `cut` of a host."""
-        self.root_shell(host, "iptables-save | sed '/lab-cut/d' | iptables-restore")
+        self.root_shell(
+            host, "! iptables-save | grep -q lab-cut || iptables-save | sed '/lab-cut/d' | iptables-restore"
+        )
 
     def forgive(self, host: str) -> None:
         """A fresh sshd: it forgets whom it was refusing for too many failed logins. Sessions that are open stay."""
@@ -142,8 +144,9 @@ class Lab:
 
     def old_host_key(self, host: str) -> None:
         """The key that `known_hosts` holds, again."""
-        self.root_shell(host, "cd /etc/ssh; [ ! -d kept ] || { cp -p kept/* .; rm -r kept; }")
-        self.forgive(host)
+        back = self.root_shell(host, "cd /etc/ssh; [ ! -d kept ] || { cp -p kept/* .; rm -r kept; echo back; }")
+        if back:
+            self.forgive(host)
 
     def crash(self, host: str) -> None:
         """Power off: everything on the host dies at once, nothing is flushed or told."""
@@ -167,11 +170,10 @@ class Lab:
         self.wait_for_sshd(host)
 
     def clean(self, host: str) -> None:
-        """Back to an empty host without a rebuild: no containers, networks, volumes, releases, faults. Images stay."""
+        """Back to an empty host without a rebuild: no containers, networks, volumes, releases. Images stay."""
         root = _machine(host).root
         self.root_shell(
             host,
-            "iptables-save | grep -q lab-cut && iptables-save | sed '/lab-cut/d' | iptables-restore || true;"
             f"pkill -KILL -f '{root}/[d]eploy/bin/' || true;"  # the brackets keep this very shell out of it
             "docker ps -aq | xargs -r docker rm -f -v >/dev/null;"
             "docker network prune -f >/dev/null; docker volume prune -af >/dev/null;"
@@ -183,6 +185,13 @@ class Lab:
         self.root_shell(
             host, f"docker images -q --filter 'reference={pattern}' | sort -u | xargs -r docker rmi -f >/dev/null"
         )
+
+    def settle(self, host: str) -> None:
+        """Take back every fault a test may have left: powered off, cut, another host key."""
+        if (self._shown(host) or "").startswith("false"):
+            self.boot(host)
+        self.heal(host)
+        self.old_host_key(host)
 
     # -- the whole lab -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,102 @@
+"""The lab for tests: found running or started once per session; each test gets its hosts empty and for itself.
+
+`VPAI_LAB=require` turns a missing lab from a skip into an error, `VPAI_LAB=off` leaves it out.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lab_wan
+import pytest
+from lab_host import LabHost
+from lab_machines import MACHINES, Lab, missing
+from lab_registry import Registry
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # one lab: under xdist its tests run one after the other on one worker, and start first as they take longest
+    for item in items:
+        if item.get_closest_marker("lab"):
+            item.add_marker(pytest.mark.xdist_group("lab"))
+    items.sort(key=lambda item: item.get_closest_marker("lab") is None)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The running lab. One that was found running is left running."""
+    wish = os.environ.get("VPAI_LAB", "")
+    reason = "VPAI_LAB=off" if wish == "off" else missing()
+    if reason and wish == "require":
+        pytest.fail(f"VPAI_LAB=require, but {reason}", pytrace=False)
+    if reason:
+        pytest.skip(reason)
+    lab = Lab()
+    lab.state.mkdir(parents=True, exist_ok=True)
+    with _locked(lab.state / "up.lock"):
+        found = lab.running()
+        if not found:
+            lab.up()
+        lab_wan.start(lab)
+    yield lab
+    if not found:
+        lab_wan.stop(lab)
+        lab.down()
+
+
+@pytest.fixture(scope="session")
+def registry(lab: Lab) -> Registry:
+    """The registry that every image reference in the lab leads to."""
+    return Registry(lab)
+
+
+@pytest.fixture
+def sese(lab: Lab) -> Iterator[LabHost]:
+    yield from _host(lab, "sese")
+
+
+@pytest.fixture
+def seko(lab: Lab) -> Iterator[LabHost]:
+    yield from _host(lab, "seko")
+
+
+@pytest.fixture
+def pi(lab: Lab) -> Iterator[LabHost]:
+    yield from _host(lab, "pi")
+
+
+@pytest.fixture
+def hosts(sese: LabHost, seko: LabHost, pi: LabHost) -> dict[str, LabHost]:
+    """All three, by name."""
+    return {host.name: host for host in (sese, seko, pi)}
+
+
+@pytest.fixture
+def rtt(lab: Lab) -> Iterator[object]:
+    """`rtt(50)` sets the round-trip time of the far addresses in ms; 0 again after the test."""
+
+    def set_rtt(milliseconds: float) -> None:
+        lab_wan.set_delay(lab, milliseconds)
+
+    yield set_rtt
+    lab_wan.set_delay(lab, 0)
+
+
+def _host(lab: Lab, name: str) -> Iterator[LabHost]:
+    with _locked(lab.state / f"{name}.lock"):
+        lab.settle(name)
+        lab.clean(name)
+        yield LabHost(lab, next(machine for machine in MACHINES if machine.name == name))
+        lab.settle(name)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Two test runs on one machine share the lab: each host belongs to one test at a time."""
+    with path.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
