@@ -43,6 +43,7 @@ class Connection:
         self.address = address
         self.log = log or CommandLog()
         self.rtt_s: float | None = None  # one round trip of the link, measured without a channel
+        self.facts: dict[str, str | None] = {}  # found out once about this host, by whoever needed it (http_bridge)
         self._ssh = ssh
         self._slots = asyncio.Semaphore(CHANNELS)
         self._pulse = asyncio.create_task(self._measure(), name=f"rtt {name}")
