@@ -136,6 +136,8 @@ class Link:
 
     def _open_tun(self) -> int:
         third, name = self._lab.third, f"{self._lab.prefix}-link"
+        # an emulator that outlived its lab loses its device here, and ends of it
+        subprocess.run(["ip", "link", "delete", name], capture_output=True)
         tun = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
         fcntl.ioctl(tun, _TUNSETIFF, struct.pack("16sH", name.encode(), _IFF_TUN | _IFF_NO_PI))
         run(["ip", "address", "replace", f"198.18.{third + 1}.254/24", "dev", name])

@@ -1,0 +1,48 @@
+# Everything needs Python 3.11 or newer and make; the lab also root and Docker. `make demo` and `make test` set up what they need.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+READY := .venv/.ready
+WORKERS ?= 2
+
+# The first interpreter that is new enough and able to make an environment.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+
+.PHONY: help demo test check lab lab-down bench snapshots
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (on Debian: python3-venv)" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY) ## open the cockpit on a simulated fleet
+	@$(BIN)/vpai-tui --demo
+
+test: $(READY) ## run every test; the lab's are skipped where there is no root or Docker
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+check: $(READY) ## format, lint, types, imports, dead code, shell scripts, then the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vulture
+	@if command -v shellcheck >/dev/null; then set -x; shellcheck .ci/run $$(find src tests -name '*.sh'); \
+	else echo "shellcheck is not installed: shell scripts are not checked"; fi
+	$(MAKE) --no-print-directory test
+
+lab: ## start three real hosts on this machine (root, Docker)
+	$(if $(PYTHON),$(PYTHON),python3) tests/lab/lab.py up
+
+lab-down: ## remove them
+	$(if $(PYTHON),$(PYTHON),python3) tests/lab/lab.py down
+
+bench: $(READY) ## print the figures as ratios against the tool an operator would use instead (needs the lab)
+	$(BIN)/python tests/bench/bench.py
+
+snapshots: $(READY) ## take the pictures of the screens anew
+	$(BIN)/python -m pytest tests/ui --snapshot-update
