@@ -24,6 +24,8 @@ tmpfs 100 1 99 1% /run
 /dev/sda1 1000 450 500 48% /
 /dev/sda1 1000 450 500 48% /var/lib/docker
 /dev/sdb1 2000 100 1900 5% /mnt/back up
+overlay 2000 100 1900 5% /mnt/overlay
+/dev/mapper/x 2000 100 1900 5% /mnt/very/long
 /dev/loop3 50 50 0 100% /snap/core/1
 df-end
 cpus 4

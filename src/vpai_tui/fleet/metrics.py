@@ -209,11 +209,15 @@ def _temperature(sensors: list[tuple[str, float]]) -> float | None:
 
 
 def _distinct(rows: list[tuple[str, Disk]]) -> tuple[Disk, ...]:
-    """One row per device, the one mounted highest; the root first."""
+    """One row per filesystem, the one mounted highest; the root first.
+
+    The same figures under another device are the same filesystem too: an overlay on it, a subvolume.
+    """
     best: dict[str, Disk] = {}
-    for device, disk in rows:
-        if device not in best or len(disk.mount) < len(best[device].mount):
-            best[device] = disk
+    for device, disk in sorted(rows, key=lambda row: len(row[1].mount)):
+        figures = (disk.size_bytes, disk.used_bytes, disk.available_bytes)
+        if all(figures != (known.size_bytes, known.used_bytes, known.available_bytes) for known in best.values()):
+            best.setdefault(device, disk)
     return tuple(sorted(best.values(), key=lambda disk: disk.mount))
 
 
