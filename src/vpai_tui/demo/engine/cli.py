@@ -1,0 +1,480 @@
+"""The `docker` command of a simulated host: the part of it an operator's scripts use."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from vpai_tui.demo.engine import containers, images, views
+from vpai_tui.demo.engine.arguments import CliError, Parsed, parse
+from vpai_tui.demo.engine.life import life
+from vpai_tui.demo.engine.store import Doc, Engine, EngineError, emit, hex_of
+from vpai_tui.demo.engine.templates import TemplateError, render, to_json
+
+Command = Callable[[Engine, list[str]], int]
+_FORMAT = {"-f": "format=", "--format": "format="}
+
+
+def main(home: str, argv: list[str]) -> int:
+    """Run one `docker` command line on the host whose folder is `home`; its exit status."""
+    engine = Engine(Path(home))
+    try:
+        status = _run(engine, argv)
+        sys.stdout.flush()
+    except EngineError as error:
+        sys.stderr.write(f"Error response from daemon: {error.message}\n")
+        return 1
+    except TemplateError as error:
+        sys.stderr.write(f"template parsing error: {error}\n")
+        return 1
+    except CliError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.status
+    except BrokenPipeError:
+        # Whoever read has gone: end as a process killed by SIGPIPE would, without Python's own complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
+        return 141
+    return status
+
+
+def _run(engine: Engine, argv: list[str]) -> int:
+    top = parse(argv, {"-H": "host=", "--host": "host=", "-v": "version", "--version": "version"}, interspersed=False)
+    if top.has("version"):
+        print(f"Docker version {views.SERVER_VERSION}, build e180ab8")
+        return 0
+    if not top.rest:
+        raise CliError("Usage:  docker [OPTIONS] COMMAND", 1)
+    word, rest = top.rest[0], top.rest[1:]
+    if word == "compose":
+        from vpai_tui.demo.engine.cli_compose import main as compose
+
+        return compose(engine, rest)
+    if word in _GROUPS:
+        inner = rest[0] if rest else ""
+        found = COMMANDS.get(f"{word} {inner}") or (COMMANDS.get(inner) if word == "container" else None)
+        if found is None:
+            raise CliError(f"docker: unknown command: docker {word} {inner}", 1)
+        return found(engine, rest[1:])
+    if word not in COMMANDS:
+        raise CliError(f"docker: unknown command: docker {word}\n\nRun 'docker --help' for more information", 1)
+    return COMMANDS[word](engine, rest)
+
+
+_GROUPS = ("container", "image", "network", "volume", "system")
+
+
+def formatted(form: str, rows: Iterable[Doc]) -> None:
+    """Print each row through a template; `json` is a document per line."""
+    for row in rows:
+        if form == "json":
+            print(to_json({key: value for key, value in row.items() if key != "Label"}))
+        else:
+            print(render(form.replace("\\t", "\t").replace("\\n", "\n"), row))
+
+
+def filters_of(parsed: Parsed) -> dict[str, list[str]]:
+    """`--filter K=V` by kind."""
+    found: dict[str, list[str]] = {}
+    for text in parsed.all("filter"):
+        kind, equals, value = text.partition("=")
+        if not equals:
+            raise CliError(f'invalid argument "{text}" for "-f, --filter" flag: invalid filter', 125)
+        found.setdefault(kind, []).append(value)
+    return found
+
+
+def _version(engine: Engine, argv: list[str]) -> int:
+    known = views.version(engine.read()["arch"])
+    server = {**known, "APIVersion": known["ApiVersion"]}
+    client = {"Version": views.SERVER_VERSION, "ApiVersion": views.API_VERSION, "APIVersion": views.API_VERSION}
+    form = parse(argv, _FORMAT).one("format")
+    if form == "json":
+        print(to_json({"Client": client, "Server": known}))
+    elif form:
+        formatted(form, [{"Client": client, "Server": server}])
+    else:
+        print(f"Client: Docker Engine - Community\n Version:           {views.SERVER_VERSION}\n")
+        print(f"Server: Docker Engine - Community\n Engine:\n  Version:          {views.SERVER_VERSION}")
+    return 0
+
+
+def _info(engine: Engine, argv: list[str]) -> int:
+    from vpai_tui.demo.engine.api import info
+
+    form = parse(argv, _FORMAT).one("format", "json")
+    formatted(form, [info(engine)])
+    return 0
+
+
+def _ps(engine: Engine, argv: list[str]) -> int:
+    names = {"-a": "all", "--all": "all", "-q": "quiet", "--quiet": "quiet", "--no-trunc": "no-trunc", "-n": "last="}
+    names |= {"-f": "filter=", "--filter": "filter=", "--format": "format=", "-l": "latest", "-s": "size"}
+    parsed = parse(argv, names)
+    state, now = engine.read(), engine.now()
+    filters = filters_of(parsed)
+    everyone = parsed.has("all") or "status" in filters
+    rows = []
+    for container in sorted(state["containers"].values(), key=lambda c: -c["created"]):
+        seen = life(container, now)
+        if (everyone or seen.running) and views.matches(container, seen, filters):
+            rows.append(views.ps_row(state, container, now, truncate=not parsed.has("no-trunc")))
+    if parsed.has("quiet"):
+        formatted("{{.ID}}", rows)
+    elif parsed.one("format"):
+        formatted(parsed.one("format").removeprefix("table "), rows)
+    else:
+        print("CONTAINER ID   IMAGE   STATUS   NAMES")
+        formatted("{{.ID}}   {{.Image}}   {{.Status}}   {{.Names}}", rows)
+    return 0
+
+
+def _print_each(form: str, documents: list[Doc], shown: list[Doc], missing: list[str], kind: str) -> int:
+    if form and form != "json":
+        formatted(form, documents)
+    else:
+        print(json.dumps(shown, indent=4, ensure_ascii=False))
+    for name in missing:
+        sys.stderr.write(
+            f"Error: No such {kind}: {name}\n" if kind == "object" else f"Error response from daemon: {name}\n"
+        )
+    return 1 if missing else 0
+
+
+def _inspect(engine: Engine, argv: list[str]) -> int:
+    parsed = parse(argv, {**_FORMAT, "--type": "type=", "-s": "size", "--size": "size"})
+    state, now = engine.read(), engine.now()
+    documents: list[Doc] = []
+    shown: list[Doc] = []
+    missing: list[str] = []
+    for name in parsed.rest:
+        container = containers.find(state, name) if parsed.one("type", "container") == "container" else None
+        if container is not None:
+            documents.append(views.inspect(state, container, now))
+            shown.append(views.for_json(documents[-1]))
+            continue
+        image = images.find(state, name) if parsed.one("type", "image") == "image" else None
+        if image is None:
+            missing.append(name)
+            continue
+        documents.append(views.inspect_image(state, image))
+        shown.append(documents[-1])
+    return _print_each(parsed.one("format"), documents, shown, missing, "object")
+
+
+def _image_inspect(engine: Engine, argv: list[str]) -> int:
+    parsed = parse(argv, _FORMAT)
+    state = engine.read()
+    found, missing = [], []
+    for name in parsed.rest:
+        try:
+            found.append(views.inspect_image(state, images.need(state, name)))
+        except EngineError as error:
+            missing.append(error.message)
+    return _print_each(parsed.one("format"), found, found, missing, "image")
+
+
+def _images(engine: Engine, argv: list[str]) -> int:
+    names = {
+        **_FORMAT,
+        "-a": "all",
+        "-q": "quiet",
+        "--quiet": "quiet",
+        "--no-trunc": "no-trunc",
+        "--digests": "digests",
+    }
+    names |= {"-f": "filter=", "--filter": "filter=", "--all": "all"}
+    parsed = parse(argv, names)
+    rows = []
+    for image in engine.read()["images"].values():
+        shown = image["id"] if parsed.has("no-trunc") else image["id"][7:19]
+        for tagged in image["tags"] or ["<none>:<none>"]:
+            repo, _, tag = tagged.rpartition(":")
+            row = {"ID": shown, "Repository": repo, "Tag": tag, "Size": f"{image['size'] / 1e6:.0f}MB"}
+            digest = next((d.partition("@")[2] for d in image["digests"] if d.startswith(repo + "@")), "<none>")
+            rows.append({**row, "Digest": digest, "CreatedAt": views.stamp(image["created"])})
+    default = "{{.Repository}}   {{.Tag}}   {{.ID}}   {{.Size}}"
+    formatted("{{.ID}}" if parsed.has("quiet") else parsed.one("format", default), rows)
+    return 0
+
+
+def _tag(engine: Engine, argv: list[str]) -> int:
+    if len(argv) != 2:
+        raise CliError("docker: 'docker tag' requires 2 arguments", 1)
+    with engine.change() as state:
+        images.tag(state, engine.now(), argv[0], argv[1])
+    return 0
+
+
+def _each(names: list[str], work: Callable[[str], Any]) -> int:
+    """Run `work` for every name, go on after a refusal, as the CLI does."""
+    status = 0
+    for name in names:
+        try:
+            work(name)
+        except EngineError as error:
+            sys.stderr.write(f"Error response from daemon: {error.message}\n")
+            status = 1
+    return status
+
+
+def _rmi(engine: Engine, argv: list[str]) -> int:
+    parsed = parse(argv, {"-f": "force", "--force": "force", "--no-prune": "no-prune"})
+
+    def one(name: str) -> None:
+        with engine.change() as state:
+            print("\n".join(images.remove(state, engine.now(), name, force=parsed.has("force"))))
+
+    return _each(parsed.rest, one)
+
+
+def _pull(engine: Engine, argv: list[str]) -> int:
+    parsed = parse(argv, {"-q": "quiet", "--quiet": "quiet", "--platform": "platform="})
+    for message, pause_s in images.pull(engine, parsed.rest[0]):
+        if not parsed.has("quiet") and message["status"] not in ("Downloading", "Extracting"):
+            print((f"{message['id']}: " if "id" in message else "") + message["status"], flush=True)
+        time.sleep(pause_s)
+    print(parsed.rest[0])
+    return 0
+
+
+def _create(engine: Engine, argv: list[str]) -> int:
+    names = {"--name": "name=", "--network": "network=", "--label": "label=", "-l": "label=", "--pull": "pull="}
+    parsed = parse(argv, {**names, "-e": "env=", "--env": "env=", "--restart": "restart="}, interspersed=False)
+    image, *command = parsed.rest
+    name = parsed.one("name") or f"calm_{hex_of(str(time.time_ns()))[:6]}"
+    labels = {text.partition("=")[0]: text.partition("=")[2] for text in parsed.all("label")}
+    mode = parsed.one("network", "bridge")
+    with engine.change() as state:
+        if images.find(state, image) is None:
+            sys.stderr.write(f"Unable to find image '{image}' locally\n")
+        made = containers.create(
+            state,
+            engine.now(),
+            name,
+            image,
+            labels=labels,
+            cmd=command,
+            env=parsed.all("env"),
+            restart=parsed.one("restart", "no"),
+            network_mode=mode,
+            networks={} if mode == "none" else {mode: {}},
+        )
+    print(made["id"])
+    return 0
+
+
+def _rm(engine: Engine, argv: list[str]) -> int:
+    parsed = parse(argv, {"-f": "force", "--force": "force", "-v": "volumes", "--volumes": "volumes"})
+
+    def one(name: str) -> None:
+        with engine.change() as state:
+            found = containers.find(state, name)
+            if found is None and parsed.has("force"):
+                return
+            containers.remove(state, engine.now(), containers.need(state, name), force=parsed.has("force"))
+        print(name)
+
+    return _each(parsed.rest, one)
+
+
+def _rename(engine: Engine, argv: list[str]) -> int:
+    with engine.change() as state:
+        containers.rename(state, engine.now(), containers.need(state, argv[0]), argv[1])
+    return 0
+
+
+def _action(action: str) -> Command:
+    from vpai_tui.demo.engine.store import Engine as _Engine
+
+    def run(engine: _Engine, argv: list[str]) -> int:
+        names = {
+            "-t": "timeout=",
+            "--timeout": "timeout=",
+            "--time": "timeout=",
+            "-s": "signal=",
+            "--signal": "signal=",
+        }
+
+        def one(name: str) -> None:
+            act_on(engine, name, action)
+            print(name)
+
+        return _each(parse(argv, names).rest, one)
+
+    return run
+
+
+def act_on(engine: Engine, name: str, action: str) -> None:
+    """`start`, `stop`, `restart` or `kill` one container, taking the time that takes."""
+    from vpai_tui.demo.engine.compose_up import act
+
+    containers.need(engine.read(), name)
+    time.sleep(0.1 if action in ("start", "kill") else 0.2)
+    with engine.change() as state:
+        found = containers.need(state, name)
+        act(state, engine.now(), found, "stop" if action == "kill" else action)
+        if action == "restart":
+            emit(state, engine.now(), "container", "restart", found["id"], containers.attributes(found))
+        elif action == "kill":
+            found["exit_code"] = 137
+
+
+def _logs(engine: Engine, argv: list[str]) -> int:
+    names = {"-n": "tail=", "--tail": "tail=", "-f": "follow", "--follow": "follow", "--since": "since="}
+    parsed = parse(argv, {**names, "-t": "timestamps", "--timestamps": "timestamps", "--until": "until="})
+    from vpai_tui.demo.engine.streams import follow_logs
+
+    tail = parsed.one("tail", "all")
+    for stream, text in follow_logs(
+        engine,
+        parsed.rest[0],
+        tail=None if tail == "all" else int(tail),
+        since=0.0,
+        timestamps=parsed.has("timestamps"),
+        follow=parsed.has("follow"),
+    ):
+        if stream:
+            out = sys.stderr if stream == "stderr" else sys.stdout
+            out.write(text + "\n")
+            out.flush()
+    return 0
+
+
+def _exec(engine: Engine, argv: list[str]) -> int:
+    names = {"-i": "interactive", "-t": "tty", "-u": "user=", "--user": "user=", "-e": "env=", "--env": "env="}
+    names |= {"--interactive": "interactive", "--tty": "tty", "-w": "workdir=", "--workdir": "workdir=", "-d": "detach"}
+    parsed = parse(argv, names, interspersed=False)
+    from vpai_tui.demo.engine.inside import run
+
+    name, *command = parsed.rest
+    return run(engine, name, command)
+
+
+def _network(action: str) -> Command:
+    def run(engine: Engine, argv: list[str]) -> int:
+        parsed = parse(argv, {**_FORMAT, "-q": "quiet", "--filter": "filter=", "-d": "driver=", "--driver": "driver=", "--internal": "internal", "--label": "label=", "--subnet": "subnet="})  # noqa: E501  # fmt: skip
+        state = engine.read()
+        if action == "ls":
+            rows = [{"ID": n["id"][:12], "Name": n["name"], "Driver": n["driver"]} for n in state["networks"].values()]
+            formatted(parsed.one("format", "{{.ID}}   {{.Name}}   {{.Driver}}"), rows)
+            return 0
+        if action == "create":
+            with engine.change() as state:
+                spec = {
+                    "driver": parsed.one("driver"),
+                    "internal": parsed.has("internal"),
+                    "subnet": parsed.one("subnet"),
+                }
+                print(containers.add_network(state, engine.now(), parsed.rest[0], spec)["id"])
+            return 0
+        known = [state["networks"][name] for name in parsed.rest if name in state["networks"]]
+        missing = [f"network {name} not found" for name in parsed.rest if name not in state["networks"]]
+        if action == "rm":
+            with engine.change() as state:
+                for network in known:
+                    del state["networks"][network["name"]]
+                    print(network["name"])
+            return 1 if missing else 0
+        shown = [views.inspect_network(state, network) for network in known]
+        return _print_each(parsed.one("format"), shown, shown, missing, "network")
+
+    return run
+
+
+def _volume(action: str) -> Command:
+    def run(engine: Engine, argv: list[str]) -> int:
+        parsed = parse(argv, {**_FORMAT, "-q": "quiet", "--filter": "filter="})
+        state = engine.read()
+        if action == "ls":
+            formatted(parsed.one("format", "{{.Driver}}   {{.Name}}"), [{"Driver": "local", "Name": n} for n in state["volumes"]])  # noqa: E501  # fmt: skip
+            return 0
+        shown = [views.inspect_volume(n, state["volumes"][n]) for n in parsed.rest if n in state["volumes"]]
+        missing = [f"get {name}: no such volume" for name in parsed.rest if name not in state["volumes"]]
+        return _print_each(parsed.one("format"), shown, shown, missing, "volume")
+
+    return run
+
+
+def _build(engine: Engine, argv: list[str]) -> int:
+    names = {"-t": "tag=", "--tag": "tag=", "-f": "file=", "--file": "file=", "--build-arg": "arg=", "-q": "quiet"}
+    names |= {
+        "--label": "label=",
+        "--target": "target=",
+        "--progress": "progress=",
+        "--pull": "pull",
+        "--quiet": "quiet",
+    }
+    parsed = parse(argv, {**names, "--no-cache": "no-cache", "--platform": "platform=", "--network": "network="})
+    context = Path(parsed.rest[0])
+    recipe = Path(parsed.one("file") or context / "Dockerfile")
+    tags = parsed.all("tag") or ["built:latest"]
+    sys.stderr.write("#1 [internal] load build definition from Dockerfile\n#2 [internal] load build context\n")
+    time.sleep(0.3)
+    image_id = images.build(engine, context, recipe, tags[0], [*parsed.all("arg"), parsed.one("target")])
+    for extra in tags[1:]:
+        with engine.change() as state:
+            images.tag(state, engine.now(), image_id, extra)
+    sys.stderr.write(f"#3 exporting to image\n#3 writing image {image_id} done\n")
+    if parsed.has("quiet"):
+        print(image_id)
+    return 0
+
+
+def _dial(engine: Engine, argv: list[str]) -> int:
+    from vpai_tui.demo.engine.http import serve
+
+    serve(engine)
+    return 0
+
+
+def _events(engine: Engine, argv: list[str]) -> int:
+    parsed = parse(argv, {**_FORMAT, "-f": "filter=", "--filter": "filter=", "--since": "since=", "--until": "until="})
+    from vpai_tui.demo.engine.streams import events
+
+    for event in events(engine, filters_of(parsed), since=None, until=None):
+        if event is not None:
+            print(to_json(event), flush=True)
+    return 0
+
+
+COMMANDS: dict[str, Command] = {
+    "version": _version,
+    "info": _info,
+    "ps": _ps,
+    "ls": _ps,
+    "inspect": _inspect,
+    "images": _images,
+    "image inspect": _image_inspect,
+    "image ls": _images,
+    "image rm": _rmi,
+    "image pull": _pull,
+    "image tag": _tag,
+    "tag": _tag,
+    "rmi": _rmi,
+    "pull": _pull,
+    "create": _create,
+    "rm": _rm,
+    "rename": _rename,
+    "start": _action("start"),
+    "stop": _action("stop"),
+    "restart": _action("restart"),
+    "kill": _action("kill"),
+    "logs": _logs,
+    "exec": _exec,
+    "build": _build,
+    "events": _events,
+    "network ls": _network("ls"),
+    "network inspect": _network("inspect"),
+    "network create": _network("create"),
+    "network rm": _network("rm"),
+    "volume ls": _volume("ls"),
+    "volume inspect": _volume("inspect"),
+    "system dial-stdio": _dial,
+    "system info": _info,
+}

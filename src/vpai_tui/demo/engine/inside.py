@@ -1,0 +1,53 @@
+"""What a command run inside a simulated container answers: a few that operators and gates use, the rest succeed."""
+
+from __future__ import annotations
+
+import sys
+
+from vpai_tui.demo.engine import containers
+from vpai_tui.demo.engine.life import life
+from vpai_tui.demo.engine.store import Doc, Engine, EngineError
+
+_QUIET = ("true", "test", "[", "kill", "nginx", "pg_isready", "wget", "curl", "caddy", "headscale", "redis-cli", "psql")
+
+
+def answer(container: Doc, command: list[str]) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of `command` in `container`."""
+    word = command[0].rsplit("/", 1)[-1] if command else ""
+    if word in ("sh", "bash", "ash") and len(command) > 2 and command[1] in ("-c", "-lc"):
+        return answer(container, command[2].split())
+    if word == "echo":
+        return 0, " ".join(command[1:]) + "\n", ""
+    if word == "false":
+        return 1, "", ""
+    if word == "hostname":
+        return 0, container["id"][:12] + "\n", ""
+    if word in ("env", "printenv"):
+        return 0, "".join(entry + "\n" for entry in container["env"]), ""
+    if word == "exit":
+        return int(command[1]) if len(command) > 1 and command[1].isdigit() else 0, "", ""
+    if word == "redis-cli":
+        return 0, "PONG\n", ""
+    if word in _QUIET or word in ("sh", "bash", "ash"):
+        return 0, "", ""
+    said = f'exec: "{word}": executable file not found in $PATH'
+    return 127, "", f"OCI runtime exec failed: exec failed: unable to start container process: {said}: unknown\n"
+
+
+def need_running(engine: Engine, name: str) -> Doc:
+    """The container, which must run. EngineError(409) otherwise."""
+    container = containers.need(engine.read(), name)
+    status = life(container, engine.now()).status
+    if status == "restarting":
+        raise EngineError(409, f"Container {container['id']} is restarting, wait until the container is running")
+    if status != "running":
+        raise EngineError(409, f"container {container['id']} is not running")
+    return container
+
+
+def run(engine: Engine, name: str, command: list[str]) -> int:
+    """`docker exec`."""
+    status, out, error = answer(need_running(engine, name), command)
+    sys.stdout.write(out)
+    sys.stderr.write(error)
+    return status

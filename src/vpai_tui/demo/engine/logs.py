@@ -1,0 +1,81 @@
+"""What a simulated container writes: lines that depend on the container and the moment only."""
+
+from __future__ import annotations
+
+from vpai_tui.demo.engine.life import CRASH_RUN_S, life
+from vpai_tui.demo.engine.store import Doc, fraction
+from vpai_tui.demo.engine.views import stamp
+
+_PERIOD_S = 4.0
+_KEPT = 400
+_COMMON = (
+    'level=info msg="request completed" method=GET path=/health status=200 duration_ms={n}',
+    'level=info msg="request completed" method=GET path=/metrics status=200 duration_ms={n}',
+    'level=info msg="connection accepted" remote=172.20.2.{n} active={n}',
+    'level=debug msg="housekeeping done" items={n} duration_ms={n}',
+    'level=info msg="job finished" id={n} result=ok',
+    'level=warn msg="slow operation" duration_ms=1{n}0',
+)
+_OWN = {
+    "postgres": (
+        "LOG:  checkpoint complete: wrote {n} buffers (0.{n}%)",
+        'LOG:  automatic vacuum of table "n8n.public.execution_entity"',
+    ),
+    "redis": ("* {n} changes in 300 seconds. Saving...", "* Background saving terminated with success"),
+    "n8n": ('Execution {n}: workflow "creative-pipeline" finished', "Webhook received on /webhook/relay-{n}"),
+    "litellm": ('INFO:     172.20.2.{n} - "POST /v1/chat/completions HTTP/1.1" 200 OK', "spend flush: {n} rows"),
+    "caddy": ('{{"level":"info","logger":"http.log.access","msg":"handled request","status":200,"size":{n}}}',),
+    "headscale": ("INF poll.go > node connected node=workstation-pi id={n}", "INF map response sent peers={n}"),
+}
+_REFUSED = 'level=error msg="dependency check failed" error="dial tcp 127.0.0.1:5432: connect: connection refused"'
+
+
+def lines(container: Doc, now: float) -> list[tuple[float, str, str]]:
+    """All lines kept at `now`, oldest first: time, stream (`stdout` or `stderr`), text without newline."""
+    seen = life(container, now)
+    if not seen.started_at:
+        return []
+    if container["behaviour"] == "crash":
+        return _crashing(container, seen.started_at, seen.restarts, now)
+    end = seen.finished_at if seen.status == "exited" else now
+    found = [(seen.started_at + 0.05 * i, "stdout", text) for i, text in enumerate(_banner(container))]
+    if container["behaviour"] == "oneshot":
+        return [*found, (end, "stdout", "done, nothing left to do")]
+    first = int((end - seen.started_at) // _PERIOD_S) - _KEPT
+    for number in range(max(1, first), int((end - seen.started_at) // _PERIOD_S) + 1):
+        found.append((seen.started_at + number * _PERIOD_S, *_line(container, number)))
+    if container["behaviour"] == "unhealthy":
+        found.append((min(end, seen.started_at + 1.0), "stderr", "level=error msg=\"dependency check failed\" error=\"dial tcp 127.0.0.1:5432: connect: connection refused\""))  # noqa: E501  # fmt: skip
+    return sorted(line for line in found if line[0] <= end)
+
+
+def _banner(container: Doc) -> tuple[str, ...]:
+    return f"starting {container['image']}", "configuration loaded", "ready"
+
+
+def _line(container: Doc, number: int) -> tuple[str, str]:
+    key = f"{container['id'][:12]} {number}"
+    own = next((texts for word, texts in _OWN.items() if word in container["image"]), ())
+    texts = (*own, *own, *_COMMON)
+    text = texts[int(fraction(key) * len(texts))]
+    return "stdout", text.format(n=1 + int(90 * fraction("n " + key)))
+
+
+def _crashing(container: Doc, started: float, restarts: int, now: float) -> list[tuple[float, str, str]]:
+    found = []
+    for back in range(min(restarts, 10), -1, -1):
+        at = started - back * (CRASH_RUN_S + 1.0)
+        found += [
+            (at, "stdout", f"starting {container['image']}"),
+            (at + 0.2, "stderr", 'fatal: cannot load configuration: unknown directive "respond_to" at line 14'),
+            (at + 0.3, "stderr", "panic: exit status 1"),
+        ]
+    return [line for line in found if line[0] <= now]
+
+
+def rendered(container: Doc, now: float, *, tail: int | None, since: float, timestamps: bool) -> list[tuple[str, str]]:
+    """`lines` as `docker logs` shows them: stream and text."""
+    found = [line for line in lines(container, now) if line[0] > since]
+    if tail is not None:
+        found = found[len(found) - min(tail, len(found)) :]
+    return [(stream, f"{stamp(at)} {text}" if timestamps else text) for at, stream, text in found]

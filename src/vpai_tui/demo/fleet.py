@@ -1,0 +1,182 @@
+"""Start and stop the demo: three simulated hosts on loopback, their state kept in one folder."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncssh
+
+import vpai_tui
+from vpai_tui import config
+from vpai_tui.clock import Clock, SystemClock
+from vpai_tui.demo import proc, sandbox, seed
+from vpai_tui.demo.engine.store import STATE_VERSION, Engine
+from vpai_tui.demo.hosts import PROFILES
+from vpai_tui.demo.registry import Registry
+from vpai_tui.demo.servers import HostServer
+
+USER = "mobuone"
+DEFAULT_SEED = 7
+_FIGURES_EVERY_S = 2.0
+LAYOUT = 1  # of the folder; another number rebuilds it
+
+
+class DemoFleet:
+    """The running demo. `fleet` is what the cockpit is given in place of the operator's own."""
+
+    def __init__(self, folder: Path, servers: dict[str, HostServer], fleet: config.Fleet, seed_: int) -> None:
+        self.folder = folder
+        self.fleet = fleet
+        self.seed = seed_
+        self.laptop_dir = folder / "laptop"
+        self.stacks_dir = self.laptop_dir / "stacks"
+        self.config_path = self.laptop_dir / "config" / "fleet.yaml"
+        self.servers = servers
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts' names."""
+        return tuple(self.servers)
+
+    def home(self, host: str) -> Path:
+        """The folder that holds all of one host."""
+        return self.folder / host
+
+    def root(self, host: str) -> Path:
+        """The host's root directory, where stacks install their files."""
+        return Path(self.fleet.hosts[host].root)
+
+    def engine(self, host: str) -> Engine:
+        """The simulated engine's facts, for tests and for `:demo`."""
+        return Engine(self.home(host))
+
+    @property
+    def registry(self) -> Registry:
+        """The simulated registry: a tag can be moved."""
+        return Registry(self.folder, self.seed)
+
+    async def cut(self, host: str) -> None:
+        """Cut the link to a host: its connections drop, new ones are refused until `heal`."""
+        await self.servers[host].cut()
+
+    async def heal(self, host: str) -> None:
+        """Let a host be reached again, at the same address."""
+        await self.servers[host].heal()
+
+
+@asynccontextmanager
+async def start(
+    folder: Path, *, seed: int = DEFAULT_SEED, clock: Clock | None = None, reset: bool = False
+) -> AsyncIterator[DemoFleet]:
+    """Run the demo on the state in `folder`, made when it is not there, of another version, or when `reset`.
+
+    `clock` moves the hosts' clocks too: they start at its time and go on at the real pace, while the machines'
+    figures follow it exactly. Several cockpits may run on one folder.
+    """
+    clock = clock or SystemClock()
+    folder = await asyncio.to_thread(build, folder, seed=seed, clock=clock, reset=reset)
+    with tempfile.TemporaryDirectory(prefix="vpai-demo-") as run:
+        servers, fleet = _servers(folder, Path(run), seed)
+        figures: asyncio.Task[None] | None = None
+        try:
+            for server in servers.values():
+                await server.heal()
+            fleet = _at_ports(fleet, servers, Path(run))
+            _figures(folder, seed, clock)
+            figures = asyncio.get_running_loop().create_task(_keep_figures(folder, seed, clock))
+            yield DemoFleet(folder, servers, fleet, seed)
+        finally:
+            if figures is not None:
+                figures.cancel()
+                await asyncio.gather(figures, return_exceptions=True)
+            for server in servers.values():
+                await server.close()
+
+
+def build(folder: Path, *, seed: int, clock: Clock, reset: bool) -> Path:
+    """Make the state in `folder` unless it is there already; its absolute path."""
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = {"layout": LAYOUT, "state": STATE_VERSION, "version": vpai_tui.__version__, "seed": seed}
+        path = folder / "demo.json"
+        known = json.loads(path.read_text()) if path.exists() else None
+        (folder / "clock").write_text(f"{clock.now().timestamp() - time.time():.3f}\n")
+        if known != stamp or reset:
+            _build_anew(folder, seed, clock)
+            path.write_text(json.dumps(stamp))
+        for name, profile in PROFILES.items():
+            sandbox.build(folder / name, profile)
+    return folder
+
+
+def _build_anew(folder: Path, number: int, clock: Clock) -> None:
+    for name in (*PROFILES, "laptop"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / "registry.json").unlink(missing_ok=True)
+    seed.laptop(folder)
+    for name, profile in PROFILES.items():
+        (folder / name).mkdir()
+        asyncssh.generate_private_key("ssh-ed25519").write_private_key(folder / name / "ssh_host_key")
+        seed.host(folder, profile, number, clock.now().timestamp())
+
+
+def _servers(folder: Path, run: Path, number: int) -> tuple[dict[str, HostServer], config.Fleet]:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    path = run / "key"
+    path.touch(mode=0o600)
+    path.write_bytes(key.export_private_key())
+    servers = {}
+    hosts = {}
+    for name, profile in PROFILES.items():
+        home = folder / name
+        servers[name] = HostServer(
+            name,
+            user=USER,
+            key=key,
+            host_key=asyncssh.read_private_key(home / "ssh_host_key"),
+            env=sandbox.environment(home),
+            cwd=home / "home" / USER,
+        )
+        hosts[name] = config.Host(
+            title=profile.title,
+            addresses=("127.0.0.1",),
+            ssh=config.Ssh(user=USER, port=1, key=str(path), known_hosts=str(run / "known_hosts")),
+            root=str(home / profile.root.lstrip("/")),
+            hub=profile.hub,
+        )
+    return servers, config.Fleet(hosts=hosts, stacks=seed.stacks_in_order(folder), domain="example.org")
+
+
+def _at_ports(fleet: config.Fleet, servers: dict[str, HostServer], run: Path) -> config.Fleet:
+    import msgspec
+
+    hosts = {}
+    known = []
+    for name, host in fleet.hosts.items():
+        server = servers[name]
+        public = server.host_key.export_public_key("openssh").decode().strip()
+        known.append(f"[127.0.0.1]:{server.port} {' '.join(public.split()[:2])}\n")
+        hosts[name] = msgspec.structs.replace(host, ssh=msgspec.structs.replace(host.ssh, port=server.port))
+    (run / "known_hosts").write_text("".join(known))
+    return msgspec.structs.replace(fleet, hosts=hosts)
+
+
+def _figures(folder: Path, number: int, clock: Clock) -> None:
+    for name, profile in PROFILES.items():
+        proc.write(folder / name, profile, number, clock.now().timestamp())
+
+
+async def _keep_figures(folder: Path, number: int, clock: Clock) -> None:
+    while True:
+        await asyncio.sleep(_FIGURES_EVERY_S)
+        await asyncio.to_thread(_figures, folder, number, clock)
