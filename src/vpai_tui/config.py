@@ -150,9 +150,9 @@ def _check_host(name: str, host: object, document: Document) -> list[Problem]:
         if address in addresses[:index]:
             problems.append(document.problem(("hosts", name, "addresses", index), f"{address} stands here twice"))
     root = raw.get("root")
-    if isinstance(root, str) and root.startswith("/"):
+    if isinstance(root, str) and len(root) > 1 and root.startswith("/"):
         path = PurePosixPath(root)
-        if str(path) != root or ".." in path.parts or root == "/":
+        if str(path) != root or ".." in path.parts:
             message = f'expected an absolute path without "..", "//" or a slash at the end, found "{root}"'
             problems.append(document.problem(("hosts", name, "root"), message))
     return problems
