@@ -98,13 +98,17 @@ class Connection:
             await stream.close()
         done = Completed(status, stdout, stream.stderr, time.monotonic() - started)
         if check and status != 0:
-            raise CommandFailed(
-                f"`{redact(what)}` ended with status {status}",
-                exit_status=status,
-                host=self.name,
-                output=redact(last_lines(done.stderr.strip() or done.stdout)),
-            )
+            raise self.failed(what, done)
         return done
+
+    def failed(self, what: str, done: Completed) -> CommandFailed:
+        """The error for a command that ended with a status it should not have; its last lines are redacted."""
+        return CommandFailed(
+            f"`{redact(what)}` ended with status {done.exit_status}",
+            exit_status=done.exit_status,
+            host=self.name,
+            output=redact(last_lines(done.stderr.strip() or done.stdout)),
+        )
 
     @asynccontextmanager
     async def stream(

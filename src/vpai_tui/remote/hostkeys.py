@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +16,14 @@ from vpai_tui.remote.failures import HostKeyProblem
 from vpai_tui.text import clean_line
 
 SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
+_TYPES = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
 _MARKERS = ("@cert-authority", "@revoked")
 
 
@@ -33,10 +44,8 @@ class Known:
 
 @dataclass
 class HostKeys:
-    """What the `known_hosts` files say of one host under any of its addresses.
-
-    `names` are the addresses of the fleet's file and, once a connection stands, what they resolved to.
-    """
+    """What the `known_hosts` files say of one host: under the addresses of the fleet's file and, once TCP stands,
+    under what they resolved to."""
 
     path: Path  # the file new keys are written to
     addresses: Sequence[str]
@@ -118,19 +127,50 @@ def _entries(path: Path, names: Sequence[str], port: int) -> list[Known]:
 
 
 def _entry(path: Path, number: int, line: str, names: Sequence[str], port: int) -> Known | None:
-    """The line as `Known` if it speaks of one of `names`; hashed names and patterns are asyncssh's to match."""
-    words = line.split(None, 2)
+    """The line as `Known` if it speaks of one of `names`."""
+    words = line.split(None, 1)
     marker = words[0] if words[0] in _MARKERS else ""
+    if marker:
+        line = line.removeprefix(marker).lstrip()
+    hosts, _, key = line.partition(" ")
+    # As OpenSSH does, a line that names no port speaks of the host at any port.
+    forms = {form for name in names for form in (entry_name(name, port), name)}
+    if not any(_speaks_of(hosts, form) for form in forms):
+        return None
     try:
-        matcher = asyncssh.import_known_hosts(line)
-        for name in names:
-            hits = matcher.match(name, "", None if port == 22 else port)
-            keys = hits[{"": 0, "@cert-authority": 1, "@revoked": 2}[marker]]
-            if keys and isinstance(keys[0], asyncssh.SSHKey):
-                return Known(path, number, keys[0], marker)
-    except ValueError:
+        return Known(path, number, asyncssh.import_public_key(key), marker)
+    except asyncssh.KeyImportError:
         return None  # a line OpenSSH would skip with a warning, too
-    return None
+
+
+def _speaks_of(hosts: str, name: str) -> bool:
+    """Whether the first field of a line, hashed or a list of patterns, covers `name`."""
+    if hosts.startswith("|1|"):
+        try:
+            salt, digest = (base64.b64decode(part) for part in hosts.split("|")[2:4])
+        except ValueError:
+            return False
+        return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), digest)
+    patterns = hosts.split(",")
+    if any(_matches(pattern[1:], name) for pattern in patterns if pattern.startswith("!")):
+        return False
+    return any(_matches(pattern, name) for pattern in patterns)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """`*` and `?` as ssh has them; brackets are literal (`[host]:port`)."""
+    wild = re.escape(pattern.lower()).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(wild, name.lower()) is not None
+
+
+def algorithms(keys: Sequence[asyncssh.SSHKey], authorities: bool) -> list[str]:
+    """What to ask the host to prove itself with: the types known of it first, the others after.
+
+    The others are asked for so that a host whose key type changed is seen as changed, not as mute.
+    """
+    certified = [f"{name}-cert-v01@openssh.com" for name in _TYPES] if authorities else []
+    known = [name.decode() for key in keys for name in key.sig_algorithms]
+    return list(dict.fromkeys([*certified, *(name for name in known if name in _TYPES), *_TYPES]))
 
 
 def changed(host: str, address: str, keys: HostKeys, shown: asyncssh.SSHKey | None) -> HostKeyProblem:

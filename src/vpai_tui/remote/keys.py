@@ -54,8 +54,10 @@ class KeyRing:
                 raise _refused(host, f"no passphrase was given for the key {path}", remedy)
             try:
                 return await asyncio.to_thread(asyncssh.read_private_key, path, phrase)
-            except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
-                continue  # a wrong passphrase; the error may quote what was typed, so it goes no further
+            except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+                if "bcrypt" in str(error):
+                    raise _refused(host, f"the key {path} cannot be decrypted: {reason(error)}", remedy) from error
+                # Else a wrong passphrase: asked again.
         raise _refused(host, f"the passphrase of the key {path} was wrong {_ATTEMPTS} times", remedy)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncssh
 
@@ -42,6 +42,7 @@ class Login:
     deadline: asyncio.Timeout | None = None
     step: str = "tcp"
     shown: asyncssh.SSHKey | None = None
+    algorithms: list[str] = field(default_factory=lambda: hostkeys.algorithms([], False))
 
     def reach(self, step: str) -> None:
         """The attempt has come to `step`; after TCP the login has its own, longer deadline."""
@@ -53,7 +54,10 @@ class Login:
     def lookup(self, host: str, address: str, port: int) -> tuple[list[asyncssh.SSHKey], ...]:
         """Called by asyncssh as soon as TCP stands."""
         self.reach("host key")
-        return self.keys.lookup(host, address, port)
+        found = self.keys.lookup(host, address, port)
+        # asyncssh reads the list after this call, when ~/.ssh/config has said which host the address stands for.
+        self.algorithms[:] = hostkeys.algorithms(found[0], bool(found[1]))
+        return found
 
     @property
     def primary(self) -> bool:
@@ -70,6 +74,7 @@ class Login:
                     client_factory=lambda: _Client(self),
                     username=self.host.ssh.user,
                     known_hosts=self.lookup,
+                    server_host_key_algs=self.algorithms,
                     preferred_auth="publickey",
                     gss_host=None,
                     keepalive_interval=KEEPALIVE_INTERVAL_S,
@@ -89,7 +94,7 @@ class Login:
 
     def _failure(self, error: Exception) -> HostUnreachable:
         """`error` as ours, with the step it happened at."""
-        if isinstance(error, (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed)):
+        if isinstance(error, asyncssh.HostKeyNotVerifiable):
             return self._host_key(error)
         if isinstance(error, asyncssh.PermissionDenied) or (
             isinstance(error, asyncssh.DisconnectError)
@@ -122,6 +127,9 @@ class Login:
         )
 
     def _host_key(self, error: Exception) -> HostUnreachable:
+        if "revoked" in str(error):
+            text = f"the key that {self.address} shows is marked @revoked in known_hosts"
+            return HostKeyProblem(text, host=self.name, step="host key", remedy="give the host a new key")
         known = bool(self.keys.trusted() or self.keys.trusted("@cert-authority"))
         if not known and self.shown is None:
             text = f"the host key of {self.address} cannot be checked: {reason(error)}"
