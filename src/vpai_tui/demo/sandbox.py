@@ -10,15 +10,13 @@ from pathlib import Path
 from vpai_tui.demo.hosts import HostProfile
 
 # What a script on a host may use of this machine. No shell but `sh`, nothing that reaches a network or a device.
-_BORROWED = tuple(
-    """
+_BORROWED = """
     sh awk sed grep egrep fgrep tar gzip find xargs cmp diff flock setsid getopt
     base32 base64 basename cat chmod cksum comm cp csplit cut dd dir dirname du echo expand expr factor false fmt
     fold head join link ln ls md5sum mkdir mkfifo mktemp mv nl nohup numfmt od paste pr printenv printf pwd readlink
     realpath rm rmdir seq sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf sleep sort split stdbuf stty
     sum tac tail tee test timeout touch tr true truncate tsort tty uniq unlink wc yes
-    """.split()
-)
+"""
 _LOOKED_IN = "/usr/bin:/bin:/usr/local/bin:/usr/sbin:/sbin"
 
 # The words before a command are dropped; a command named by a path of this machine becomes the host's own.
@@ -135,7 +133,7 @@ def build(home: Path, profile: HostProfile) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name in _BORROWED:
+    for name in _BORROWED.split():
         found = shutil.which(name, path=_LOOKED_IN)
         if found:
             (folder / name).symlink_to(found)
