@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -10,7 +11,7 @@ from vpai_tui.deploy.host import Place, probe, script
 from vpai_tui.deploy.images import Images
 from vpai_tui.deploy.plan import Prepared
 from vpai_tui.deploy.release import upload
-from vpai_tui.errors import HostUnreachable, LinkLost, OperatorError
+from vpai_tui.errors import LinkLost, OperatorError
 from vpai_tui.fleet.operation import (
     ConfirmAwaited,
     Confirmed,
@@ -35,6 +36,7 @@ from vpai_tui.text import last_lines
 
 _OUTCOMES = {"ok": Outcome.COMMITTED, "adopted": Outcome.COMMITTED}
 _OUTPUT_LINES = 24
+RECONNECT_WITHIN_S = 60.0
 
 Connect = Callable[[], Awaitable[Connection]]
 
@@ -94,12 +96,32 @@ class Run:
         """A new connection, and the journal from where it was left; `unknown` when no connection can be had."""
         yield Journaled(self._now(), "link_lost", why)
         try:
-            self.connection = await self._fresh()
-            async for event in self.watch():
-                yield event
-        except (LinkLost, HostUnreachable) as error:
+            self.connection = await self._reconnect()
+        except OperatorError as error:
             reason = f"{error.message}; the host goes on by itself: look again with `vpai-tui status`"
             yield Finished(self._now(), Outcome.UNKNOWN, self.release, reason)
+            return
+        try:
+            async for event in self.watch():
+                yield event
+        except LinkLost:
+            async for event in self.resume_following("the link was lost again"):
+                yield event
+        finally:
+            await self.connection.close()
+
+    async def _reconnect(self) -> Connection:
+        """The first connection that can be had within `RECONNECT_WITHIN_S`; else the last error."""
+        deadline = self._clock.boot_s() + RECONNECT_WITHIN_S
+        pause_s = 0.5
+        while True:
+            try:
+                return await self._fresh()
+            except OperatorError:
+                if self._clock.boot_s() + pause_s > deadline:
+                    raise
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, 10.0)
 
     async def watch(self) -> AsyncIterator[Event]:
         """The journal from where this run has read it, to the end."""
@@ -184,7 +206,7 @@ def _install(place: Place, release: str, path: str, runner: bytes, source: str |
         if source:
             parts.append(f"cp -R {quoted(f'{home}/releases/{source}')}/. {target}.part")
             parts.append(
-                f"(cd {target}.part && rm -rf journal status out.log confirmed prior prior.* env.marks .listing)"
+                f"(cd {target}.part && rm -rf journal status out.log failure.log confirmed prior prior.* env.marks .listing)"
             )
         parts += [f"tar -xf - -C {target}.part", f"sync -f {target}.part", f"mv -T {target}.part {target}"]
     return " && ".join(parts)

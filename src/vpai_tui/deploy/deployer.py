@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from weakref import WeakKeyDictionary
 
 from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.deploy.apply import Run, execute
@@ -13,6 +12,7 @@ from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.plan import Prepared, assemble, check, make_plan, with_live_values
 from vpai_tui.deploy.release import locked_targets, releases_of, who
 from vpai_tui.errors import OperatorError, PreflightRefused, StalePlan, UsageError
+from vpai_tui.fleet.history import Entry, History
 from vpai_tui.fleet.model import Sync
 from vpai_tui.fleet.operation import Effect, Event, Finished, Outcome, Plan, Release
 from vpai_tui.fleet.stacks import Stack, find_stack
@@ -23,16 +23,33 @@ Connections = Callable[[str], Awaitable[Connection]]
 
 
 class Deployer:
-    """Plans and runs deploys and rollbacks. `connections` gives the live connection of a host, `fresh` a new one."""
+    """Plans and runs deploys and rollbacks.
 
-    def __init__(self, stacks: Sequence[Stack], connections: Connections, fresh: Connections, clock: Clock) -> None:
+    `connections` gives the live connection of a host, `fresh` a new one (proof that the host can be reached, or the
+    way on after a loss), `docker_of` the engine's client of a connection.
+    """
+
+    def __init__(
+        self,
+        stacks: Sequence[Stack],
+        connections: Connections,
+        fresh: Connections,
+        docker_of: Callable[[Connection], Docker],
+        clock: Clock,
+        history: History,
+    ) -> None:
         self._stacks = stacks
         self._connections = connections
         self._fresh = fresh
+        self._docker = docker_of
         self._clock = clock
+        self._history = history
         self._by = who()
         self._prepared: dict[str, Prepared] = {}
-        self._dockers: WeakKeyDictionary[Connection, Docker] = WeakKeyDictionary()
+
+    def use(self, docker_of_host: Callable[[str], Docker]) -> None:
+        """Use a fleet watch's engine clients from now on: they exist already, and channels are few."""
+        self._docker = lambda connection: docker_of_host(connection.name)
 
     async def plan(self, stack: str, after: Sequence[str] = ()) -> Plan:
         """What a deploy of `stack` would do now; `after`: stacks that are deployed just before it."""
@@ -75,10 +92,10 @@ class Deployer:
         prepared = self._prepared.pop(plan.release, None)
         if prepared is None:
             raise StalePlan(f"the plan {plan.release} was carried out already", remedy="plan again")
-        connection = await self._connections(prepared.plan.stack.split("/")[0])
-        async for event in execute(
-            connection, self._docker(connection), prepared, self._by, self._clock, self._new(connection)
-        ):
+        connection = await self._connections(plan.stack.split("/")[0])
+        new = self._new(connection)
+        events = execute(connection, self._docker(connection), prepared, self._by, self._clock, new)
+        async for event in self._recorded(events, plan.kind, plan.stack):
             yield event
 
     async def releases(self, stack: str) -> list[Release]:
@@ -99,7 +116,7 @@ class Deployer:
             raise UsageError(f"{stack}: {what}", remedy="look at `vpai-tui status`")
         run = Run(connection, place, facts.pending, self._by, self._clock, self._new(connection))
         run.skip(await self._journal_length(connection, run))
-        async for event in run.start(how, b""):
+        async for event in self._recorded(run.start(how, b""), how, stack):
             yield event
 
     async def attach(self, stack: str) -> AsyncIterator[Event]:
@@ -122,6 +139,21 @@ class Deployer:
         words = {Effect.NONE: Sync.IN_SYNC, Effect.CREATE: Sync.NOT_DEPLOYED}
         return {change.service: words.get(change.effect, Sync.DRIFTED) for change in prepared.plan.changes}
 
+    async def _recorded(self, events: AsyncIterator[Event], what: str, stack: str) -> AsyncIterator[Event]:
+        """The same events; how it ended goes into the laptop's journal."""
+        try:
+            async for event in events:
+                if isinstance(event, Finished):
+                    self._record(what, stack, event.outcome.value, f"{event.release} {event.reason}".strip())
+                yield event
+        except OperatorError as error:
+            self._record(what, stack, "refused", error.message)
+            raise
+
+    def _record(self, what: str, stack: str, result: str, detail: str) -> None:
+        host = stack.split("/")[0]
+        self._history.append(Entry(rfc3339(self._clock.now()), self._by, host, what, stack, result, detail))
+
     async def _journal_length(self, connection: Connection, run: Run) -> int:
         done = await connection.run(["sh", "-c", f"wc -l <{run.directory}/journal"], root=True, label="journal length")
         return int(done.text.strip() or 0)
@@ -136,11 +168,6 @@ class Deployer:
 
     def _new(self, connection: Connection) -> Callable[[], Awaitable[Connection]]:
         return lambda: self._fresh(connection.name)
-
-    def _docker(self, connection: Connection) -> Docker:
-        if connection not in self._dockers:
-            self._dockers[connection] = Docker(connection)
-        return self._dockers[connection]
 
 
 def _networks_of(stack: Stack) -> list[str]:

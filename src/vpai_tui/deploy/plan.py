@@ -285,16 +285,11 @@ def _notes(facts: HostFacts) -> list[str]:
         for name in sorted({*before, *after}):
             if old and name in before and name in after and before[name] != after[name]:
                 notes.append(f"{kind[:-1]} {name} changes its definition: {danger}")
-    if (facts.compose and re.match(r"5\.2\.", facts.compose)) or _older(facts.compose, (2, 29, 3)):
-        notes.append(f"Compose {facts.compose} has known faults with --no-deps; 2.29.3 or newer is better")
+    if facts.compose.startswith("5.2."):
+        notes.append(f"Compose {facts.compose} recreates services that share a network at every deploy; 5.3 mends it")
     if facts.busy:
         notes.append(f"another deploy runs on this host: {facts.owner}")
     return notes
-
-
-def _older(version: str, floor: tuple[int, ...]) -> bool:
-    parts = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-    return bool(parts) and parts < floor
 
 
 def steps_for(

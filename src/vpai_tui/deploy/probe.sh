@@ -117,7 +117,8 @@ releases() {
 }
 
 tail_of() { # RELEASE: what the runner and Compose printed last
-  rec out "$(tail -n 60 "$HOME_OF/releases/$1/out.log" 2>/dev/null | b64)"
+  said=$HOME_OF/releases/$1/failure.log; [ -s "$said" ] || said=$HOME_OF/releases/$1/out.log
+  rec out "$(tail -n 60 "$said" 2>/dev/null | b64)"
   rec status "$(head -n 1 "$HOME_OF/releases/$1/status" 2>/dev/null)"
   state
 }

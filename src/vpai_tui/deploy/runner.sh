@@ -150,9 +150,9 @@ no_deps() { # before 2.29.3 --no-deps changes the hash of an unchanged service (
   oldest=$(printf '%s\n2.29.3\n' "$v" | sort -t . -k 1,1n -k 2,2n -k 3,3n | head -n 1)
   [ "$oldest" = 2.29.3 ] && echo --no-deps
 }
-failed() { # service reason: the container's own last words go to out.log behind a marker
-  echo "--- $1: $2" >>"$REL/out.log"
-  look; for id in $(ids "$1"); do $DOCKER logs --tail 20 "$id" >>"$REL/out.log" 2>&1; done
+failed() { # service reason: what Compose and the container said last is kept beside the journal
+  { tail -n 3 "$REL/out.log"; echo "--- last lines of $1:"; } >"$REL/failure.log"
+  look; for id in $(ids "$1"); do $DOCKER logs --tail 20 "$id" >>"$REL/failure.log" 2>&1; done
   J step_failed "$1" "$2"; FAILURE="$1: $2"; return 1
 }
 step() { # COMPOSE-DIR verb service kind timeout_s command

@@ -1,0 +1,174 @@
+"""What the cockpit's screens stand on: the live fleet, the deployer, the journal, as `widgets.backend.Backend`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from vpai_tui.clock import rfc3339
+from vpai_tui.deploy.deployer import Deployer
+from vpai_tui.deploy.release import who
+from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.fleet import actions
+from vpai_tui.fleet.describe import describe, inspect_yaml, last_log_lines
+from vpai_tui.fleet.history import Entry
+from vpai_tui.fleet.model import FleetSnapshot, Service
+from vpai_tui.fleet.operation import Event, Plan, Release
+from vpai_tui.fleet.watch import FleetWatch
+from vpai_tui.remote.command_log import CommandLog
+from vpai_tui.remote.connection import Connection
+from vpai_tui.remote.prompts import Prompts
+from vpai_tui.widgets.backend import Act, Description, Section, Settle
+from vpai_tui.world import World
+
+
+class LiveBackend:
+    """One per running cockpit."""
+
+    def __init__(self, world: World, prompts: Prompts) -> None:
+        self._world = world
+        world.prompts = prompts
+        self.command_log = CommandLog()
+        world.log = self.command_log
+        self._deployer = Deployer(
+            world.stacks,
+            self._connection,
+            world.fresh,
+            lambda it: self._watch.docker(it.name),
+            world.clock,
+            world.history,
+        )
+        self._watch = FleetWatch(
+            world.fleet,
+            world.stacks,
+            clock=world.clock,
+            prompts=world.prompts,
+            log=self.command_log,
+            sync_probe=self._deployer.sync_of,
+        )
+
+    @property
+    def demo(self) -> Callable[[str, str], Awaitable[None]] | None:
+        return None if self._world.demo is None else self._demo
+
+    async def _demo(self, what: str, host: str) -> None:
+        running = self._world.demo
+        if running is None or what not in ("cut", "heal") or host not in self._world.fleet.hosts:
+            raise UsageError(f"demo {what} {host}", remedy="demo cut HOST, demo heal HOST")
+        await (running.cut(host) if what == "cut" else running.heal(host))
+
+    async def start(self) -> None:
+        await self._watch.start()
+
+    async def stop(self) -> None:
+        await self._watch.stop()
+
+    def watch(self) -> AsyncIterator[FleetSnapshot]:
+        return self._watch.watch()
+
+    def reconnect(self, host: str | None) -> None:
+        self._watch.reconnect(host)
+        self._watch.recheck()
+
+    async def plan(self, stack: str) -> Plan:
+        return await self._deployer.plan(stack)
+
+    async def plan_rollback(self, stack: str, release: str | None) -> Plan:
+        return await self._deployer.plan_rollback(stack, release)
+
+    def apply(self, plan: Plan) -> AsyncIterator[Event]:
+        return self._deployer.apply(plan)
+
+    async def releases(self, stack: str) -> list[Release]:
+        return await self._deployer.releases(stack)
+
+    def settle(self, stack: str, how: Settle) -> AsyncIterator[Event]:
+        return self._deployer.settle(stack, how)
+
+    def attach(self, stack: str) -> AsyncIterator[Event]:
+        return self._deployer.attach(stack)
+
+    async def act(self, service_id: str, action: Act) -> None:
+        await act_and_record(self._world, self._watch, service_id, action)
+
+    async def describe(self, service_id: str) -> Description:
+        service = find(self._watch.snapshot(), service_id)
+        events = self._watch.events(service.host, service.container.id) if service.container else ()
+        facts = await describe(self._watch.docker(service.host), service, events)
+        return Description(service.id, tuple(sections(facts)))
+
+    async def inspect_yaml(self, service_id: str) -> str:
+        service = find(self._watch.snapshot(), service_id)
+        return await inspect_yaml(self._watch.docker(service.host), _container_id(service))
+
+    async def logs(self, service_id: str, lines: int) -> list[str]:
+        service = find(self._watch.snapshot(), service_id)
+        return await last_log_lines(self._watch.docker(service.host), _container_id(service), lines)
+
+    async def _connection(self, host: str) -> Connection:
+        return self._watch.connection(host)
+
+
+async def act_and_record(world: World, watch: FleetWatch, service_id: str, action: Act) -> None:
+    """Restart, stop or start one service; the result goes into the journal, and an error is raised after it."""
+    service = find(watch.snapshot(), service_id)
+    result = "failed"
+    try:
+        async for _ in actions.act(watch.docker(service.host), service, action, clock=world.clock):
+            pass
+        result = "done"
+    except OperatorError as error:
+        result = f"failed: {error.message}"
+        raise
+    finally:
+        at = rfc3339(world.clock.now())
+        world.history.append(Entry(at, who(), service.host, action, service.id, result))
+
+
+def find(snapshot: FleetSnapshot, service_id: str) -> Service:
+    """The service of the snapshot with this id.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = next((item for item in snapshot.services if item.id == service_id), None)
+    if found is None:
+        raise UsageError(f"{service_id} is not in the fleet", remedy="vpai-tui status")
+    return found
+
+
+def _container_id(service: Service) -> str:
+    if service.container is None:
+        raise UsageError(f"{service.id} has no container", host=service.host)
+    return service.container.id
+
+
+def sections(facts: dict[str, Any]) -> list[Section]:
+    """Nested facts as titled pairs: scalars at the top first, then a section per nested value."""
+    flat = tuple(
+        (key.replace("_", " "), _word(value)) for key, value in facts.items() if not isinstance(value, dict | list)
+    )
+    nested = [
+        Section(key.replace("_", " "), _pairs(value))
+        for key, value in facts.items()
+        if isinstance(value, dict | list) and value
+    ]
+    return [Section("service", flat), *nested]
+
+
+def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
+    if isinstance(value, dict):
+        return tuple((str(key).replace("_", " "), _word(item)) for key, item in value.items())
+    return tuple(("", _word(item)) for item in value)
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "  ".join(f"{key}={_word(item)}" for key, item in value.items() if item not in (None, "", [], {}))
+    if isinstance(value, list | tuple):
+        return ", ".join(_word(item) for item in value)
+    return str(value)

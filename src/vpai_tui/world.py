@@ -1,0 +1,117 @@
+"""What a command works in: a real fleet from `fleet.yaml`, or the demo; connections made as they are asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vpai_tui import config
+from vpai_tui.clock import Clock, SystemClock
+from vpai_tui.errors import UsageError
+from vpai_tui.fleet.history import History
+from vpai_tui.fleet.stacks import Stack, load_stacks
+
+if TYPE_CHECKING:
+    from vpai_tui.demo import DemoFleet
+    from vpai_tui.deploy.deployer import Deployer
+    from vpai_tui.remote.command_log import CommandLog
+    from vpai_tui.remote.connection import Connection
+    from vpai_tui.remote.docker import Docker
+    from vpai_tui.remote.prompts import Prompts
+
+
+@dataclass(slots=True)
+class World:
+    """Fleet, stacks, clock, journal; and the connections of a command, one per host, closed at the end."""
+
+    fleet: config.Fleet
+    stacks: tuple[Stack, ...]
+    clock: Clock
+    history: History
+    config_path: Path | None = None
+    demo: DemoFleet | None = None
+    prompts: Prompts | None = None
+    log: CommandLog | None = None
+    _connections: dict[str, Connection] = field(default_factory=dict)
+    _dockers: dict[str, Docker] = field(default_factory=dict)
+
+    async def connection(self, host: str) -> Connection:
+        """The connection to `host`, made at the first call."""
+        known = self._connections.get(host)
+        if known is None or known.closed:
+            self._dockers.pop(host, None)
+            known = self._connections[host] = await self.fresh(host)
+        return known
+
+    async def fresh(self, host: str) -> Connection:
+        """A new connection to `host`; the caller closes it."""
+        from vpai_tui.remote.connection import connect
+
+        if host not in self.fleet.hosts:
+            raise UsageError(f'no host "{host}"', remedy=f"known: {', '.join(self.fleet.hosts)}")
+        return await connect(host, self.fleet.hosts[host], prompts=self.prompts, log=self.log)
+
+    def docker(self, connection: Connection) -> Docker:
+        """The engine's client of a connection of this world."""
+        from vpai_tui.remote.docker import Docker
+
+        return self._dockers.setdefault(connection.name, Docker(connection))
+
+    def deployer(self) -> Deployer:
+        """Plans and deploys over this world's connections."""
+        from vpai_tui.deploy.deployer import Deployer
+
+        return Deployer(self.stacks, self.connection, self.fresh, self.docker, self.clock, self.history)
+
+    async def close(self) -> None:
+        """Ends what was opened."""
+        for docker in self._dockers.values():
+            await docker.close()
+        for connection in self._connections.values():
+            await connection.close()
+
+
+def state_dir() -> Path:
+    """Where the laptop keeps its own state."""
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("vpai-tui", appauthor=False))
+
+
+@asynccontextmanager
+async def open_world(args: Namespace, environ: Mapping[str, str] = os.environ) -> AsyncIterator[World]:
+    """The world `--demo`, `--demo-dir`, `--demo-reset` or `--config` name.
+
+    Raises:
+        UsageError: the configuration is wrong, or there is none.
+    """
+    if sys.platform == "win32":
+        raise UsageError("native Windows is not supported", remedy="run it in WSL2")
+    async with AsyncExitStack() as exits:
+        world = await _demo_world(args, exits) if args.demo else _real_world(args, environ)
+        exits.push_async_callback(world.close)
+        yield world
+
+
+def _real_world(args: Namespace, environ: Mapping[str, str]) -> World:
+    path = config.find_config(args.config, environ)
+    fleet = config.load_fleet(path)
+    stacks = load_stacks(path.parent.parent / "stacks", fleet)
+    return World(fleet, stacks, SystemClock(), History(state_dir() / "history.jsonl"), config_path=path)
+
+
+async def _demo_world(args: Namespace, exits: AsyncExitStack) -> World:
+    from vpai_tui import demo
+
+    folder = Path(args.demo_dir) if args.demo_dir else state_dir() / "demo"
+    running: Any = await exits.enter_async_context(demo.start(folder, reset=args.demo_reset))
+    fleet: config.Fleet = running.fleet
+    stacks = load_stacks(running.stacks_dir, fleet)
+    history = History(running.laptop_dir / "history.jsonl")
+    return World(fleet, stacks, SystemClock(), history, demo=running)
