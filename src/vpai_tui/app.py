@@ -1,0 +1,183 @@
+"""The Textual app: modes, theme, palette; owns the running operations and the backend."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState
+
+from vpai_tui.clock import Clock, SystemClock
+from vpai_tui.commands import check_keymap
+from vpai_tui.config import Fleet
+from vpai_tui.errors import OperatorError
+from vpai_tui.screens.fleet import FleetScreen
+from vpai_tui.screens.messages import ApplyWanted, Failed, SettleWanted, TargetWanted
+from vpai_tui.screens.shell import Shell
+from vpai_tui.widgets.backend import BackendFactory
+from vpai_tui.widgets.context import Context, first_snapshot
+from vpai_tui.widgets.operations import Operation, Operations
+from vpai_tui.widgets.themes import THEME_NAMES, THEMES
+
+if TYPE_CHECKING:
+    from vpai_tui.screens.dispatch import Dispatcher
+
+_REDRAW_S = 0.1  # progress is drawn at most this often
+
+
+class CockpitApp(Shell):
+    """The cockpit. `factory` is called after the first frame and may import what is slow."""
+
+    TITLE = "vpai-tui"
+    CSS_PATH = "app.tcss"
+    DEFAULT_MODE = "fleet"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[Any]] = []
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        factory: BackendFactory,
+        *,
+        clock: Clock | None = None,
+        read_only: bool = False,
+        theme: str = "",
+        keymap: Mapping[str, str] | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        operations = Operations(clock)
+        super().__init__(Context(fleet, clock, read_only, operations, first_snapshot(fleet, clock.boot_s())))
+        self._factory = factory
+        self._dispatcher: Dispatcher | None = None
+        self._keymap_wanted = dict(keymap or {})
+        check_keymap(self._keymap_wanted, "keymap")
+        self.add_mode("fleet", lambda: FleetScreen(self.context))
+        self.add_mode("deploy", self._deploy_screen)
+        for item in THEMES:
+            self.register_theme(item)
+        self.theme = theme if theme in THEME_NAMES else "mono" if os.environ.get("NO_COLOR") else "dark"
+        operations.listen(self._operation_moved)
+
+    def _deploy_screen(self) -> Screen[Any]:
+        from vpai_tui.screens.deploy import DeployScreen  # not needed for the first frame
+
+        return DeployScreen(self.context)
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        if self._keymap_wanted:
+            self.set_keymap(self._keymap_wanted)
+        self.call_after_refresh(self._bring_up)
+
+    def _bring_up(self) -> None:
+        self.run_worker(self._live(), group="fleet", exit_on_error=False, description="the fleet")
+
+    async def _live(self) -> None:
+        """Build the backend, start it, and take every snapshot it gives until the app ends."""
+        try:
+            backend = await self._factory(self)
+            self.context.backend = backend
+            backend.command_log.subscribe(lambda _record: self._soon())
+            await backend.start()
+            async for snapshot in backend.watch():
+                self.context.take(snapshot)
+                self.redraw()
+        except OperatorError as error:
+            self.context.failure = str(error)
+            self.redraw()
+            self.dispatcher.flows.problem(error, "Connecting the fleet")
+
+    async def on_unmount(self) -> None:
+        await self.context.operations.stop()
+        if self.context.backend is not None:
+            await self.context.backend.stop()
+
+    # -- drawing -------------------------------------------------------------------------------------------------
+
+    def _soon(self) -> None:
+        if not self._redraw_due:
+            self._redraw_due = True
+            self.set_timer(_REDRAW_S, self.redraw)
+
+    def _operation_moved(self, operation: Operation) -> None:
+        self._soon()
+        if operation.running or operation.outcome is None:
+            return
+        good = operation.outcome.value in ("committed", "unchanged")
+        self.toast(f"{operation.title}: {operation.outcome.value}", severity="information" if good else "error")
+        if not self.app_focus:
+            self.bell()
+
+    # -- questions of the connection -----------------------------------------------------------------------------
+
+    async def accept_host_key(self, host: str, address: str, fingerprint: str, key_type: str) -> bool:
+        """Ask whether a key never seen before is the host's."""
+        from vpai_tui.widgets.dialogs import Choice, Confirm, named
+
+        body = [
+            named("host", host, f"at {address}"),
+            named("key", key_type),
+            named("fingerprint", fingerprint),
+            (("Compare it with the host's own console before you trust it.", "dim"),),
+        ]
+        dialog = Confirm(f"Unknown host key of {host}", body, [Choice("trust", f"Trust it for {host}", "warning")])
+        return await self._answer(dialog) == "trust"
+
+    async def passphrase(self, key_path: str) -> str | None:
+        """Ask for the passphrase of an encrypted key."""
+        from vpai_tui.widgets.dialogs import AskPassphrase
+
+        answer = await self._answer(AskPassphrase(key_path))
+        return answer if isinstance(answer, str) else None
+
+    async def _answer(self, dialog: Screen[Any]) -> object:
+        """Show a dialog and wait for its answer, from any task."""
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+        def done(value: object) -> None:
+            if not answer.done():
+                answer.set_result(value)
+
+        self.call_later(self.push_screen, dialog, done)
+        return await answer
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """What runs commands, imported when first wanted: the first frame does without it."""
+        if self._dispatcher is None:
+            from vpai_tui.screens.dispatch import Dispatcher
+
+            self._dispatcher = Dispatcher(self)
+        return self._dispatcher
+
+    def action_command(self, name: str) -> None:
+        """A key was pressed."""
+        self.dispatcher.run_command(name)
+
+    @on(TargetWanted)
+    def _target_wanted(self, event: TargetWanted) -> None:
+        self.dispatcher.target(event.target)
+
+    @on(ApplyWanted)
+    def _apply_wanted(self, event: ApplyWanted) -> None:
+        self.dispatcher.flows.apply(event.plan)
+
+    @on(SettleWanted)
+    def _settle_wanted(self, event: SettleWanted) -> None:
+        self.dispatcher.flows.settle(event.stack)
+
+    @on(Failed)
+    def _failed(self, event: Failed) -> None:
+        self.dispatcher.flows.problem(event.error, event.doing)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """An error nobody expected still reaches the operator, as one."""
+        if event.state is WorkerState.ERROR:
+            self.post_message(Failed.unexpected(event.worker))

@@ -1,0 +1,300 @@
+"""Every user command once: its id, keys, words in the palette, help, danger, and when it may run.
+
+Bindings, footer, palette and help screen are all made from `COMMANDS`; nothing else binds a key of the cockpit
+(widgets bind only how the cursor moves).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from textual.binding import Binding
+
+from vpai_tui.errors import UsageError
+
+# What the digit row sends without shift on AZERTY, after the digit itself: nothing needs AltGr.
+DIGIT_KEYS: Mapping[str, tuple[str, ...]] = {
+    "0": ("0", "à"),
+    "1": ("1", "ampersand"),
+    "2": ("2", "é"),
+    "3": ("3", "quotation_mark"),
+    "4": ("4", "apostrophe"),
+    "5": ("5", "left_parenthesis"),
+    "6": ("6", "minus"),
+    "7": ("7", "è"),
+    "8": ("8", "underscore"),
+    "9": ("9", "ç"),
+}
+
+_KEY_NAMES: Mapping[str, str] = {
+    "question_mark": "?",
+    "slash": "/",
+    "colon": ":",
+    "escape": "esc",
+    "space": "space",
+    "enter": "enter",
+}
+
+
+class Danger(StrEnum):
+    """What a command may do to the fleet."""
+
+    LOOK = "look"  # changes nothing
+    PLAN = "plan"  # opens a plan: reading it changes nothing, applying it asks again
+    CHANGE = "change"  # changes something after its dialog
+
+
+class Arg(StrEnum):
+    """What the palette offers behind the words of a command."""
+
+    NONE = ""
+    HOST = "host"
+    STACK = "stack"
+    SERVICE = "service"
+    THEME = "theme"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing the operator can ask for. `screens` names where its keys are bound; empty: everywhere."""
+
+    id: str
+    words: str
+    help: str
+    keys: tuple[str, ...] = ()
+    screens: tuple[str, ...] = ()
+    arg: Arg = Arg.NONE
+    danger: Danger = Danger.LOOK
+    footer: str = ""
+    in_palette: bool = True
+
+    @property
+    def mutates(self) -> bool:
+        return self.danger is not Danger.LOOK
+
+    @property
+    def key_text(self) -> str:
+        """The first key as people write it."""
+        return key_text(self.keys[0]) if self.keys else ""
+
+
+TABLES = ("fleet", "deploy")
+COMMANDS: tuple[Command, ...] = (
+    Command("go.fleet", "go fleet", "Hosts, services and what needs you", DIGIT_KEYS["1"]),
+    Command("go.deploy", "go deploy", "Stacks, their releases, plans and deploys", DIGIT_KEYS["2"]),
+    Command("describe", "describe", "Everything known of this row", ("enter",), TABLES, Arg.SERVICE, footer="describe"),
+    Command("yaml", "yaml", "The container as the engine inspects it", ("y",), ("fleet",), Arg.SERVICE, footer="yaml"),
+    Command("logs", "logs", "The last log lines of this service", ("l",), ("fleet",), Arg.SERVICE, footer="logs"),
+    Command("events", "events", "What changed in this service since the cockpit looks", (), ("fleet",), Arg.SERVICE),
+    Command("deploy", "deploy", "Plan a deploy of this stack", ("D",), TABLES, Arg.STACK, Danger.PLAN, "deploy"),
+    Command(
+        "rollback",
+        "rollback",
+        "Plan a way back to an earlier release",
+        ("B",),
+        (*TABLES, "operation"),
+        Arg.STACK,
+        Danger.PLAN,
+        "roll back",
+    ),
+    Command(
+        "apply",
+        "apply",
+        "Apply the plan shown, after a dialog",
+        ("A",),
+        ("plan",),
+        danger=Danger.CHANGE,
+        footer="apply",
+    ),
+    Command(
+        "restart",
+        "restart",
+        "Restart this service, or all that are marked",
+        ("R",),
+        ("fleet",),
+        Arg.SERVICE,
+        Danger.CHANGE,
+        "restart",
+    ),
+    Command(
+        "stop",
+        "stop",
+        "Stop this service, or all that are marked",
+        ("S",),
+        ("fleet",),
+        Arg.SERVICE,
+        Danger.CHANGE,
+        "stop",
+    ),
+    Command(
+        "start",
+        "start",
+        "Start this service, or all that are marked",
+        ("U",),
+        ("fleet",),
+        Arg.SERVICE,
+        Danger.CHANGE,
+        "start",
+    ),
+    Command("resume", "resume", "Finish an interrupted deploy", (), ("deploy",), Arg.STACK, Danger.CHANGE),
+    Command("revert", "revert", "Take an interrupted deploy back", (), ("deploy",), Arg.STACK, Danger.CHANGE),
+    Command("watch", "watch", "Follow a running deploy", ("w",), ("deploy",), Arg.STACK, footer="watch"),
+    Command("mark", "mark", "Mark or unmark this row", ("space",), ("fleet",), in_palette=False),
+    Command("sort", "sort", "Sort by the next column", ("o",), TABLES),
+    Command("filter", "filter", "Keep the rows that contain some text", ("slash",), TABLES, Arg.TEXT, footer="filter"),
+    Command("scope", "scope", "Show one host, or all of them", ("h",), TABLES, Arg.HOST, footer="host"),
+    Command("copy", "copy", "Copy what the row stands for", ("c",)),
+    Command(
+        "refresh",
+        "refresh",
+        "Ask again now; hosts in backoff reconnect at once",
+        ("ctrl+r",),
+        (),
+        Arg.HOST,
+        footer="refresh",
+    ),
+    Command("log", "command log", "Every command run on a host, with its time and status", ("v",)),
+    Command("help", "help", "The keys and commands of this screen", ("question_mark",), footer="help"),
+    Command(
+        "palette",
+        "palette",
+        "Any command by its words, with arguments",
+        ("colon", "ctrl+p"),
+        in_palette=False,
+        footer="command",
+    ),
+    Command("theme", "theme", "Change the colours", (), (), Arg.THEME),
+    Command("demo", "demo", "Steer the simulated fleet: `demo cut pi`, `demo heal pi`", (), (), Arg.TEXT),
+    Command(
+        "back", "back", "Close, else clear the filter, else the marks, else go back", ("escape",), in_palette=False
+    ),
+    Command("leave", "leave", "Go back; at the top ask whether to quit", ("q",), in_palette=False),
+    Command("quit", "quit", "Quit, saying what still runs where", ("ctrl+q",)),
+)
+BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
+
+# What each screen's footer may show, most wanted first; at most six are shown.
+FOOTERS: Mapping[str, tuple[str, ...]] = {
+    "fleet": ("describe", "logs", "deploy", "restart", "filter", "help", "scope", "palette"),
+    "deploy": ("deploy", "rollback", "watch", "describe", "filter", "help", "scope"),
+    "plan": ("apply", "help", "palette"),
+    "operation": ("rollback", "help", "palette"),
+}
+FOOTER_KEYS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What decides whether a command may run now."""
+
+    screen: str
+    connected: bool = True
+    read_only: bool = False
+    demo: bool = False
+    finished: bool = True  # the operation shown has ended
+    watchable: bool = False  # a deploy runs on the stack shown
+
+
+def key_text(key: str) -> str:
+    """A key as people write it: `?` for `question_mark`."""
+    return _KEY_NAMES.get(key, key)
+
+
+def refusal(command: Command, now: Situation) -> str:
+    """Why `command` may not run in this situation; empty when it may."""
+    if command.mutates and now.read_only:
+        return f"read-only: {command.words} is refused"
+    if command.mutates and not now.connected:
+        return f"{command.words}: the fleet is still being connected"
+    if command.id == "demo" and not now.demo:
+        return "demo: this is the real fleet"
+    if command.id == "rollback" and now.screen == "operation" and not now.finished:
+        return "rollback: the deploy is still running"
+    return ""
+
+
+def visible(command: Command, now: Situation) -> bool:
+    """Whether palette, footer and help show the command: what read-only refuses is hidden too."""
+    if command.id == "watch" and now.screen == "deploy" and not now.watchable:
+        return False
+    return not (command.mutates and now.read_only) and not (command.id == "demo" and not now.demo)
+
+
+def commands_of(screen: str) -> list[Command]:
+    """The commands whose keys are bound on `screen`, the screen's own first."""
+    own = [command for command in COMMANDS if screen in command.screens]
+    return own + [command for command in COMMANDS if not command.screens]
+
+
+def footer_of(now: Situation) -> list[Command]:
+    """The commands the footer shows, at most six, the most wanted first."""
+    wanted = [BY_ID[name] for name in FOOTERS.get(now.screen, ("help", "palette"))]
+    return [command for command in wanted if visible(command, now) and not refusal(command, now)][:FOOTER_KEYS]
+
+
+def bindings_of(screen: str) -> list[Binding]:
+    """Textual bindings of one screen: binding ids are command ids, so an operator's keymap can replace keys."""
+    return [
+        Binding(",".join(command.keys), f"app.command('{command.id}')", command.help, show=False, id=command.id)
+        for command in commands_of(screen)
+        if command.keys
+    ]
+
+
+def key_clashes(screen: str, keymap: Mapping[str, str] | None = None) -> list[str]:
+    """Keys that two commands of one screen claim, as sentences."""
+    owners: dict[str, str] = {}
+    clashes: list[str] = []
+    for command in commands_of(screen):
+        for key in keys_of(command, keymap or {}):
+            if key in owners:
+                clashes.append(f"{screen}: {key_text(key)} is both {owners[key]} and {command.id}")
+            owners[key] = command.id
+    return clashes
+
+
+def keys_of(command: Command, keymap: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of a command under an operator's keymap."""
+    return tuple(keymap[command.id].split(",")) if command.id in keymap else command.keys
+
+
+def check_keymap(keymap: Mapping[str, str], source: str) -> None:
+    """Refuse a keymap with unknown commands or clashing keys; raises UsageError naming all of them."""
+    problems = [f"{name}: no such command" for name in keymap if name not in BY_ID]
+    known = {name: keys for name, keys in keymap.items() if name in BY_ID}
+    for screen in FOOTERS:
+        problems.extend(key_clashes(screen, known))
+    if problems:
+        raise UsageError(
+            f"{source}: " + "; ".join(dict.fromkeys(problems)), remedy="Give each command of a screen a key of its own."
+        )
+
+
+def parse(line: str) -> tuple[Command | None, str]:
+    """`deploy sese/apps` → (deploy, "sese/apps"): the longest words that match win."""
+    text = " ".join(line.split())
+    fitting = [c for c in COMMANDS if text == c.words or text.startswith(c.words + " ")]
+    if not fitting:
+        return None, text
+    command = max(fitting, key=lambda c: len(c.words))
+    return command, text[len(command.words) :].strip()
+
+
+def suggestions(line: str, arguments: Mapping[Arg, Iterable[str]], now: Situation) -> list[tuple[Command, str]]:
+    """What the palette offers for `line`: (command, argument) pairs, best first."""
+    command, argument = parse(line)
+    if command is not None and command.in_palette and visible(command, now) and command.arg is not Arg.NONE:
+        values = [value for value in arguments.get(command.arg, ()) if argument.lower() in value.lower()]
+        bare = [] if argument else [(command, "")]
+        typed = [(command, argument)] if command.arg is Arg.TEXT and argument and argument not in values else []
+        return bare + typed + [(command, value) for value in values]
+    wanted = " ".join(line.split()).lower()
+    hits = [c for c in COMMANDS if c.in_palette and visible(c, now) and _matches(wanted, c)]
+    return [(c, "") for c in sorted(hits, key=lambda c: not c.words.startswith(wanted))]
+
+
+def _matches(wanted: str, command: Command) -> bool:
+    return all(part in f"{command.words} {command.help}".lower() for part in wanted.split())

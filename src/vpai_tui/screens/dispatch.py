@@ -1,0 +1,231 @@
+"""What each command does, by key, palette or click. Views belong to the screen; the rest is here or in the flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vpai_tui.commands import BY_ID, Arg, Command, refusal
+from vpai_tui.screens.flows import Flows
+from vpai_tui.screens.shell import Shell
+from vpai_tui.widgets.dialogs import Choice, Confirm, ScopePrompt
+from vpai_tui.widgets.help import Help
+from vpai_tui.widgets.operations import Operation
+from vpai_tui.widgets.paint import Line
+from vpai_tui.widgets.palette import Palette
+from vpai_tui.widgets.themes import THEME_NAMES
+
+_COPY_LIMIT = 74_000  # bytes: terminals drop longer clipboard sequences
+
+
+class Dispatcher:
+    """Runs commands on a shell."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._flows = Flows(shell)
+
+    @property
+    def flows(self) -> Flows:
+        return self._flows
+
+    def run_command(self, name: str, argument: str = "") -> None:
+        """Do a command, by key, palette or click; says why when it may not run."""
+        command, now = BY_ID[name], self._shell.cockpit.situation()
+        why = refusal(command, now)
+        if why:
+            self._shell.toast(why, severity="warning")
+            return
+        argument = argument.strip()
+        if argument and command.arg in (Arg.SERVICE, Arg.STACK):
+            found = self._resolve(command, argument)
+            if found is None:
+                return
+            argument = found
+        if argument and command.arg is Arg.SERVICE and not command.mutates and self._shell.cockpit.KIND != "fleet":
+            self._go("fleet")
+        if self._shell.cockpit.view(name, argument):
+            return
+        handler: Callable[[str], None] | None = getattr(self, f"do_{name.replace('.', '_')}", None)
+        if handler is None:
+            self._shell.toast(f"{command.words}: not on this screen", severity="warning")
+        else:
+            handler(argument)
+
+    def _resolve(self, command: Command, argument: str) -> str | None:
+        """A full id for an id or an unambiguous short form of it."""
+        snapshot = self._shell.context.snapshot
+        known = [s.id for s in (snapshot.services if command.arg is Arg.SERVICE else snapshot.stacks)]
+        head, *rest = argument.split(" ", 1)
+        fits = [item for item in known if item == head] or [item for item in known if item.endswith(f"/{head}")]
+        if len(fits) != 1:
+            what = "no such" if not fits else "more than one"
+            self._shell.toast(f"{command.words}: {what} {command.arg.value}: {argument}", severity="warning")
+            return None
+        return " ".join([fits[0], *rest])
+
+    def do_go_fleet(self, _argument: str) -> None:
+        self._go("fleet")
+
+    def do_go_deploy(self, _argument: str) -> None:
+        self._go("deploy")
+
+    def _go(self, mode: str) -> None:
+        """Switch to a mode; the key of the mode one is in goes to its first screen."""
+        if self._shell.current_mode != mode:
+            self._shell.switch_mode(mode)
+            return
+        while len(self._shell.screen_stack) > 1:
+            self._shell.pop_screen()
+
+    def target(self, target: str) -> None:
+        """Go where an alert is fixed: a service's row, a stack's releases, a host's services."""
+        if self._shell.context.service(target) is not None:
+            self._shell.cockpit.view("describe", target)
+            self._shell.cockpit.focus_main()
+        elif any(stack.id == target for stack in self._shell.context.snapshot.stacks):
+            self._go("deploy")
+            self._shell.call_after_refresh(self._reveal_stack, target)
+        else:
+            self.do_scope(target)
+
+    def _reveal_stack(self, stack: str) -> None:
+        screen = self._flows.deploy_screen()
+        if screen is not None:
+            screen.reveal(stack)
+
+    def do_deploy(self, argument: str) -> None:
+        self._plan("deploy", argument)
+
+    def do_rollback(self, argument: str) -> None:
+        self._plan("rollback", argument)
+
+    def _plan(self, kind: str, argument: str) -> None:
+        stack, _, release = argument.partition(" ")
+        stack = stack or self._shell.cockpit.target_stack() or ""
+        if not stack:
+            self._shell.toast(f"{kind}: this row belongs to no stack of ours", severity="warning")
+            return
+        release = release.strip() or (self._release_under_cursor() if not argument else "")
+        self._flows.plan(stack, kind, release or None)
+
+    def _release_under_cursor(self) -> str:
+        wanted = getattr(self._shell.cockpit, "target_release", None)
+        return (wanted() or "") if wanted is not None else ""
+
+    def do_restart(self, argument: str) -> None:
+        self._flows.act("restart", [argument] if argument else self._shell.cockpit.target_services())
+
+    def do_stop(self, argument: str) -> None:
+        self._flows.act("stop", [argument] if argument else self._shell.cockpit.target_services())
+
+    def do_start(self, argument: str) -> None:
+        self._flows.act("start", [argument] if argument else self._shell.cockpit.target_services())
+
+    def do_resume(self, argument: str) -> None:
+        self._flows.settle(argument or self._shell.cockpit.target_stack() or "", "resume")
+
+    def do_revert(self, argument: str) -> None:
+        self._flows.settle(argument or self._shell.cockpit.target_stack() or "", "revert")
+
+    def do_watch(self, argument: str) -> None:
+        self._flows.watch(argument or self._shell.cockpit.target_stack())
+
+    # -- the cockpit itself --------------------------------------------------------------------------------------
+
+    def do_scope(self, argument: str) -> None:
+        hosts = [host.name for host in self._shell.context.snapshot.hosts]
+        if argument in hosts or argument == "all":
+            self._scoped(argument)
+        elif argument:
+            self._shell.toast(f"scope: no host {argument}", severity="warning")
+        else:
+            self._shell.push_screen(ScopePrompt(hosts, self._shell.context.scope), self._scoped)
+
+    def _scoped(self, answer: str | None) -> None:
+        if answer:
+            self._shell.context.scope = None if answer == "all" else answer
+            self._shell.redraw()
+
+    def do_refresh(self, argument: str) -> None:
+        backend = self._shell.context.backend
+        if backend is not None:
+            backend.reconnect(argument or None)
+            self._shell.toast(f"asking {argument or 'every host'} again")
+
+    def do_log(self, _argument: str) -> None:
+        self._shell.cockpit.toggle_log()
+
+    def do_help(self, _argument: str) -> None:
+        self._shell.push_screen(Help(self._shell.cockpit.situation()))
+
+    def do_palette(self, _argument: str) -> None:
+        self._shell.push_screen(Palette(self._arguments(), self._shell.cockpit.situation()), self._from_palette)
+
+    def _from_palette(self, answer: tuple[str, str] | None) -> None:
+        if answer is not None:
+            self.run_command(*answer)
+
+    def _arguments(self) -> dict[Arg, list[str]]:
+        snapshot = self._shell.context.snapshot
+        hosts = [host.name for host in snapshot.hosts]
+        return {
+            Arg.HOST: ["all", *hosts],
+            Arg.STACK: [stack.id for stack in snapshot.stacks],
+            Arg.SERVICE: [service.id for service in snapshot.services],
+            Arg.THEME: list(THEME_NAMES),
+        }
+
+    def do_theme(self, argument: str) -> None:
+        names = list(THEME_NAMES)
+        if argument and argument not in names:
+            self._shell.toast(f"theme: one of {', '.join(names)}", severity="warning")
+            return
+        at = names.index(self._shell.theme) if self._shell.theme in names else -1
+        self._shell.theme = argument or names[(at + 1) % len(names)]
+
+    def do_demo(self, argument: str) -> None:
+        self._flows.demo(argument)
+
+    def do_copy(self, _argument: str) -> None:
+        text = self._shell.cockpit.copy_text()
+        if not text:
+            self._shell.toast("nothing to copy here", severity="warning")
+        elif len(text.encode()) > _COPY_LIMIT:
+            self._shell.toast("too much for the terminal's clipboard", severity="warning")
+        else:
+            self._shell.copy_to_clipboard(text)
+            self._shell.toast(f"copied {text.splitlines()[0][:60]}" + (" …" if "\n" in text else ""))
+
+    def do_back(self, _argument: str) -> None:
+        if not self._shell.cockpit.go_back() and len(self._shell.screen_stack) > 1:
+            self._shell.pop_screen()
+
+    def do_leave(self, _argument: str) -> None:
+        if self._shell.cockpit.go_back():
+            return
+        if len(self._shell.screen_stack) > 1:
+            self._shell.pop_screen()
+        else:
+            self.do_quit("")
+
+    def do_quit(self, _argument: str) -> None:
+        body = quit_question(self._shell.context.operations.running)
+        dialog = Confirm("Quit the cockpit?", body, [Choice("quit", "Quit", "primary")])
+        self._shell.push_screen(dialog, lambda answer: self._shell.exit() if answer == "quit" else None)
+
+
+def quit_question(running: tuple[Operation, ...]) -> list[Line]:
+    """What still runs where, and what quitting means for it."""
+    if not running:
+        return [(("Nothing runs. The hosts go on as they are.", "dim"),)]
+    rows: list[Line] = []
+    for operation in running:
+        host = operation.stack.partition("/")[0]
+        goes_on = operation.progress.on_host
+        rows.append((("… ", "busy"), (operation.title, "strong"), (f"  {operation.progress.phase}", "dim")))
+        rows.append(
+            ((f"  goes on by itself on {host}; the next look says how it ended", ""),)
+            if goes_on
+            else ((f"  has not reached {host} yet: quitting ends it, nothing was changed", "warn"),)
+        )
+    return rows

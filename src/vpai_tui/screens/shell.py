@@ -1,0 +1,37 @@
+"""The app as its screens and flows see it: the shared context, the screen on top, words in the corner."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from textual.app import App
+
+from vpai_tui.screens.base import CockpitScreen
+from vpai_tui.text import clean_line
+from vpai_tui.widgets.context import Context
+
+_TOAST_S = 6.0
+
+
+class Shell(App[None]):
+    """Base of the cockpit's app."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.context = context
+        self._redraw_due = False
+
+    @property
+    def cockpit(self) -> CockpitScreen:
+        """The cockpit screen on top, below any dialog."""
+        return next(item for item in reversed(self.screen_stack) if isinstance(item, CockpitScreen))
+
+    def redraw(self) -> None:
+        """Draw the screen that is seen."""
+        self._redraw_due = False
+        if self.is_running and self.screen_stack:
+            self.cockpit.redraw()
+
+    def toast(self, text: str, *, severity: Literal["information", "warning", "error"] = "information") -> None:
+        """A few words in the corner; never markup."""
+        self.notify(clean_line(text), severity=severity, timeout=_TOAST_S, markup=False)

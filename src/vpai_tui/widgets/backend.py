@@ -1,0 +1,65 @@
+"""What the screens need from the rest of the program: one protocol, built after the first frame by a factory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from vpai_tui.fleet.model import FleetSnapshot
+from vpai_tui.fleet.operation import Event, Plan, Release
+from vpai_tui.remote.command_log import CommandLog
+from vpai_tui.remote.prompts import Prompts
+
+Act = Literal["restart", "stop", "start"]
+Settle = Literal["resume", "revert"]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One titled part of a description: ordered name and value pairs."""
+
+    title: str
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Everything known of a service, in the order it is read."""
+
+    title: str
+    sections: tuple[Section, ...]
+
+
+class Backend(Protocol):
+    """The live fleet and what can be done to it. Every failure is an OperatorError."""
+
+    @property
+    def command_log(self) -> CommandLog: ...
+
+    @property
+    def demo(self) -> Callable[[str, str], Awaitable[None]] | None:
+        """`demo("cut", "pi")` on a simulated fleet; None on a real one."""
+        ...
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def watch(self) -> AsyncIterator[FleetSnapshot]: ...
+    def reconnect(self, host: str | None) -> None: ...
+    async def plan(self, stack: str) -> Plan: ...
+    async def plan_rollback(self, stack: str, release: str | None) -> Plan: ...
+    def apply(self, plan: Plan) -> AsyncIterator[Event]: ...
+    async def releases(self, stack: str) -> list[Release]: ...
+    def settle(self, stack: str, how: Settle) -> AsyncIterator[Event]: ...
+    def attach(self, stack: str) -> AsyncIterator[Event]:
+        """Follow a deploy that already runs on the host, from the start of its journal."""
+        ...
+
+    async def act(self, service_id: str, action: Act) -> None: ...
+    async def describe(self, service_id: str) -> Description: ...
+    async def inspect_yaml(self, service_id: str) -> str: ...
+    async def logs(self, service_id: str, lines: int) -> list[str]: ...
+
+
+# Called after the first frame: it may import what is slow. It is given who asks the operator.
+BackendFactory = Callable[[Prompts], Awaitable[Backend]]

@@ -1,0 +1,184 @@
+"""The hosts on top of every screen: state, link, load, memory, disk, services, and how old all of it is."""
+
+from __future__ import annotations
+
+from textual.geometry import Size
+
+from vpai_tui.clock import duration
+from vpai_tui.fleet.model import Disk, FleetSnapshot, Health, HostSnapshot, HostState, Service
+from vpai_tui.widgets import paint
+from vpai_tui.widgets.canvas import SafeStatic
+from vpai_tui.widgets.paint import Line, Span, spread
+
+CELL = 26  # the narrowest cell with three rows
+STALE_S = 12.0  # metrics come every few seconds: older than this, they are history
+_ROWS = 3
+
+
+class HostStrip(SafeStatic):
+    """One cell per host, three rows high; one row per host when the screen is too narrow for that."""
+
+    DEFAULT_CSS = "HostStrip { width: 100%; height: auto; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._snapshot: FleetSnapshot | None = None
+        self._scope: str | None = None
+        self._now = 0.0
+
+    def show_fleet(self, snapshot: FleetSnapshot, scope: str | None, now_boot_s: float) -> bool:
+        """Draw the fleet as of `now_boot_s`; says whether anything differed."""
+        self._snapshot, self._scope, self._now = snapshot, scope, now_boot_s
+        return self.show(strip_lines(snapshot, scope, now_boot_s, self.size.width)) if self.size.width else False
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return strip_height(len(self._snapshot.hosts), width) if self._snapshot else _ROWS
+
+    def on_resize(self) -> None:
+        if self._snapshot is not None:
+            self.show_fleet(self._snapshot, self._scope, self._now)
+
+
+def strip_height(hosts: int, width: int) -> int:
+    """Rows the strip takes."""
+    return _ROWS if hosts * CELL + hosts - 1 <= width else hosts
+
+
+def strip_lines(snapshot: FleetSnapshot, scope: str | None, now_boot_s: float, width: int) -> list[Line]:
+    """The strip in `width` cells."""
+    hosts = snapshot.hosts
+    if strip_height(len(hosts), width) != _ROWS or len(hosts) > width // CELL:
+        return [_compact(host, snapshot, scope, now_boot_s, width) for host in hosts]
+    cells = [_widths(len(hosts), width)[at] for at in range(len(hosts))]
+    columns = [_cell(host, snapshot, scope, now_boot_s, cells[at] - 2) for at, host in enumerate(hosts)]
+    rows: list[Line] = []
+    for y in range(_ROWS):
+        spans: list[Span] = []
+        for at, column in enumerate(columns):
+            spans += [("▏" if at else " ", "track"), *spread(column[y], (), cells[at] - 2), (" ", "")]
+        rows.append(tuple(spans))
+    return rows
+
+
+def _widths(count: int, width: int) -> list[int]:
+    share, extra = divmod(width, count)
+    return [share + (1 if at < extra else 0) for at in range(count)]
+
+
+def _cell(host: HostSnapshot, snapshot: FleetSnapshot, scope: str | None, now: float, width: int) -> list[Line]:
+    head = spread(_name(host, scope), _age(host, now), width)
+    if not host.live and host.link.state is not HostState.CONNECTING:
+        return [
+            head,
+            spread(_reason(host), (), width),
+            spread(_meters(host, 0, gone=True), _counts(host, snapshot), width),
+        ]
+    if host.metrics is None:
+        step = host.link.step or "…"
+        return [head, ((f"{step}", "dim"),), ()]
+    old = _stale(host, now)
+    second = spread(_load(host, old, width), _memory(host, width, old), width)
+    third = spread(_counts(host, snapshot), _disk(host, width, old), width)
+    return [head, second, third]
+
+
+def _name(host: HostSnapshot, scope: str | None) -> Line:
+    glyph, role = paint.host_glyph(host.link.state)
+    faded = scope is not None and scope != host.name
+    return ((f"{glyph} ", role), (host.name, "dim" if faded else "strong"), (f" {host.link.state.value}", role))
+
+
+def _age(host: HostSnapshot, now: float) -> Line:
+    rtt = f"{host.link.rtt_s * 1000:.0f}ms " if host.link.rtt_s is not None and host.live else ""
+    if host.seen_boot_s is None:
+        return ((rtt, "dim"),)
+    age = now - host.seen_boot_s
+    if age > STALE_S:
+        return ((f"STALE {duration(age)}", "warn"),)
+    return ((rtt, "dim"), (f"{duration(age)}", "dim"))
+
+
+def _stale(host: HostSnapshot, now: float) -> bool:
+    return host.metrics is not None and now - host.metrics.at_boot_s > STALE_S
+
+
+def _reason(host: HostSnapshot) -> Line:
+    where = f"{host.link.step}: " if host.link.step else ""
+    return ((f"{where}{host.link.error or 'no connection'}", "error"),)
+
+
+def _load(host: HostSnapshot, old: bool, width: int = 0) -> Line:
+    metrics = host.metrics
+    if metrics is None:
+        return ()
+    busy = metrics.load1 > metrics.cpus
+    load: Line = (("load ", "dim"), (f"{metrics.load1:.2f}", "stale" if old else "warn" if busy else ""))
+    if width < 36 or metrics.cpu_percent is None:
+        return load
+    heat = f" {metrics.temperature_c:.0f}°" if metrics.temperature_c is not None else ""
+    return (*load, ("  cpu ", "dim"), (f"{metrics.cpu_percent:.0f}%{heat}", "stale" if old else ""))
+
+
+def _memory(host: HostSnapshot, width: int, old: bool) -> Line:
+    metrics = host.metrics
+    if metrics is None or not metrics.memory_total_bytes:
+        return ()
+    used = metrics.memory_total_bytes - metrics.memory_available_bytes
+    return _gauge("mem", 100 * used / metrics.memory_total_bytes, width, old)
+
+
+def fullest(disks: tuple[Disk, ...]) -> Disk | None:
+    """The fullest filesystem: the one that will hurt first."""
+    return max(disks, key=lambda disk: disk.used_percent, default=None)
+
+
+def _disk(host: HostSnapshot, width: int, old: bool) -> Line:
+    disk = fullest(host.metrics.disks) if host.metrics else None
+    return _gauge("dsk", disk.used_percent, width, old) if disk else ()
+
+
+def _gauge(label: str, percent: float, width: int, old: bool) -> Line:
+    bar = 6 if width < 34 else min(16, width - 30)
+    role = "stale" if old else paint.level(percent)
+    return (
+        (f"{label} ", "dim"),
+        *paint.meter(percent, bar, "stale" if old else None),
+        (f"{percent:>4.0f}%"[0:5], role),
+    )
+
+
+def _counts(host: HostSnapshot, snapshot: FleetSnapshot) -> Line:
+    services = [service for service in snapshot.services if service.host == host.name]
+    if not services:
+        return (("no services yet", "dim"),) if host.containers is None else (("no services", "dim"),)
+    bad = [service for service in services if is_bad(service)]
+    down = sum(1 for service in bad if service.health is Health.DOWN)
+    gone = not host.live
+    good = len(services) - len(bad)
+    spans: list[Span] = [(f"{paint.STALE if gone else paint.OK}{good}", "stale" if gone else "ok")]
+    if len(bad) - down:
+        spans.append((f" {paint.WARN}{len(bad) - down}", "stale" if gone else "warn"))
+    if down:
+        spans.append((f" {paint.DOWN}{down}", "stale" if gone else "error"))
+    return tuple(spans)
+
+
+def is_bad(service: Service) -> bool:
+    """Whether a service needs somebody: stopped on purpose is not bad."""
+    return service.health in (Health.DEGRADED, Health.DOWN)
+
+
+def _meters(host: HostSnapshot, width: int, *, gone: bool) -> Line:
+    metrics = host.metrics
+    if metrics is None:
+        return ()
+    used = 100 * (1 - metrics.memory_available_bytes / metrics.memory_total_bytes) if metrics.memory_total_bytes else 0
+    disk = fullest(metrics.disks)
+    text = f"mem {used:.0f}%" + (f" dsk {disk.used_percent:.0f}%" if disk else "")
+    return ((text, "stale" if gone else ""),)
+
+
+def _compact(host: HostSnapshot, snapshot: FleetSnapshot, scope: str | None, now: float, width: int) -> Line:
+    left = (*_name(host, scope), ("  ", ""), *_counts(host, snapshot), ("  ", ""))
+    middle = _reason(host) if not host.live else (*_load(host, False), ("  ", ""), *_meters(host, 0, gone=False))
+    return spread(((" ", ""), *left, *middle), (*_age(host, now), (" ", "")), width)

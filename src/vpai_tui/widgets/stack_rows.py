@@ -1,0 +1,160 @@
+"""Stacks and releases as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vpai_tui.clock import duration
+from vpai_tui.fleet.model import FleetSnapshot, StackStatus
+from vpai_tui.fleet.operation import Release
+from vpai_tui.widgets import paint
+from vpai_tui.widgets.operations import Operation, Operations
+from vpai_tui.widgets.paint import Line, Span
+from vpai_tui.widgets.safe_table import Column, Row, widest
+
+STACK_SORTS = ("fleet", "health", "sync", "stack")
+
+
+def stack_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+    """Columns wide enough for what these rows hold."""
+    return (
+        Column("host", "host", max(4, min(10, widest(rows, "host")))),
+        Column("stack", "stack", max(5, min(16, widest(rows, "stack")))),
+        Column("sync", "sync", max(9, min(14, widest(rows, "sync")))),
+        Column("health", "health", max(9, min(11, widest(rows, "health")))),
+        Column("services", "ok", 5, drop=3, right=True),
+        Column("release", "release", max(7, min(20, widest(rows, "release"))), drop=2),
+        Column("badge", "", least=14),
+        Column("title", "", max(5, min(40, widest(rows, "title"))), drop=4),
+    )
+
+
+def stack_rows(snapshot: FleetSnapshot, stacks: Sequence[StackStatus], operations: Operations, now: float) -> list[Row]:
+    """One row per stack."""
+    live = {host.name: host.live for host in snapshot.hosts}
+    return [_stack_row(stack, live.get(stack.host, False), operations.of(stack.id), now) for stack in stacks]
+
+
+def _stack_row(stack: StackStatus, live: bool, operation: Operation | None, now: float) -> Row:
+    whole = stack.services_ok == stack.services
+    return Row(
+        stack.id,
+        {
+            "host": (stack.host, ""),
+            "stack": (stack.stack, "strong"),
+            "sync": paint.sync(stack.sync, stale=not live),
+            "health": paint.health(stack.health, stale=not live),
+            "services": (f"{stack.services_ok}/{stack.services}", "dim" if whole else "warn"),
+            "release": (stack.current or "–", "" if stack.current else "dim"),
+            "badge": badge(stack, operation, now),
+            "title": (stack.title, "dim"),
+        },
+        dim=not live,
+    )
+
+
+def badge(stack: StackStatus, operation: Operation | None, now_boot_s: float) -> Span:
+    """What a stack is in the middle of, if anything."""
+    if operation is not None and operation.running:
+        return (f"… {operation.kind} {duration(operation.elapsed_s(now_boot_s))}", "busy")
+    if stack.busy:
+        return (f"… busy {stack.owner}".rstrip(), "busy")
+    if stack.interrupted:
+        return (f"▲ interrupted {stack.pending}", "error")
+    return ("on demand", "dim") if stack.on_demand else ("", "")
+
+
+def pick_stacks(snapshot: FleetSnapshot, scope: str | None, needle: str, order: str) -> list[StackStatus]:
+    """The stacks of `scope` that hold every word of `needle`, in `order`."""
+    words = needle.lower().split()
+    kept = [
+        stack
+        for stack in snapshot.stacks
+        if (scope is None or stack.host == scope)
+        and all(word in f"{stack.id} {stack.title} {stack.sync.value} {stack.health.value}".lower() for word in words)
+    ]
+    match order:
+        case "health":
+            return sorted(kept, key=lambda stack: stack.services_ok / stack.services if stack.services else 1.0)
+        case "sync":
+            return sorted(kept, key=lambda stack: stack.sync.value)
+        case "stack":
+            return sorted(kept, key=lambda stack: stack.stack)
+    return kept
+
+
+RELEASE_COLUMNS = (
+    Column("mark", "", 1),
+    Column("id", "release", 18),
+    Column("at", "when", 16, drop=1),
+    Column("by", "by", 12, drop=3),
+    Column("outcome", "outcome", 15),
+    Column("note", "", least=12),
+)
+
+
+def release_rows(releases: Sequence[Release]) -> list[Row]:
+    """Newest first, as given. `●` can be restored, `○` cannot, and then says why."""
+    return [_release_row(release) for release in releases]
+
+
+def _release_row(release: Release) -> Row:
+    return Row(
+        release.id,
+        {
+            "mark": ("●", "ok") if release.restorable else ("○", "dim"),
+            "id": (release.id, "strong" if release.current else ""),
+            "at": (release.at[:16].replace("T", " "), "dim"),
+            "by": (release.by, "dim"),
+            "outcome": _outcome(release),
+            "note": _note(release),
+        },
+    )
+
+
+def _outcome(release: Release) -> Span:
+    match release.outcome:
+        case "ok":
+            return ("✔ ok", "ok")
+        case "adopted":
+            return ("✔ adopted", "ok")
+        case "pending":
+            return ("… pending", "busy")
+        case "reverted":
+            return ("▲ reverted", "warn")
+    return (f"✖ {release.outcome.replace('_', ' ')}", "error")
+
+
+def _note(release: Release) -> Span:
+    parts = ["◀ current"] if release.current else []
+    parts += [f"rollback of {release.rollback_of}"] if release.rollback_of else []
+    parts += [release.reason] if release.reason and not release.restorable else []
+    return (" · ".join(parts), "accent" if release.current else "dim")
+
+
+def release_head(stack: StackStatus | None, count: int) -> Line:
+    """The row above a stack's releases."""
+    if stack is None:
+        return ((" no stack here", "dim"),)
+    return (
+        (" releases of ", "dim"),
+        (stack.id, "strong"),
+        (f"  {count}   " if count else "  ", "dim"),
+        ("●", "ok"),
+        (" restorable  ", "dim"),
+        ("○ not", "dim"),
+    )
+
+
+def settle_lines(stack: StackStatus) -> list[Line]:
+    """What to do about an interrupted deploy; empty when there is none."""
+    if not stack.interrupted:
+        return []
+    return [
+        ((" ▲ interrupted: ", "error"), (f"{stack.id} stopped on its way to {stack.pending}", "strong")),
+        (
+            ("   enter", "key"),
+            (" settles it: resume goes on, revert goes back to ", ""),
+            (stack.current or "nothing", "strong"),
+        ),
+    ]
