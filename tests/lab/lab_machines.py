@@ -346,7 +346,9 @@ def make_certificates(folder: Path, names: Sequence[str], address: str) -> None:
         "3650",
     ]
     ca, key = str(folder / "ca.crt"), str(folder / "ca.key")
-    run([*common, "-subj", "/CN=vpai lab authority", "-keyout", key, "-out", ca])
+    # Python 3.13 and newer refuse an authority that does not say what its key is for
+    own = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+    run([*common, *own, "-subj", "/CN=vpai lab authority", "-keyout", key, "-out", ca])
     leaf = ["-CA", ca, "-CAkey", key, "-subj", "/CN=lab registry", "-addext", "basicConstraints=critical,CA:FALSE"]
     out = ["-keyout", str(folder / "registry.key"), "-out", str(folder / "registry.crt")]
     run([*common, *leaf, "-addext", f"subjectAltName={alternatives}", *out])
