@@ -6,6 +6,7 @@ import json
 import os
 import select
 import sys
+import time
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -149,6 +150,9 @@ class Answer:
             self._head(101, {**kind, "Connection": "Upgrade", "Upgrade": "tcp"})
         else:
             self._head(200, {**kind, "Connection": "close"})
+        # Clients read the head through a buffer and the rest past it: what came too early would be lost, as it
+        # would be with the real engine, whose processes only never answer that fast.
+        time.sleep(0.05)
 
     def raw(self, data: bytes) -> None:
         self._wire.write(data)

@@ -11,7 +11,7 @@ from vpai_tui.demo.registry import Manifest, Ref, Registry, behaviour_of, parse
 
 _HEX = re.compile(r"[0-9a-f]{4,64}")
 _STEPS = 4  # progress reports per layer and phase
-PULL_STEP_S = 0.02  # how long one takes: an image of five layers comes in about a second
+PULL_STEP_S = 0.03  # how long one takes: an image of five layers comes in about a second
 
 
 def find(state: Doc, text: str) -> Doc | None:
