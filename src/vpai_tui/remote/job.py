@@ -38,8 +38,8 @@ def script_name(content: bytes) -> str:
 def start_command(environment: str, script: str, args: tuple[str, ...], directory: str, skip: int = 0) -> str:
     """sh that starts the job detached and follows its journal: `setsid`, no terminal, nothing of the channel kept.
 
-    `environment` are the words before `sh` (an `env -i …`); `directory` holds `journal` and `out.log`; the journal is told from line
-    `skip` on.
+    `environment` are the words before `sh` (an `env -i …`); `directory` holds `journal` and `out.log`; the
+    journal is told from line `skip` on.
     """
     return (
         f"J={shlex.quote(directory)}; : >>$J/journal; "
