@@ -17,7 +17,7 @@ _NAME = rf"(?<![A-Za-z0-9_.-])[A-Za-z0-9_.-]*{_WORD}[A-Za-z0-9_.-]{{0,40}}"
 _QUOTED = r"\"(?:\\.|[^\"\\\n])*\"?|'[^'\n]*'?"
 _ESCAPED = r"\\\"[^\"\n]*\"?"  # JSON inside JSON
 _PLAIN = r"[^\s,;}\]\"']"
-_VALUE = rf"(?:(?:bearer|basic)\s+)?(?:{_ESCAPED}|(?:{_QUOTED})+{_PLAIN}*|{_PLAIN}+)"
+_VALUE = rf"(?:(?:bearer|basic)\s+)?(?:{_ESCAPED}{_PLAIN}*|(?:{_QUOTED})+{_PLAIN}*|{_PLAIN}+)"
 
 _RULES = (
     # PEM blocks, as a whole.
