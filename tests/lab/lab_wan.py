@@ -48,8 +48,9 @@ def start(lab: Lab) -> None:
             return
     log = lab.state / "link.log"
     with log.open("ab") as out:
-        argv = [sys.executable, str(Path(__file__)), str(lab.third)]
-        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+        # forked away by setsid: it outlives whoever started it, and is nobody's child to wait for
+        argv = ["setsid", "--fork", sys.executable, str(Path(__file__)), str(lab.third)]
+        subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
