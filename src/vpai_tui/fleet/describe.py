@@ -133,15 +133,11 @@ def image_facts(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 def safe_command(argv: object) -> str | None:
     """A command as one line, with the values of secret-looking options masked; None when there is none."""
-    words = [clean(word) for word in _sequence(argv) if isinstance(word, str)]
+    words = [str(word) for word in _masked_words([word for word in _sequence(argv) if isinstance(word, str)])]
     if not words:
         return None
-    hidden = [
-        MASK if position and words[position - 1].startswith("-") and _is_secret(words[position - 1]) else word
-        for position, word in enumerate(words)
-    ]
-    line = " ".join(word if word == MASK else shlex.quote(word) for word in hidden)
-    return clean_line(redact(_SECRET_OPTION.sub(rf"\1\2{MASK}", line)))
+    # masked before it is quoted: quotes inside quotes would hide where a secret ends
+    return clean_line(" ".join(word if word == MASK else shlex.quote(word) for word in words))
 
 
 def safe_value(name: str, value: object) -> str:
@@ -167,17 +163,13 @@ def masked(value: object, name: str = "") -> Any:
 
 
 def _masked_words(words: Sequence[object]) -> list[Any]:
-    """Single words of a command, the one after a secret-looking option masked."""
+    """The words of a command, the one after a secret-looking option masked."""
     texts = [masked(word) for word in words]
-    return [
-        MASK
-        if position
-        and isinstance(texts[position - 1], str)
-        and re.match(r"-.*", texts[position - 1])
-        and _is_secret(texts[position - 1])
-        else text
-        for position, text in enumerate(texts)
-    ]
+    return [MASK if position and _asks_for_secret(texts[position - 1]) else text for position, text in enumerate(texts)]
+
+
+def _asks_for_secret(word: object) -> bool:
+    return isinstance(word, str) and word.startswith("-") and _is_secret(word)
 
 
 def _is_secret(name: str) -> bool:
