@@ -59,7 +59,7 @@ async def _doctor(world: World, args: Namespace) -> int:
         if not args.json:
             show.check(result)
 
-    for result in check_laptop(world.fleet, world.config_path or Path("the demo's own")):
+    for result in check_laptop(world.fleet, world.config_path):
         take(result)
     async for result in check_hosts(world.fleet, clock=world.clock, prompts=world.prompts):
         take(result)

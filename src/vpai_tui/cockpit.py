@@ -4,26 +4,46 @@ from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from vpai_tui.app import CockpitApp
-from vpai_tui.remote.prompts import Prompts
-from vpai_tui.widgets.backend import Backend
-from vpai_tui.world import open_world
+from vpai_tui.config import Fleet
+from vpai_tui.errors import UsageError
+from vpai_tui.world import expected_fleet
+
+if TYPE_CHECKING:
+    from vpai_tui.remote.prompts import Prompts
+    from vpai_tui.widgets.backend import Backend
 
 
 def open_cockpit(args: Namespace) -> int:
-    """Runs the app until the operator quits."""
-    return asyncio.run(_run(args))
+    """Runs the app until the operator quits; its exit code.
+
+    Raises:
+        UsageError: fleet.yaml or a stack is wrong; the terminal is the operator's again.
+    """
+    return asyncio.run(_run(args, expected_fleet(args)))
 
 
-async def _run(args: Namespace) -> int:
-    async with open_world(args) as world:
+async def _run(args: Namespace, fleet: Fleet) -> int:
+    wrong: list[UsageError] = []
+    async with AsyncExitStack() as exits:
 
         async def factory(prompts: Prompts) -> Backend:
             from vpai_tui.backend import LiveBackend
+            from vpai_tui.world import open_world
 
+            try:
+                world = await exits.enter_async_context(open_world(args))
+            except UsageError as error:
+                wrong.append(error)
+                app.exit(return_code=error.exit_code)
+                raise
             return LiveBackend(world, prompts)
 
-        app = CockpitApp(world.fleet, factory, clock=world.clock, read_only=args.read_only, theme=args.theme)
+        app = CockpitApp(fleet, factory, read_only=args.read_only, theme=args.theme)
         await app.run_async()
+    if wrong:
+        raise wrong[0]
     return app.return_code or 0

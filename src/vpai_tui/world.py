@@ -9,17 +9,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vpai_tui import config
 from vpai_tui.clock import Clock, SystemClock
 from vpai_tui.errors import UsageError
 from vpai_tui.fleet.history import History
-from vpai_tui.fleet.stacks import Stack, load_stacks
 
 if TYPE_CHECKING:
     from vpai_tui.demo import DemoFleet
     from vpai_tui.deploy.deployer import Deployer
+    from vpai_tui.fleet.stacks import Stack
     from vpai_tui.remote.command_log import CommandLog
     from vpai_tui.remote.connection import Connection
     from vpai_tui.remote.docker import Docker
@@ -34,7 +34,7 @@ class World:
     stacks: tuple[Stack, ...]
     clock: Clock
     history: History
-    config_path: Path | None = None
+    config_path: Path
     demo: DemoFleet | None = None
     prompts: Prompts | None = None
     log: CommandLog | None = None
@@ -84,6 +84,21 @@ def state_dir() -> Path:
     return Path(platformdirs.user_state_dir("vpai-tui", appauthor=False))
 
 
+def expected_fleet(args: Namespace, environ: Mapping[str, str] = os.environ) -> config.Fleet:
+    """The fleet the world will have, known at once: for the demo without its addresses.
+
+    Raises:
+        UsageError: the configuration is wrong, or there is none.
+    """
+    if sys.platform == "win32":
+        raise UsageError("native Windows is not supported", remedy="run it in WSL2")
+    if args.demo:
+        from vpai_tui.starter import find_starter
+
+        return config.load_fleet(find_starter() / "config" / "fleet.yaml")
+    return config.load_fleet(config.find_config(args.config, environ))
+
+
 @asynccontextmanager
 async def open_world(args: Namespace, environ: Mapping[str, str] = os.environ) -> AsyncIterator[World]:
     """The world `--demo`, `--demo-dir`, `--demo-reset` or `--config` name.
@@ -100,6 +115,8 @@ async def open_world(args: Namespace, environ: Mapping[str, str] = os.environ) -
 
 
 def _real_world(args: Namespace, environ: Mapping[str, str]) -> World:
+    from vpai_tui.fleet.stacks import load_stacks
+
     path = config.find_config(args.config, environ)
     fleet = config.load_fleet(path)
     stacks = load_stacks(path.parent.parent / "stacks", fleet)
@@ -108,10 +125,10 @@ def _real_world(args: Namespace, environ: Mapping[str, str]) -> World:
 
 async def _demo_world(args: Namespace, exits: AsyncExitStack) -> World:
     from vpai_tui import demo
+    from vpai_tui.fleet.stacks import load_stacks
 
     folder = Path(args.demo_dir) if args.demo_dir else state_dir() / "demo"
-    running: Any = await exits.enter_async_context(demo.start(folder, reset=args.demo_reset))
-    fleet: config.Fleet = running.fleet
-    stacks = load_stacks(running.stacks_dir, fleet)
+    running = await exits.enter_async_context(demo.start(folder, reset=args.demo_reset))
+    stacks = load_stacks(running.stacks_dir, running.fleet)
     history = History(running.laptop_dir / "history.jsonl")
-    return World(fleet, stacks, SystemClock(), history, demo=running)
+    return World(running.fleet, stacks, SystemClock(), history, config_path=running.config_path, demo=running)
