@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import lab_wan
 import pytest
@@ -19,6 +19,7 @@ from lab_machines import MACHINES, Lab, missing
 from lab_registry import Registry
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # one lab: under xdist its tests run one after the other on one worker, and start first as they take longest
     for item in items:
@@ -29,12 +30,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The running lab. One that was found running is left running."""
+    """The running lab. One that was found running, or that another test run uses by now, is left running."""
     if reason := "VPAI_LAB=off" if os.environ.get("VPAI_LAB") == "off" else missing():
         _do_without(reason)
     lab = Lab()
     lab.state.mkdir(parents=True, exist_ok=True)
+    with (lab.state / "used.lock").open("w") as used:
+        found = _up(lab, used)
+        yield lab
+        with _locked(lab.state / "up.lock"):
+            if not found and _alone(used):
+                lab_wan.stop(lab)
+                lab.down()
+
+
+def _up(lab: Lab, used: IO[str]) -> bool:
+    """Start the lab and count as one of its users; returns whether it ran already."""
     with _locked(lab.state / "up.lock"):
+        fcntl.flock(used, fcntl.LOCK_SH)
         found = lab.running()
         if not found:
             try:
@@ -42,10 +55,15 @@ def lab() -> Iterator[Lab]:
             except LookupError as error:
                 _do_without(str(error))
         lab_wan.start(lab)
-    yield lab
-    if not found:
-        lab_wan.stop(lab)
-        lab.down()
+    return found
+
+
+def _alone(used: IO[str]) -> bool:
+    try:
+        fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _do_without(reason: str) -> NoReturn:
