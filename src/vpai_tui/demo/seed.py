@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import shutil
+import tempfile
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 import vpai_tui
-from vpai_tui.demo.engine import compose_up, containers, images
-from vpai_tui.demo.engine.compose_load import Project, Source, load
+from vpai_tui.demo.engine import compose_up, containers
+from vpai_tui.demo.engine.compose_load import Project
 from vpai_tui.demo.engine.store import Doc, Engine, empty_state, fraction, hex_of
 from vpai_tui.demo.hosts import HostProfile
-from vpai_tui.demo.registry import Registry, parse
+from vpai_tui.demo.registry import Registry
 
 _DAY_S = 86400.0
-# The laptop is one version ahead of the host here, so that a first deploy has something to do.
-_AHEAD = ("sese/apps", "n8n")
+# How many versions older each service was, release by release; the last one runs. The laptop is ahead of it where
+# that one is not empty, so that a first deploy has something to do. Stacks not named had one older service once.
+_HISTORY: dict[str, tuple[dict[str, int], ...]] = {
+    "sese/apps": ({"n8n": 2, "litellm": 2}, {"n8n": 2}, {"n8n": 1}),
+}
 _DRIFTED = ("sese/infra", "redis")  # somebody changed this one by hand
 _FLAPS = ("sese/infra", "qdrant")
-_NOT_SHIPPED = ("compose.yaml", "stack.yaml")
 
 
 def starter() -> Path:
@@ -57,47 +58,50 @@ def host(folder: Path, profile: HostProfile, seed: int, now: float) -> None:
     root = home / profile.root.lstrip("/")
     for stack in stacks_in_order(folder):
         if stack.startswith(profile.name + "/"):
-            _stack(state, registry, folder / "laptop" / "stacks" / stack, root, stack, now)
+            _stack(state, registry, folder / "laptop" / "stacks", root, stack, now)
     engine.write(state)
 
 
-def _stack(state: Doc, registry: Registry, source: Path, root: Path, stack: str, now: float) -> None:
-    _install(source, root, seed=state["seed"])
-    spec = yaml.safe_load((source / "stack.yaml").read_text()) or {}
-    text = deployed_compose(source, stack)
-    history = root / "deploy" / "seed"
-    history.mkdir(parents=True, exist_ok=True)
-    path = history / f"{stack.replace('/', '-')}.yaml"
-    path.write_text(text)
-    project = load(Source([str(path)], root, str(spec.get("project") or source.name), ("*",), {}))
+def _stack(state: Doc, registry: Registry, stacks: Path, root: Path, stack: str, now: float) -> None:
+    """One stack: its releases, the files of the one that runs, and its containers."""
+    from vpai_tui.demo import history
+
+    _env_files(stacks / stack, root, seed=state["seed"])
+    age = _DAY_S * (2 + 5 * fraction(f"{state['seed']} age of {stack}"))
+    versions = _HISTORY.get(stack) or ({_changeable(stacks / stack): 1}, {})
+    with tempfile.TemporaryDirectory(prefix="vpai-demo-") as scratch:
+        for back, steps in zip(range(len(versions) - 1, -1, -1), versions, strict=True):
+            at = now - age * (1 + 2.5 * back)
+            history.scratch(stacks, stack, Path(scratch))
+            past = history.make(state, registry, Path(scratch), stack, root, steps, at)
+        history.install(past, root)
+    history.point(root / "deploy" / "stacks" / stack.split("/")[1], past)
+    project = past.project
     _networks(state, project, now)
-    born = now - _DAY_S * (2 + 9 * fraction(f"{state['seed']} age of {stack}"))
     for place, name in enumerate(compose_up.selection(project, (), dependencies=True)):
-        _service(state, registry, project, stack, name, born + 3 * place)
+        _service(state, project, stack, name, at + 5 + 3 * place)
 
 
-def deployed_compose(source: Path, stack: str) -> str:
-    """The compose.yaml of the version that runs on the host, which may be older than the laptop's."""
-    text = (source / "compose.yaml").read_text()
-    if stack != _AHEAD[0]:
-        return text
-    pattern = re.compile(rf"(image: \S*{_AHEAD[1]}:\S*?)(\d+)(\s)")
-    return pattern.sub(lambda found: f"{found[1]}{max(0, int(found[2]) - 1)}{found[3]}", text, count=1)
+def _changeable(source: Path) -> str:
+    """A service of a stack that holds no data and has a version: the one an earlier release had older."""
+    from vpai_tui.demo.history import lower_tag
+
+    spec = yaml.safe_load((source / "stack.yaml").read_text()) or {}
+    services = yaml.safe_load((source / "compose.yaml").read_text())["services"]
+    found = [
+        name
+        for name, service in services.items()
+        if "build" not in service and lower_tag((tag := str(service["image"]).rpartition(":")[2]), 1) != tag
+    ]
+    return next((name for name in found if name not in spec.get("data", ())), found[0] if found else "")
 
 
-def _install(source: Path, root: Path, *, seed: int) -> None:
-    for path in sorted(source.rglob("*")):
-        if not path.is_file() or (path.name in _NOT_SHIPPED and path.parent == source):
-            continue
-        target = root / path.relative_to(source)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if path.name.endswith(".env.example"):
-            filled = target.with_name(path.name.removesuffix(".example"))
-            filled.write_text(invented(path.read_text(), seed))
-            filled.chmod(0o600)
-        else:
-            shutil.copyfile(path, target)
-            target.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+def _env_files(source: Path, root: Path, *, seed: int) -> None:
+    for path in sorted(source.rglob("*.env.example")):
+        filled = (root / path.relative_to(source)).with_name(path.name.removesuffix(".example"))
+        filled.parent.mkdir(parents=True, exist_ok=True)
+        filled.write_text(invented(path.read_text(), seed))
+        filled.chmod(0o600)
 
 
 def invented(example: str, seed: int) -> str:
@@ -124,9 +128,8 @@ def _networks(state: Doc, project: Project, now: float) -> None:
         state["volumes"].setdefault(spec["name"], {"created": now - 90 * _DAY_S, "labels": {}})
 
 
-def _service(state: Doc, registry: Registry, project: Project, stack: str, name: str, born: float) -> None:
+def _service(state: Doc, project: Project, stack: str, name: str, born: float) -> None:
     service = {**project.services, **project.inactive}[name]
-    provide_image(state, registry, service, born)
     if (stack, name) == _DRIFTED:
         service = {**service, "environment": {**service.get("environment", {}), "TUNED_BY_HAND": "1"}}
     title = service.get("container_name") or f"{project.name}-{name}-1"
@@ -134,18 +137,3 @@ def _service(state: Doc, registry: Registry, project: Project, stack: str, name:
     if (stack, name) == _FLAPS:
         made["behaviour"] = "flap"
     containers.start(state, born + 1, made)
-
-
-def provide_image(state: Doc, registry: Registry, service: dict[str, Any], now: float) -> str:
-    """Have the image of a service on the host, pulled or built; its id."""
-    ref = str(service["image"])
-    known = images.find(state, ref)
-    if known is not None:
-        return str(known["id"])
-    if "build" in service:
-        manifest = registry.resolve(parse(ref))._replace(image_id="sha256:" + hex_of(f"built {ref}"))
-        image = images.store(state, parse(ref), manifest, now)
-        image.update(built=True, digests=[])
-    else:
-        image = images.store(state, parse(ref), registry.resolve(parse(ref)), now)
-    return str(image["id"])

@@ -280,6 +280,8 @@ def _behaviour(project: Project, name: str, service: Doc) -> str:
     known = behaviour_of(parse(service["image"]).tag)
     if known:
         return known
+    if (service.get("entrypoint") or service.get("command") or [""])[0] == "true":
+        return "oneshot"
     once = str(service.get("restart") or "no").split(":")[0] in ("no", "on-failure") and not service.get("healthcheck")
     awaited = any(
         how.get("condition") == "service_completed_successfully"
