@@ -5,6 +5,7 @@ They are made by the deploy's own functions, so that what the demo shows is what
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import shutil
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vpai_tui.clock import rfc3339
-from vpai_tui.demo.engine import images
+from vpai_tui.demo.engine import containers, images
 from vpai_tui.demo.engine.compose_load import Project, Source, load
 from vpai_tui.demo.engine.store import Doc, hex_of
 from vpai_tui.demo.engine.views import COMPOSE_VERSION
@@ -110,6 +111,8 @@ def make(
     prepared = Prepared(plan, place, bundle, targets, (), (), structure, 0, compose_version=COMPOSE_VERSION)
     _extract(upload(prepared, targets, Moment(at), _BY), target)
     _ended(target, at, _BY)
+    for wanted in targets.values():
+        _keep(state, stack.name, wanted, at)
     return Past(release, stack, bundle, project)
 
 
@@ -136,6 +139,38 @@ def _image(state: Doc, registry: Registry, bundle: Bundle, name: str, project: P
         image["tags"].append(build.tag)
     digest = image["digests"][0] if image["digests"] else None
     return ImageTarget(name, ref, str(image["id"]), digest, build is not None)
+
+
+def _keep(state: Doc, stack: str, target: ImageTarget, at: float) -> None:
+    """The tag and the never-started container that hold a release's image against every prune."""
+    short = str(target.id).removeprefix("sha256:")[:12]
+    name = f"vpai-keep-{stack}-{target.service}-{short}"
+    if containers.find(state, name) is not None:
+        return
+    ref = f"vpai.keep/{stack}-{target.service}:{short}"
+    images.tag(state, at, str(target.id), ref)
+    labels = {"vpai.keep": "1", "vpai.stack": stack}
+    containers.create(state, at + 30, name, ref, labels=labels, cmd=["true"], network_mode="none")
+
+
+def mark_envs(root: Path, past: Past) -> None:
+    """What the runner notes of env files, so that a later plan names the keys that changed: keyed hashes, no value."""
+    deploy = root / "deploy"
+    secret = deploy / "hmac.key"
+    if not secret.exists():
+        secret.touch(mode=0o600)
+        secret.write_bytes(bytes.fromhex(hex_of(f"marks of {root.name}")))
+    key = secret.read_bytes()
+    rows = []
+    for path in (*past.bundle.envs, *past.bundle.optional_envs):
+        content = Path(path).read_bytes()
+        rows.append(f"file {path} {hashlib.sha256(key + content).hexdigest()[:16]}")
+        pairs = (line.split("=", 1) for line in content.decode().splitlines() if "=" in line and line[:1] != "#")
+        for name, value in sorted((pair[0], pair[1]) for pair in pairs):
+            inner = hashlib.sha256(key + value.encode()).hexdigest() + "  -"  # as `sha256sum` prints it
+            rows.append(f"key {path} {name} {hashlib.sha256(key + inner.encode()).hexdigest()[:16]}")
+    target = deploy / "stacks" / past.stack.name / "releases" / past.id / "env.marks"
+    target.write_text("".join(f"{row}\n" for row in rows))
 
 
 def _ended(target: Path, at: float, by: str) -> None:

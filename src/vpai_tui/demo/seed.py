@@ -75,6 +75,7 @@ def _stack(state: Doc, registry: Registry, stacks: Path, root: Path, stack: str,
             history.scratch(stacks, stack, Path(scratch))
             past = history.make(state, registry, Path(scratch), stack, root, steps, at)
         history.install(past, root)
+        history.mark_envs(root, past)
     history.point(root / "deploy" / "stacks" / stack.split("/")[1], past)
     project = past.project
     _networks(state, project, now)
@@ -93,7 +94,8 @@ def _changeable(source: Path) -> str:
         for name, service in services.items()
         if "build" not in service and lower_tag((tag := str(service["image"]).rpartition(":")[2]), 1) != tag
     ]
-    return next((name for name in found if name not in spec.get("data", ())), found[0] if found else "")
+    unfit = {*spec.get("data", ()), *spec.get("one_shots", ())}
+    return next((name for name in found if name not in unfit), found[0] if found else "")
 
 
 def _env_files(source: Path, root: Path, *, seed: int) -> None:
