@@ -45,11 +45,11 @@ def lab() -> Iterator[Lab]:
 
 
 def _up(lab: Lab, used: IO[str]) -> bool:
-    """Start the lab and count as one of its users; returns whether it ran already."""
+    """Start the lab and count as one of its users; returns whether it was there already."""
     with _locked(lab.state / "up.lock"):
         fcntl.flock(used, fcntl.LOCK_SH)
-        found = lab.running()
-        if not found:
+        found = lab.exists()
+        if not lab.running():
             try:
                 lab.up()
             except LookupError as error:

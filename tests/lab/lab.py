@@ -33,12 +33,14 @@ def main(argv: Sequence[str]) -> int:
     if reason := missing():
         print(f"lab: {reason}", file=sys.stderr)
         return 2
-    if chosen.verb == "status":
-        print("lab: running" if lab.running() else "lab: not running")
-        return 0 if lab.running() else 1
     try:
+        if not lab.running() and chosen.verb not in ("up", "down"):
+            print("lab: not running", file=sys.stderr)
+            return 1
         started = time.monotonic()
-        if chosen.verb == "push":
+        if chosen.verb == "status":
+            print("lab: running")
+        elif chosen.verb == "push":
             print(Registry(lab).push(chosen.reference, chosen.version, kind=chosen.kind))
         elif chosen.verb == "rtt":
             lab_wan.set_delay(lab, chosen.milliseconds)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab_image import ensure_image, image_tag
+from lab_image import ensure_image
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 USER = "mobuone"
@@ -47,6 +48,14 @@ MACHINES = (
     Machine("seko", 2, 22, "/opt/services", "Lab Seko", hub=True),
     Machine("pi", 1, 22, "/opt/workstation", "Lab Pi"),
 )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the engine says of a container."""
+
+    running: bool
+    image: str
 
 
 @dataclass(frozen=True)
@@ -188,7 +197,8 @@ class Lab:
 
     def settle(self, host: str) -> None:
         """Take back every fault a test may have left: powered off, cut, another host key."""
-        if (self._shown(host) or "").startswith("false"):
+        shown = self._shown(host)
+        if shown is not None and not shown.running:
             self.boot(host)
         self.heal(host)
         self.old_host_key(host)
@@ -196,19 +206,31 @@ class Lab:
     # -- the whole lab -------------------------------------------------------------------------------------------------
 
     def running(self) -> bool:
-        """All four containers run, from the image this checkout would build, and the files that lead to them exist."""
-        wanted = f"true {image_tag()}"
-        return self.known_hosts.exists() and all(self._shown(host) == wanted for host in self.containers())
+        """All four containers run, for this checkout (LabError when for another), and the files to reach them exist."""
+        shown = [self._shown(host) for host in self.containers()]
+        return self.known_hosts.exists() and all(state is not None and state.running for state in shown)
 
     def containers(self) -> tuple[str, ...]:
         """What `container` takes: the three hosts and the registry."""
         return (*(machine.name for machine in MACHINES), "registry")
 
-    def _shown(self, host: str) -> str | None:
-        """`true IMAGE` or `false IMAGE` of a container of the lab, None where there is none."""
-        argv = ["docker", "inspect", "-f", "{{.State.Running}} {{.Config.Image}}", self.container(host)]
+    def _shown(self, host: str) -> Shown | None:
+        """A container of the lab as it is, None where there is none; LabError when it belongs to another checkout."""
+        tls = '{{range .Mounts}}{{if eq .Destination "/lab/tls"}}{{.Source}}{{end}}{{end}}'
+        argv = ["docker", "inspect", "-f", "{{.State.Running}}\t{{.Config.Image}}\t" + tls, self.container(host)]
         done = subprocess.run(argv, capture_output=True, text=True)
-        return done.stdout.strip() if done.returncode == 0 else None
+        if done.returncode:
+            return None
+        running, image, source = done.stdout.rstrip("\n").split("\t")
+        if Path(source) != self.state / "tls":
+            raise LabError(
+                f"{self.container(host)} belongs to the lab of {source}: VPAI_LAB_OCTET=40 (say) makes one of your own"
+            )
+        return Shown(running == "true", image)
+
+    def exists(self) -> bool:
+        """Some container of this lab is there, running or not."""
+        return any(self._shown(host) is not None for host in self.containers())
 
     def up(self) -> None:
         """Start what is not running; returns when every host answers. Files of this run are below `state`."""
@@ -222,7 +244,9 @@ class Lab:
         self._write_files()
 
     def down(self) -> None:
-        """Remove containers, volumes and network; the images and the keys stay."""
+        """Remove containers, volumes and network; the images and the keys stay. LabError when they are another's."""
+        for host in self.containers():
+            self._shown(host)
         names = [self.container(host) for host in self.containers()]
         subprocess.run(["docker", "rm", "-f", "-v", *names], capture_output=True)
         subprocess.run(["docker", "volume", "rm", *(f"{n}-docker" for n in names)], capture_output=True)
@@ -254,13 +278,12 @@ class Lab:
 
     def _run(self, host: str, address: str, options: Sequence[str], image: str, command: str) -> None:
         name, shown = self.container(host), self._shown(host)
-        if shown == f"true {image}":
+        if shown is not None:  # kept as it is: somebody may be at work on it
+            if shown.image != image:
+                print(f"lab: {name} is of an older image; `make lab-down lab` makes it anew", file=sys.stderr)
+            if not shown.running:
+                docker("start", name)
             return
-        if shown == f"false {image}":
-            docker("start", name)
-            return
-        if shown is not None:  # made from another build context
-            docker("rm", "-f", "-v", name)
         named = ["--name", name, "--hostname", host, "--ip", address, "--label=vpai-lab"]
         docker("run", "-d", *named, *options, image, command)
 
