@@ -135,6 +135,23 @@ def test_the_names_of_the_architecture_are_in_the_vpn(vpai: dict[str, Stack]) ->
     assert not config["server_url"].endswith(config["dns"]["base_domain"])
 
 
+def test_the_shipped_files_fit_the_schemas_that_editors_use() -> None:
+    import json
+
+    import yaml
+    from jsonschema import Draft202012Validator
+
+    files = [ROOT / "config" / "fleet.yaml", *sorted((ROOT / "stacks").glob("*/*/stack.yaml"))]
+    assert len(files) == 6
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        first, _, name = text.partition("\n")[0].partition("$schema=")
+        assert first == "# yaml-language-server: "
+        schema = json.loads((file.parent / name).read_text(encoding="utf-8"))
+        assert list(Draft202012Validator(schema).iter_errors(yaml.safe_load(text))) == []
+        assert not Draft202012Validator(schema).is_valid({"colour": "red"})
+
+
 # ── what is read ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -265,6 +282,10 @@ def test_all_mistakes_of_a_stack_are_told_at_once(folder: Path) -> None:
         ),
         ("files: [{path: compose.yaml}, {path: configs/web}]", "files[0].path: compose.yaml is sent by itself"),
         ("files: [{path: configs/web}, {path: configs/web}]", "files[1].path: configs/web stands here twice"),
+        (
+            "files: [{path: configs/web, on_change: none, reload: x}]",
+            "files[0]: expected either on_change or reload, found both",
+        ),
         ("units: [caddy]", "units[0]: expected a systemd unit"),
         ("- x", "stack.yaml: expected a mapping with title, project"),
         ("files: []", "compose.yaml:6: services.web.volumes: ./configs/web lies in"),
@@ -321,9 +342,10 @@ def test_links_out_of_the_stack_secrets_and_devices_are_not_sent(folder: Path) -
     (web / "out").symlink_to("/etc/passwd")
     (web / "web.env").write_text("KEY=hunter2\n")
     os.mkfifo(web / "pipe")
+    (web / "folder").symlink_to(web.parent)
     (web / "a'b").write_text("")
     lines = complaints(folder)
-    assert len(lines) == 4
+    assert len(lines) == 5
     for part in (
         "out is a link that leads out of",
         "pipe is not a plain file",

@@ -104,7 +104,8 @@ def _files_below(path: Path) -> Iterator[Path]:
         return
     for folder, folders, names in os.walk(path):
         folders.sort()
-        for name in sorted(names):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]  # not walked into: told, not lost
+        for name in sorted([*names, *links]):
             yield Path(folder) / name
 
 
@@ -196,6 +197,8 @@ def _check_files(stack: Stack, document: Document) -> Iterator[Problem]:
         yield from _check_sent(stack, entry, (*where, "path"), document)
         if entry.reload is None:
             continue
+        if entry.on_change != "recreate":
+            yield document.problem(where, "expected either on_change or reload, found both")
         readers = stack.services_of_file(entry.path)
         if not readers:
             yield document.problem((*where, "reload"), f"no service binds {entry.path}, so none can reload it")
