@@ -36,6 +36,8 @@ from vpai_tui.text import last_lines
 
 _OUTCOMES = {"ok": Outcome.COMMITTED, "adopted": Outcome.COMMITTED}
 _OUTPUT_LINES = 24
+_OF_ONE_RUN = "journal status out.log failure.log confirmed prior prior.* networks.before env.marks .listing"
+_REFUSALS = {75: "another deploy holds the lock", 77: "the interrupted deploy was settled by somebody else"}
 RECONNECT_WITHIN_S = 60.0
 
 Connect = Callable[[], Awaitable[Connection]]
@@ -89,14 +91,14 @@ class Run:
                         yield event
                     if line.event == "finished":
                         return
-            stderr = lines.stderr
-        yield await self._ended(stderr)
+            stderr, status = lines.stderr, lines.exit_status
+        yield await self._ended(stderr, status)
 
     async def resume_following(self, why: str) -> AsyncIterator[Event]:
         """A new connection, and the journal from where it was left; `unknown` when no connection can be had."""
         yield Journaled(self._now(), "link_lost", why)
         try:
-            self.connection = await self._reconnect()
+            self.connection = await self._new_connection(RECONNECT_WITHIN_S)
         except OperatorError as error:
             reason = f"{error.message}; the host goes on by itself: look again with `vpai-tui status`"
             yield Finished(self._now(), Outcome.UNKNOWN, self.release, reason)
@@ -110,9 +112,9 @@ class Run:
         finally:
             await self.connection.close()
 
-    async def _reconnect(self) -> Connection:
-        """The first connection that can be had within `RECONNECT_WITHIN_S`; else the last error."""
-        deadline = self._clock.boot_s() + RECONNECT_WITHIN_S
+    async def _new_connection(self, within_s: float) -> Connection:
+        """The first new connection that can be had within `within_s`; else the last error."""
+        deadline = self._clock.boot_s() + within_s
         pause_s = 0.5
         while True:
             try:
@@ -131,7 +133,7 @@ class Run:
                 yield event
             if line.event == "finished":
                 return
-        yield await self._ended(b"")
+        yield await self._ended(b"", None)
 
     async def _tell(self, line: JournalLine) -> AsyncIterator[Event]:
         self._seen += 1
@@ -141,12 +143,12 @@ class Run:
         event = as_event(line)
         yield event
         if isinstance(event, ConfirmAwaited):
-            yield await self._confirm()
+            yield await self._confirm(event.timeout_s)
 
-    async def _confirm(self) -> Event:
+    async def _confirm(self, within_s: float) -> Event:
         """Proof that the host can still be reached: a new connection leaves a mark. Failing is no error: it reverts."""
         try:
-            connection = await self._fresh()
+            connection = await self._new_connection(within_s)
         except OperatorError as error:
             return Journaled(self._now(), "confirm_failed", f"no new connection: {error.message}")
         try:
@@ -174,9 +176,11 @@ class Run:
             return ""
         return redact(last_lines(facts.out, _OUTPUT_LINES))
 
-    async def _ended(self, stderr: bytes) -> Finished:
-        """The journal stopped without an end: killed, or never begun."""
+    async def _ended(self, stderr: bytes, status: int | None) -> Finished:
+        """The journal stopped without an end: killed, never begun, or a `resume` or `revert` that was refused."""
         facts = await probe(self.connection, self.place, "tail_of", self.release)
+        if status in _REFUSALS:
+            return Finished(self._now(), Outcome.REFUSED, self.release, _REFUSALS[status], facts.owner, status)
         if facts.status:
             return await self._finished(self._now(), facts.status)
         if facts.pending == self.release:
@@ -205,9 +209,7 @@ def _install(place: Place, release: str, path: str, runner: bytes, source: str |
         parts += [f"rm -rf {target}.part", f"mkdir {target}.part"]
         if source:
             parts.append(f"cp -R {quoted(f'{home}/releases/{source}')}/. {target}.part")
-            parts.append(
-                f"(cd {target}.part && rm -rf journal status out.log failure.log confirmed prior prior.* env.marks .listing)"
-            )
+            parts.append(f"(cd {target}.part && rm -rf {_OF_ONE_RUN})")
         parts += [f"tar -xf - -C {target}.part", f"sync -f {target}.part", f"mv -T {target}.part {target}"]
     return " && ".join(parts)
 

@@ -136,10 +136,10 @@ def bundle_on_host(stack: Stack, release: str, lists: Mapping[str, bytes], lives
     def items(name: str) -> tuple[str, ...]:
         return tuple(clean(lists.get(name, b"")).split("\n")[:-1])
 
-    files = []
-    for raw in told.get("files", []):
-        item = ShippedFile(**{**raw, "live_keys": tuple(raw["live_keys"])})
-        files.append(replace(item, content=lives[item.path]) if item.path in lives else item)
+    contents = {path: (digest, mode) for digest, mode, path in (row.split(" ", 2) for row in items("files.sha256"))}
+    known = [ShippedFile(**{**raw, "live_keys": tuple(raw["live_keys"])}) for raw in told.get("files", [])]
+    files = [_as_kept(item, *contents[item.path], lives.get(item.path)) for item in known if item.path in contents]
+    adopted = "kind=adopted" in items("manifest")  # what ran before us has no label of ours
     return Bundle(
         stack=stack.id,
         name=stack.name,
@@ -153,9 +153,17 @@ def bundle_on_host(stack: Stack, release: str, lists: Mapping[str, bytes], lives
         binds=(),
         networks=items("networks"),
         files_of={name: tuple(paths) for name, paths in told.get("files_of", {}).items()},
-        labels=told.get("labels", {}),
+        labels={} if adopted else told.get("labels", {}),
         source=release,
     )
+
+
+def _as_kept(item: ShippedFile, digest: str, mode: str, live: bytes | None) -> ShippedFile:
+    """`item` as a release on the host has it: an adopted one keeps the host's files, not those it was described by."""
+    identity = digest
+    if live is not None and item.live_keys:
+        identity = hashlib.sha256(without_live_keys(live, item.live_keys)).hexdigest()
+    return replace(item, sha256=digest, mode=mode, identity=identity, content=live)
 
 
 def tar_of(entries: Iterable[tuple[str, bytes, str]]) -> bytes:

@@ -14,7 +14,11 @@ link_id() { # the release a link names, or nothing
 }
 lock_free() { # the probe takes the lock for a moment; a missing lock file is a free one
   [ -e "$DEPLOY/lock" ] || return 0
-  flock -n -E 75 "$DEPLOY/lock" true
+  flock -n -E 75 "$DEPLOY/lock" true || tidying
+}
+TIDIES='tidies up'
+tidying() { # a runner that has told its end and only removes what nobody needs: the next one waits for it
+  grep -qs " $TIDIES " "$DEPLOY/owner"
 }
 compose_in() { # DIR of yaml files, then compose's own arguments; the files' order is their names' order
   dir=$1; shift

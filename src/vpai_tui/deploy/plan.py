@@ -150,6 +150,8 @@ def check(facts: HostFacts, bundle: Bundle, host: str) -> None:
     version = tuple(int(part) for part in re.findall(r"\d+", facts.compose)[:3])
     if facts.compose and version < COMPOSE_FLOOR:
         problems.append(f"Compose {facts.compose} is too old; 2.21 or newer is needed")
+    if not facts.errors and (unknown := [name for name in bundle.services if name not in facts.hashes]):
+        problems.append(f"Compose gives no hash of {', '.join(unknown)} (a service with a profile cannot be deployed)")
     problems += [
         f"env file {path} is missing; write it on the host" for path in bundle.envs if facts.envs.get(path) == "missing"
     ]

@@ -76,6 +76,7 @@ plan() { # [RELEASE]: with one, its files on the host are the bundle
     cp -R "$HOME_OF/releases/$1" bundle
     cut -d ' ' -f 3- bundle/files.sha256 >bundle/paths
     for list in binds refs envs.optional; do : >>"bundle/$list"; done
+    rec bundle.files.sha256 "$(b64 <bundle/files.sha256)"
     while read -r path; do rec "bundle.live" "$path" "$(b64 <"bundle/files/$path")"; done <bundle/lives
   fi
   compose_in bundle/compose config --no-interpolate --format json >"$HERE/structure" 2>"$HERE/structure.err" &

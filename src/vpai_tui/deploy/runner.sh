@@ -12,15 +12,20 @@ finish() { # outcome, exit code, reason
   printf '%s %s %s\n' "$1" "$2" "${3:-}" >"$REL/status"; sync -d "$REL/status" 2>/dev/null
   J finished - "$1 $2 ${3:-}"
 }
-refuse() { finish refused "$1" "$2"; rm -f "$LISTING"; exit "$1"; }
+refuse() { # code, reason: the release of an `apply` is told; that of another run, which `resume` or `revert` name, is left
+  if [ "$verb" = apply ]; then finish refused "$1" "$2"; else echo "refused: $2"; fi
+  rm -f "$LISTING"; [ -z "$LOCKED" ] || rm -f "$DEPLOY/owner"; exit "$1"
+}
+dk() { timeout -k 10 "${DOCKER_TIMEOUT_S:-900}" $DOCKER "$@" </dev/null; } # a stuck daemon must not hold the lock for ever
 point() { # target, link: replaced in one rename
   ln -sfn "$1" "$2.new" && mv -T "$2.new" "$2" && sync "$(dirname "$2")"
 }
 take_lock() {
   exec 9>>"$DEPLOY/lock"
-  flock -w 3 9 || refuse 75 "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"
-  printf 'pid=%s %s %s by %s since %s\n' "$$" "$verb" "$STACK" "$WHO" "$(now)" >"$DEPLOY/owner"
+  flock -w 3 9 || { tidying && flock -w 120 9; } || refuse 75 "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"
+  LOCKED=1; own "$verb $STACK by $WHO"
 }
+own() { printf 'pid=%s %s since %s\n' "$$" "$1" "$(now)" >"$DEPLOY/owner"; }
 ids() { awk -F "$TAB" -v s="$1" '$4 == s { print $1 }' "$LISTING"; }
 look() { containers >"$LISTING"; }
 
@@ -29,10 +34,10 @@ preflight() {
   for link in current pending; do [ -L "$HOME_OF/$link" ] && [ ! -d "$HOME_OF/$link/" ] && refuse 78 "$link names a release that is gone"; done
   while read -r path; do [ -f "$path" ] || refuse 78 "env file $path is missing"; done <"$REL/envs"
   while read -r name; do
-    $DOCKER network inspect "$name" >/dev/null 2>&1 || refuse 78 "network $name does not exist; deploy the stack that defines it first"
+    dk network inspect "$name" >/dev/null 2>&1 || refuse 78 "network $name does not exist; deploy the stack that defines it first"
   done <"$REL/networks"
   while IFS="$TAB" read -r _ ref id _; do
-    $DOCKER image inspect "$id" >/dev/null 2>&1 || refuse 78 "image $ref ($id) is not on the host"
+    dk image inspect "$id" >/dev/null 2>&1 || refuse 78 "image $ref ($id) is not on the host"
   done <"$REL/images.lock"
   compose_in "$REL/compose" config -q >>"$REL/out.log" 2>&1 || refuse 78 "compose refuses the files: $(tail -n 1 "$REL/out.log")"
   free=$(df -Pk "$DEPLOY" | awk 'NR == 2 { print $4 }')
@@ -43,7 +48,7 @@ adopt() { # what runs now, without a release of ours, becomes r0: the way back e
   r0=$HOME_OF/releases/00000000T000000-r0
   rm -rf "$r0.part"; mkdir -p "$r0.part/compose" "$r0.part/files"
   n=0; old_ifs=$IFS; IFS=,
-  for f in $(printf '%s' "$first" | cut -f 9); do
+  for f in $(wanted "$REL/services" | cut -f 9 | tr , '\n' | awk 'NF && !seen[$0]++' | paste -s -d , -); do
     [ -r "$f" ] || { IFS=$old_ifs; refuse 78 "the running containers were made from $f, which is not on the host: no way back"; }
     cp "$f" "$r0.part/compose/$(printf '%02d' $n)-adopted.yaml"; n=$((n + 1))
   done
@@ -51,18 +56,33 @@ adopt() { # what runs now, without a release of ours, becomes r0: the way back e
   printf '%s\n' "$first" | cut -f 10 >"$r0.part/project_dir"
   printf '%s\n' "$PROJECT" >"$r0.part/project"
   wanted "$REL/services" | cut -f 4 | sort -u >"$r0.part/services"
-  wanted "$REL/services" | while IFS="$TAB" read -r id _ _ svc _; do
-    $DOCKER inspect -f "$svc$TAB{{.Config.Image}}$TAB{{.Image}}" "$id"
-  done | while IFS="$TAB" read -r svc ref image; do
-    digest=$($DOCKER image inspect -f '{{range .RepoDigests}}{{.}} {{end}}' "$image" 2>/dev/null | cut -d ' ' -f 1)
-    printf '%s\t%s\t%s\t%s\t%s\n' "$svc" "$ref" "$image" "${digest:--}" "$([ -n "$digest" ] && echo 0 || echo 1)"
-  done >"$r0.part/images.lock"
-  : >"$r0.part/files.sha256"; : >"$r0.part/envs"; : >"$r0.part/envs.optional"; : >"$r0.part/lives"; : >"$r0.part/networks"
+  adopt_images >"$r0.part/images.lock"
+  adopt_files "$r0.part" || refuse 78 "the files that run now could not be copied: no way back"
+  : >"$r0.part/envs"; : >"$r0.part/envs.optional"; : >"$r0.part/networks"
   printf 'id=00000000T000000-r0\nstack=%s\nkind=adopted\nby=%s\ncreated_at=%s\n' "$STACK" "$WHO" "$(now)" >"$r0.part/manifest"
   echo "adopted 0" >"$r0.part/status"; : >"$r0.part/journal"
-  rm -rf "$r0"; mv -T "$r0.part" "$r0"; sync "$HOME_OF/releases"
+  rm -rf "$r0"; mv -T "$r0.part" "$r0"; sync -f "$HOME_OF/releases"
   point releases/00000000T000000-r0 "$HOME_OF/current"
   BASE=00000000T000000-r0; J adopted - "$BASE"
+}
+adopt_images() { # images.lock of what runs; a digest counts only under the name the container asked for
+  wanted "$REL/services" | cut -f 1,4 | while IFS="$TAB" read -r id svc; do
+    dk inspect -f "$svc$TAB{{.Config.Image}}$TAB{{.Image}}" "$id"
+  done | while IFS="$TAB" read -r svc ref image; do
+    name=$(printf '%s' "${ref%%@*}" | sed 's|^docker\.io/||; s|^library/||; s|:[^/:]*$||')
+    digest=$(dk image inspect -f '{{range .RepoDigests}}{{println .}}{{end}}' "$image" 2>/dev/null | awk -F @ -v n="$name" '$1 == n { print; exit }')
+    printf '%s\t%s\t%s\t%s\t%s\n' "$svc" "$ref" "$image" "${digest:--}" "$([ -n "$digest" ] && echo 0 || echo 1)"
+  done
+}
+adopt_files() { # R0-DIR: the host's own copies of what the new release ships, with the lists that describe them
+  : >"$1/files.sha256"; : >"$1/lives"
+  while read -r _ _ path; do
+    [ -f "$ROOT/$path" ] || continue
+    mkdir -p "$1/files/$(dirname "$path")" && cp -p "$ROOT/$path" "$1/files/$path" || return 1
+    printf '%s %s %s\n' "$(sha256sum <"$ROOT/$path" | cut -d ' ' -f 1)" "$(stat -c %a "$ROOT/$path")" "$path" >>"$1/files.sha256"
+    if grep -qxF "$path" "$REL/lives"; then printf '%s\n' "$path" >>"$1/lives"; fi
+  done <"$REL/files.sha256"
+  cp "$REL/bundle.json" "$1/bundle.json"
 }
 
 # --- files and images --------------------------------------------------------------------------------------------
@@ -77,15 +97,15 @@ save_prior() { # the host's own copies of what will be replaced: a revert puts b
   : >"$REL/prior.done"; sync "$REL"
 }
 place() { # source, path below ROOT: a file already the same keeps its inode, and with it every mount of it
-  cmp -s "$1" "$ROOT/$2" && return 0
-  (umask 022 && mkdir -p "$(dirname "$ROOT/$2")") || return 1
-  cp -p "$1" "$ROOT/$2.vpai-new" && chown "$(stat -c %u:%g "$ROOT/$2" 2>/dev/null || echo 0:0)" "$ROOT/$2.vpai-new" 2>/dev/null
-  mv -T "$ROOT/$2.vpai-new" "$ROOT/$2"
+  if cmp -s "$1" "$ROOT/$2"; then chmod "$(stat -c %a "$1")" "$ROOT/$2"; return; fi
+  (umask 022 && mkdir -p "$(dirname "$ROOT/$2")") && cp -p "$1" "$ROOT/$2.vpai-new" || return 1
+  chown "$(stat -c %u:%g "$ROOT/$2" 2>/dev/null || echo 0:0)" "$ROOT/$2.vpai-new" && mv -T "$ROOT/$2.vpai-new" "$ROOT/$2"
 }
 install_files() {
   while read -r _ mode path; do
     chmod "$mode" "$REL/files/$path" && place "$REL/files/$path" "$path" || return 1
   done <"$REL/files.sha256"
+  [ ! -s "$REL/files.sha256" ] || sync -f "$ROOT"
 }
 restore_files() {
   [ -e "$REL/prior.done" ] || return 0
@@ -94,8 +114,8 @@ restore_files() {
 }
 tag_images() { # RELEASE-DIR
   while IFS="$TAB" read -r _ ref id digest _; do
-    $DOCKER image inspect "$id" >/dev/null 2>&1 || { [ "$digest" != - ] && $DOCKER pull -q "$digest" >>"$REL/out.log" 2>&1; } || return 1
-    $DOCKER tag "$id" "$ref" || return 1
+    dk image inspect "$id" >/dev/null 2>&1 || { [ "$digest" != - ] && dk pull -q "$digest" >>"$REL/out.log" 2>&1; } || return 1
+    dk tag "$id" "$ref" || return 1
   done <"$1/images.lock"
 }
 repair() { # leftovers of a Compose that died between creating and renaming a container
@@ -105,8 +125,8 @@ repair() { # leftovers of a Compose that died between creating and renaming a co
       [0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]_*) ;;
       *) continue ;;
     esac
-    if [ "$state" = created ]; then J repaired - "removed $name"; $DOCKER rm "$id" >>"$REL/out.log" 2>&1
-    elif ! $DOCKER inspect "${name#*_}" >/dev/null 2>&1; then J repaired - "renamed $name"; $DOCKER rename "$id" "${name#*_}"; fi
+    if [ "$state" = created ]; then J repaired - "removed $name"; dk rm "$id" >>"$REL/out.log" 2>&1
+    elif ! dk inspect "${name#*_}" >/dev/null 2>&1; then J repaired - "renamed $name"; dk rename "$id" "${name#*_}"; fi
   done <"$LISTING"
 }
 mark_envs() { # so that the next plan can name the keys that changed
@@ -125,8 +145,8 @@ mark_envs() { # so that the next plan can name the keys that changed
 gate() { # service kind timeout_s: 0 when it may pass; else REASON
   deadline=$(($(date +%s) + $3)); good=0; first=; REASON="not healthy after $3 s"; polls=0
   while [ "$(date +%s)" -lt "$deadline" ]; do
-    id=$($DOCKER ps -aq --no-trunc --filter "label=$LABEL.project=$PROJECT" --filter "label=$LABEL.service=$1" --filter "label=$LABEL.oneoff=False" | head -n 1)
-    seen=$($DOCKER inspect -f '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.RestartCount}} {{.State.ExitCode}}' "$id" 2>/dev/null)
+    id=$(dk ps -aq --no-trunc --filter "label=$LABEL.project=$PROJECT" --filter "label=$LABEL.service=$1" --filter "label=$LABEL.oneoff=False" | head -n 1)
+    seen=$(dk inspect -f '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.RestartCount}} {{.State.ExitCode}}' "$id" 2>/dev/null)
     state=${seen%% *}; rest=${seen#* }; health=${rest%% *}; rest=${rest#* }; restarts=${rest%% *}; code=${rest##* }
     [ -n "$seen" ] && : "${first:=$restarts}"
     case $2:$state:$health in
@@ -151,8 +171,10 @@ no_deps() { # before 2.29.3 --no-deps changes the hash of an unchanged service (
   [ "$oldest" = 2.29.3 ] && echo --no-deps
 }
 failed() { # service reason: what Compose and the container said last is kept beside the journal
-  { tail -n 3 "$REL/out.log"; echo "--- last lines of $1:"; } >"$REL/failure.log"
-  look; for id in $(ids "$1"); do $DOCKER logs --tail 20 "$id" >>"$REL/failure.log" 2>&1; done
+  if [ ! -e "$REL/failure.log" ]; then # the first failure is the one that counts, not what a revert met
+    { tail -n 3 "$REL/out.log"; echo "--- last lines of $1:"; } >"$REL/failure.log"
+    look; for id in $(ids "$1"); do dk logs --tail 20 "$id" >>"$REL/failure.log" 2>&1; done
+  fi
   J step_failed "$1" "$2"; FAILURE="$1: $2"; return 1
 }
 step() { # COMPOSE-DIR verb service kind timeout_s command
@@ -162,41 +184,59 @@ step() { # COMPOSE-DIR verb service kind timeout_s command
       # shellcheck disable=SC2046 # a group is several services
       compose_in "$1" up -d $ND --no-build --pull never $(printf '%s' "$3" | tr , ' ') >>"$REL/out.log" 2>&1 ||
         { failed "$3" "compose: $(grep . "$REL/out.log" | tail -n 1)"; return 1; } ;;
-    restart) look; for id in $(ids "$3"); do $DOCKER restart "$id" >>"$REL/out.log" 2>&1 || { failed "$3" "cannot restart"; return 1; }; done ;;
+    restart) look; for id in $(ids "$3"); do dk restart "$id" >>"$REL/out.log" 2>&1 || { failed "$3" "cannot restart"; return 1; }; done ;;
     reload) look
       for id in $(ids "$3"); do
-        (eval "set -- $6"; timeout 60 $DOCKER exec "$id" "$@") >>"$REL/out.log" 2>&1 || { failed "$3" "the reload command failed"; return 1; }
+        (eval "set -- $6"; DOCKER_TIMEOUT_S=60; dk exec "$id" "$@") >>"$REL/out.log" 2>&1 || { failed "$3" "the reload command failed"; return 1; }
       done ;;
     rm) look
-      for id in $(ids "$3"); do $DOCKER stop "$id" >>"$REL/out.log" 2>&1; $DOCKER rm -f "$id" >>"$REL/out.log" 2>&1 || { failed "$3" "cannot remove"; return 1; }; done
+      for id in $(ids "$3"); do dk stop "$id" >>"$REL/out.log" 2>&1; dk rm -f "$id" >>"$REL/out.log" 2>&1 || { failed "$3" "cannot remove"; return 1; }; done
       J service_removed "$3"; return 0 ;;
   esac
   J service_started "$3"
   for one in $(printf '%s' "$3" | tr , ' '); do
-    gate "$one" "$4" "$5" || { failed "$one" "$REASON"; return 1; }
+    gate "$one" "$4" "$5" || { failed "$one" "$REASON"; return 2; }
   done
   J service_healthy "$3"
 }
-bring() { # COMPOSE-DIR STEPS-FILE
+bring() { # COMPOSE-DIR STEPS-FILE: stops at the first step that fails
   ND=$(no_deps)
   while IFS="$TAB" read -r what service kind limit command <&3; do
     step "$1" "$what" "$service" "$kind" "$limit" "$command" || return 1
   done 3<"$2"
 }
+bring_back() { # COMPOSE-DIR STEPS-FILE: every step is tried; 1 when one could not be taken, 2 when all were and one is not healthy
+  ND=$(no_deps); worst=0
+  while IFS="$TAB" read -r what service kind limit command <&3; do
+    step "$1" "$what" "$service" "$kind" "$limit" "$command"
+    case $? in 0) ;; 2) [ "$worst" = 1 ] || worst=2 ;; *) worst=1 ;; esac
+  done 3<"$2"
+  return "$worst"
+}
 
 # --- the ways it can end -----------------------------------------------------------------------------------------
 undo() { # reason
-  J revert_started "${BASE:-none}" "$1"
-  from=$HOME_OF/releases/${BASE:-none}
+  why=$1; J revert_started "${BASE:-none}" "$why"
+  from=$HOME_OF/releases/${BASE:-none}; FAILURE='an image of it is gone'
   repair
-  if restore_files && { [ ! -r "$from/images.lock" ] || tag_images "$from"; } && bring "$from/compose" "$REL/steps.revert"; then
-    rm -f "$HOME_OF/pending" "$LISTING"; sync "$HOME_OF"; finish reverted 2 "$1"; return 2
-  fi
-  rm -f "$LISTING"; finish revert_failed 3 "$1; then the revert failed at $FAILURE"; return 3
+  if ! restore_files; then FAILURE='its files could not be put back'; revert_failed; return; fi
+  if [ -r "$from/images.lock" ] && ! tag_images "$from"; then revert_failed; return; fi
+  bring_back "$from/compose" "$REL/steps.revert"; back=$?
+  [ "$back" = 1 ] && { revert_failed; return; }
+  [ -n "$BASE" ] || drop_networks
+  rm -f "$HOME_OF/pending" "$LISTING"; sync "$HOME_OF"
+  # all of the base is back; that it does not run well is for its health to tell, and no reason to refuse the next deploy
+  [ "$back" = 2 ] && { finish revert_failed 3 "$why; it was taken back, but then $FAILURE"; return 3; }
+  finish reverted 2 "$why"; return 2
+}
+revert_failed() { rm -f "$LISTING"; finish revert_failed 3 "$why; then the revert failed: $FAILURE"; return 3; }
+networks() { dk network ls -q --no-trunc --filter "label=$LABEL.project=$PROJECT" 2>/dev/null | sort; }
+drop_networks() { # those a first deploy made
+  networks | grep -vxFf "$REL/networks.before" | while read -r net; do dk network rm "$net" >>"$REL/out.log" 2>&1; done
 }
 confirm() { # another connection must show that the host can still be reached
   limit=$(sed -n 's/^confirm_timeout_s=//p' "$REL/manifest"); [ "${limit:-0}" -gt 0 ] || return 0
-  J confirm_awaited - "$limit"; deadline=$(($(date +%s) + limit))
+  rm -f "$REL/confirmed"; J confirm_awaited - "$limit"; deadline=$(($(date +%s) + limit))
   while [ ! -e "$REL/confirmed" ]; do
     [ "$(date +%s)" -lt "$deadline" ] || return 1
     sleep 0.5
@@ -204,20 +244,21 @@ confirm() { # another connection must show that the host can still be reached
   J confirmed
 }
 keep() { # tags and never-started containers hold the images of the restorable releases against every prune
-  wanted_keepers=
+  wanted_keepers=; have_keepers=$(dk ps -a --filter label=vpai.keep=1 --filter "label=vpai.stack=$STACK" --format '{{.Names}}')
   for id in $1; do
     [ -r "$HOME_OF/releases/$id/images.lock" ] || continue
     while IFS="$TAB" read -r svc _ image _; do
       short=${image#sha256:}; short=$(printf '%.12s' "$short"); name=vpai-keep-$STACK-$svc-$short
       wanted_keepers="$wanted_keepers $name"
-      $DOCKER inspect "$name" >/dev/null 2>&1 && continue
-      $DOCKER tag "$image" "vpai.keep/$STACK-$svc:$short" 2>/dev/null &&
-        $DOCKER create --name "$name" --network none --label vpai.keep=1 --label "vpai.stack=$STACK" "vpai.keep/$STACK-$svc:$short" true >/dev/null 2>&1
+      printf '%s\n' "$have_keepers" | grep -qxF "$name" && continue
+      have_keepers=$(printf '%s\n%s' "$have_keepers" "$name")
+      dk tag "$image" "vpai.keep/$STACK-$svc:$short" 2>/dev/null &&
+        dk create --name "$name" --network none --label vpai.keep=1 --label "vpai.stack=$STACK" "vpai.keep/$STACK-$svc:$short" true >/dev/null 2>&1
     done <"$HOME_OF/releases/$id/images.lock"
   done
-  $DOCKER ps -a --filter label=vpai.keep=1 --filter "label=vpai.stack=$STACK" --format '{{.Names}}' | while read -r name; do
+  printf '%s\n' "$have_keepers" | grep . | while read -r name; do
     case " $wanted_keepers " in *" $name "*) ;; *)
-      ref=$($DOCKER inspect -f '{{.Config.Image}}' "$name"); $DOCKER rm "$name" >/dev/null 2>&1; $DOCKER rmi "$ref" >/dev/null 2>&1 ;;
+      ref=$(dk inspect -f '{{.Config.Image}}' "$name"); dk rm "$name" >/dev/null 2>&1; dk rmi "$ref" >/dev/null 2>&1 ;;
     esac
   done
 }
@@ -237,11 +278,14 @@ retain() { # five committed releases besides the current one; what never took ef
 commit() {
   point "releases/$ID" "$HOME_OF/current"
   rm -f "$HOME_OF/pending"; sync "$HOME_OF"
-  finish ok 0; rm -rf "$LISTING" "$REL/prior" "$REL/prior.done" "$REL/prior.absent"
+  finish ok 0
+  own "$TIDIES after $STACK" # the next deployer waits for this instead of being refused
+  rm -rf "$LISTING" "$REL/prior" "$REL/prior.done" "$REL/prior.absent"
   retain
 }
 forward() {
-  FAILURE=
+  FAILURE=; rm -f "$REL/failure.log"
+  [ -e "$REL/networks.before" ] || networks >"$REL/networks.before"
   { save_prior && install_files; } || { undo "the files could not be installed"; return; }
   J files_installed
   tag_images "$REL" || { undo "an image is missing"; return; }
@@ -252,7 +296,7 @@ forward() {
 }
 
 trap '' HUP INT TERM PIPE
-mkdir -p "$HOME_OF/releases"
+mkdir -p "$HOME_OF/releases"; LOCKED=
 take_lock
 BASE=$(link_id "$HOME_OF/current")
 case $verb in
@@ -268,7 +312,7 @@ case $verb in
   resume | revert)
     [ "$(link_id "$HOME_OF/pending")" = "$ID" ] || refuse 77 "release $ID is not pending any more"
     look; J "$verb" - "$WHO"
-    if [ "$BASE" = "$ID" ]; then rm -f "$HOME_OF/pending"; finish ok 0
+    if [ "$BASE" = "$ID" ]; then commit # it died after its commit
     elif [ "$verb" = resume ]; then forward
     else undo "on request of $WHO"; fi ;;
 esac

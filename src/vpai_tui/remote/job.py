@@ -38,13 +38,15 @@ def script_name(content: bytes) -> str:
 def start_command(environment: str, script: str, args: tuple[str, ...], directory: str, skip: int = 0) -> str:
     """sh that starts the job detached and follows its journal: `setsid`, no terminal, nothing of the channel kept.
 
+    It ends with the job's exit status.
+
     `environment` are the words before `sh` (an `env -i …`); `directory` holds `journal` and `out.log`; the
     journal is told from line `skip` on.
     """
     return (
         f"J={shlex.quote(directory)}; : >>$J/journal; "
-        f"{environment} setsid sh {shlex.quote(script)} {shlex.join(args)} </dev/null >>$J/out.log 2>&1 & "
-        f"exec tail -n +{skip + 1} -s 0.2 -f --pid=$! $J/journal"
+        f"{environment} setsid sh {shlex.quote(script)} {shlex.join(args)} </dev/null >>$J/out.log 2>&1 & P=$!; "
+        f"tail -n +{skip + 1} -s 0.2 -f --pid=$P $J/journal; wait $P"
     )
 
 
