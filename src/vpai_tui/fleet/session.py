@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
 SHORT_LIFE_S = 15.0  # a connection that ends sooner makes the next one wait longer: sshd bans who hammers it
+_END_WITHIN_S = 1.0
 OFFLINE_AFTER = 3  # failures in a row
 _UNANSWERED = ("resolve", "tcp")  # steps that mean: nobody there
 
@@ -184,6 +185,9 @@ class HostSession:
         try:
             done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
             error = "; ".join(_internal(task) for task in done if _internal(task))
+            # A dead link ends the others too, in their own order; cancelled in the middle of that they would hang.
+            self._nudge.set()
+            await asyncio.wait(work, timeout=_END_WITHIN_S if connection.closed else 0)
         finally:
             self.connection = None
             for task in work:
