@@ -12,21 +12,33 @@ state() {
   if lock_free; then rec lock free; else rec lock held "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"; fi
 }
 
-hashes() { # DIR kind: the hash Compose would put on each service; piping resolves env_file first, as the label does
-  json=$(compose_in "$1" config --format json 2>"$HERE/config.err") || { rec error config "$(b64 <"$HERE/config.err")"; return; }
-  printf '%s\n' "$json" | awk -v kind="$2" -v OFS='\t' '
+resolve() { # DIR: the resolved configuration into $json: it has secrets in it and stays in memory
+  json=$(compose_in "$1" config --format json 2>"$HERE/config.err") || { rec error config "$(b64 <"$HERE/config.err")"; return 1; }
+}
+
+references() { # image and shared network of each service in $json
+  printf '%s\n' "$json" | awk -v OFS='\t' '
     /^  "services": \{/ { inside = 1; next }
     /^  [}"]/ { inside = 0 }
     inside && /^    "/ { split($0, part, "\""); service = part[2] }
-    inside && kind == "hash" && /^      "image": "/ { sub(/^      "image": "/, ""); sub(/",?$/, ""); print "image", service, $0 }
+    inside && /^      "image": "/ { sub(/^      "image": "/, ""); sub(/",?$/, ""); print "image", service, $0 }
     inside && /^      "network_mode": "service:/ { sub(/^      "network_mode": "service:/, ""); sub(/",?$/, ""); print "netns", service, $0 }'
+}
+
+hashes() { # kind: the hash Compose would put on each service of $json; from the resolved form, as the label's is
   parents=$(printf '%s\n' "$json" | sed -n 's/^      "network_mode": "service:\(.*\)",\{0,1\}$/\1/p' | sort -u)
   for parent in $parents; do # the label holds the parent's container id
     id=$(awk -F "$TAB" -v s="$parent" '$4 == s { print $1; exit }' "$LISTING")
     [ -n "$id" ] && json=$(printf '%s\n' "$json" | sed "s/^\(      \"network_mode\": \"\)service:$parent\"/\1container:$id\"/")
   done
   printf '%s\n' "$json" | timeout -k 10 120 $DOCKER compose -p "$PROJECT" --project-directory "$ROOT" -f - config --hash '*' 2>"$HERE/hash.err" |
-    sed "s/^/$2$TAB/; s/ /$TAB/"
+    sed "s/^/$1$TAB/; s/ /$TAB/"
+}
+
+structure() { # the configuration without any value in it; the base release's own where its files are the same
+  if diff -rq bundle/compose "$HOME_OF/current/compose" >/dev/null 2>&1 && [ -s "$HOME_OF/current/structure.json" ]; then
+    cat "$HOME_OF/current/structure.json"
+  else compose_in bundle/compose config --no-interpolate --format json 2>"$HERE/structure.err"; fi
 }
 
 images() { # what the host has of each reference the plan names, and of what runs; one record an image, absent ones none
@@ -66,29 +78,18 @@ envs() { # PATHS-FILE: state of each env file, and which keys differ from the ba
   done <"$1"
 }
 
-plan() { # [RELEASE]: with one, its files on the host are the bundle
-  for tool in flock setsid timeout sha256sum awk tar; do
-    command -v "$tool" >/dev/null 2>&1 || rec error "tool $tool" ''
-  done
-  LISTING=$HERE/listing; containers >"$LISTING" 2>"$HERE/ps.err" || { rec error docker "$(b64 <"$HERE/ps.err")"; return; }
-  if [ -n "${1:-}" ]; then
-    [ -d "$HOME_OF/releases/$1/compose" ] || { rec error release ''; return; }
-    cp -R "$HOME_OF/releases/$1" bundle
-    cut -d ' ' -f 3- bundle/files.sha256 >bundle/paths
-    for list in binds refs envs.optional; do : >>"bundle/$list"; done
-    rec bundle.files.sha256 "$(b64 <bundle/files.sha256)"
-    while read -r path; do rec "bundle.live" "$path" "$(b64 <"bundle/files/$path")"; done <bundle/lives
-  fi
-  compose_in bundle/compose config --no-interpolate --format json >"$HERE/structure" 2>"$HERE/structure.err" &
-  rec compose "$($DOCKER compose version --short 2>/dev/null)" >"$HERE/version" &
-  state
-  wanted bundle/services "$HOME_OF/current/services" | sed "s/^/container$TAB/"
-  hashes bundle/compose hash >"$HERE/hashes"; cat "$HERE/hashes"
-  awk -F "$TAB" '$1 == "image" { print $3 }' "$HERE/hashes" >"$HERE/refs"
-  if [ -d bundle/compose.plain ] && wanted bundle/services | awk -F "$TAB" '$8 == "" { found = 1 } END { exit !found }'; then
-    hashes bundle/compose.plain plain
-  fi
-  images; files bundle/paths; cat bundle/envs bundle/envs.optional >"$HERE/envs.all"; envs "$HERE/envs.all"
+of_release() { # RELEASE: its files on the host are the bundle
+  [ -d "$HOME_OF/releases/$1/compose" ] || { rec error release ''; return 1; }
+  cp -R "$HOME_OF/releases/$1" bundle
+  cut -d ' ' -f 3- bundle/files.sha256 >bundle/paths
+  for list in binds refs envs.optional; do : >>"bundle/$list"; done
+  for kept in files.sha256 $KEPT; do [ -r "bundle/$kept" ] && rec "bundle.$kept" "$(b64 <"bundle/$kept")"; done
+  while read -r path; do rec "bundle.live" "$path" "$(b64 <"bundle/files/$path")"; done <bundle/lives
+}
+
+surroundings() { # what the stack stands on
+  files bundle/paths
+  cat bundle/envs bundle/envs.optional >"$HERE/envs.all"; envs "$HERE/envs.all"
   while read -r path; do [ -f "$ROOT/$path" ] && rec live "$path" "$(b64 <"$ROOT/$path")"; done <bundle/lives
   if [ -s bundle/networks ]; then
     $DOCKER network ls --format '{{.Name}}' | grep -vxFf - bundle/networks | sed "s/^/network$TAB/; s/\$/${TAB}missing/"
@@ -97,13 +98,41 @@ plan() { # [RELEASE]: with one, its files on the host are the bundle
     if [ -d "$path" ]; then rec bind "$path" dir; elif [ -e "$path" ]; then rec bind "$path" file; else rec bind "$path" missing; fi
   done <bundle/binds
   rec disk "$(df -Pk "$([ -d "$ROOT" ] && echo "$ROOT" || echo /)" | awk 'NR == 2 { print $4 }')"
-  rec fingerprint "$(fingerprint bundle/services bundle/lives)"
-  for kept in structure.json services images.lock bundle.json envs envs.optional networks manifest; do
-    [ -r "$HOME_OF/current/$kept" ] && rec "base.$kept" "$(b64 <"$HOME_OF/current/$kept")"
-    [ -n "${1:-}" ] && [ -r "bundle/$kept" ] && rec "bundle.$kept" "$(b64 <"bundle/$kept")"
+  for kept in $KEPT; do [ -r "$HOME_OF/current/$kept" ] && rec "base.$kept" "$(b64 <"$HOME_OF/current/$kept")"; done
+  return 0
+}
+
+KEPT='structure.json services images.lock bundle.json envs envs.optional networks manifest'
+
+plan() { # [RELEASE]; each docker command takes its time to start, so those that do not wait for each other run together
+  for tool in flock setsid timeout sha256sum awk tar; do
+    command -v "$tool" >/dev/null 2>&1 || rec error "tool $tool" ''
   done
+  if [ -n "${1:-}" ]; then of_release "$1" || return; fi
+  LISTING=$HERE/listing
+  { containers >"$LISTING" 2>"$HERE/ps.err" || : >"$HERE/ps.failed"; } &
+  listed=$!
+  rec compose "$($DOCKER compose version --short 2>/dev/null)" >"$HERE/version" &
+  structure >"$HERE/structure" &
+  resolve bundle/compose; resolved=$?
+  wait "$listed"
+  [ ! -e "$HERE/ps.failed" ] || { rec error docker "$(b64 <"$HERE/ps.err")"; return; }
+  state
+  wanted bundle/services "$HOME_OF/current/services" | sed "s/^/container$TAB/"
+  : >"$HERE/refs"
+  if [ "$resolved" = 0 ]; then
+    references | tee "$HERE/references"
+    awk -F "$TAB" '$1 == "image" { print $3 }' "$HERE/references" >"$HERE/refs"
+  fi
+  images >"$HERE/images" &
+  surroundings >"$HERE/surroundings" &
+  [ "$resolved" = 0 ] && hashes hash
+  if [ -d bundle/compose.plain ] && wanted bundle/services | awk -F "$TAB" '$8 == "" { found = 1 } END { exit !found }'; then
+    resolve bundle/compose.plain && hashes plain
+  fi
   wait
-  cat "$HERE/version"
+  cat "$HERE/images" "$HERE/surroundings" "$HERE/version"
+  rec fingerprint "$(fingerprint bundle/services bundle/lives)"
   if [ -s "$HERE/structure" ]; then rec structure "$(b64 <"$HERE/structure")"; else rec error structure "$(b64 <"$HERE/structure.err")"; fi
 }
 
