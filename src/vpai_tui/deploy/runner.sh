@@ -230,8 +230,9 @@ undo() { # reason
   finish reverted 2 "$why"; return 2
 }
 revert_failed() { rm -f "$LISTING"; finish revert_failed 3 "$why; then the revert failed: $FAILURE"; return 3; }
-networks() { dk network ls -q --no-trunc --filter "label=$LABEL.project=$PROJECT" 2>/dev/null | sort; }
+networks() { dk network ls -q --no-trunc --filter "label=$LABEL.project=$PROJECT"; }
 drop_networks() { # those a first deploy made
+  [ -e "$REL/networks.before" ] || return 0
   networks | grep -vxFf "$REL/networks.before" | while read -r net; do dk network rm "$net" >>"$REL/out.log" 2>&1; done
 }
 confirm() { # another connection must show that the host can still be reached
@@ -285,7 +286,7 @@ commit() {
 }
 forward() {
   FAILURE=; rm -f "$REL/failure.log"
-  [ -e "$REL/networks.before" ] || networks >"$REL/networks.before"
+  [ -e "$REL/networks.before" ] || networks >"$REL/networks.before" || rm -f "$REL/networks.before"
   { save_prior && install_files; } || { undo "the files could not be installed"; return; }
   J files_installed
   tag_images "$REL" || { undo "an image is missing"; return; }
