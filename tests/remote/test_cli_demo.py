@@ -1,0 +1,132 @@
+"""The command line on the demo fleet, as an operator types it; and the `--json` contract of docs/json.md."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vpai_tui import cli
+
+Run = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture(scope="module")
+def demo_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture
+def run(demo_dir: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run("plan", "apps")` → exit code and the JSON that was printed (a list where lines were)."""
+
+    def call(*words: str) -> tuple[int, Any]:
+        code = cli.main([*words, "--demo-dir", str(demo_dir), "--json"])
+        out = capsys.readouterr().out
+        try:
+            return code, json.loads(out)
+        except json.JSONDecodeError:
+            return code, [json.loads(line) for line in out.splitlines()]
+
+    return call
+
+
+def keys(row: dict[str, Any]) -> set[str]:
+    return set(row)
+
+
+def test_status_tells_hosts_stacks_services_and_alerts(run: Run) -> None:
+    code, told = run("status")
+    assert code == 0
+    assert told["schema"] == 1
+    assert [host["name"] for host in told["hosts"]] == ["sese", "seko", "pi"]
+    assert {host["state"] for host in told["hosts"]} == {"ready"}
+    host = {"name", "state", "address", "error", "age_s", "load", "memory", "disks", "docker", "compose"}
+    assert keys(told["hosts"][0]) == host
+    service = {"host", "stack", "service", "sync", "health", "image", "restarts", "ports", "age_s"}
+    assert keys(told["services"][0]) == service
+    assert {"severity", "host", "subject", "message", "remedy"} == keys(told["alerts"][0])
+    assert {row["sync"] for row in told["services"]} >= {"in_sync", "drifted"}
+
+
+def test_fail_on_is_for_cron(run: Run) -> None:
+    assert run("status", "--fail-on", "warn")[0] == 1
+
+
+def test_a_deploy_then_no_change_then_back(run: Run) -> None:
+    """The story of the README: plan, deploy, an empty plan, releases, rollback with the old bits."""
+    code, plan = run("plan", "sese/apps", "--exit-code")
+    assert code == 3
+    assert keys(plan) == {"schema", "stack", "base", "release", "changes", "kept", "notes", "summary"}
+    change = next(row for row in plan["changes"] if row["effect"] != "none")
+    assert change["causes"]
+    assert keys(change["causes"][0]) == {"kind", "detail"}
+
+    code, events = run("deploy", "sese/apps", "--yes")
+    assert code == 0
+    assert events[0]["event"] == "planned"
+    assert events[-1]["event"] == "finished"
+    assert events[-1]["outcome"] == "committed"
+    names = [event["event"] for event in events]
+    assert names.index("layer_pulled") < names.index("runner_started") < names.index("service_healthy")
+
+    assert run("plan", "sese/apps", "--exit-code")[0] == 0
+    assert run("deploy", "sese/apps", "--yes")[1][-1]["outcome"] == "unchanged"
+
+    _, told = run("releases", "apps")
+    assert told["current"] == events[-1]["release"]
+    assert told["releases"][0]["id"] == told["current"]
+    previous = next(row for row in told["releases"] if row["restorable"])
+
+    code, back = run("rollback", "apps", "--yes")
+    assert code == 0
+    assert back[-1]["outcome"] == "committed"
+    _, after = run("releases", "apps")
+    assert after["releases"][0]["rollback_of"] == previous["id"]
+    assert after["releases"][0]["images"] == previous["images"]
+
+    _, history = run("history")
+    assert [row["what"] for row in history["entries"]] == ["deploy", "deploy", "rollback"]
+
+
+def test_a_stack_with_data_wants_its_name(run: Run) -> None:
+    code, told = run("deploy", "sese/infra", "--yes")
+    assert code == 2
+    assert "--confirm sese/infra" in told["error"]["remedy"]
+
+
+def test_one_service_is_restarted_and_described(run: Run) -> None:
+    code, told = run("restart", "litellm", "--yes")
+    assert (code, told["outcome"]) == (0, "done")
+    code, told = run("describe", "litellm")
+    assert code == 0
+    assert told["id"] == "sese/apps/litellm"
+    assert told["env_keys"]
+    assert "env" not in told
+
+
+def test_nothing_to_settle_is_said(run: Run) -> None:
+    code, told = run("revert", "apps", "--yes")
+    assert code == 2
+    assert "interrupted" in told["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["plan", "nope"], "nope"),
+        (["rollback", "apps", "--to", "1999", "--yes"], "1999"),
+        (["describe", "sese/apps/nope"], "nope"),
+    ],
+)
+def test_names_that_are_not_there(run: Run, words: list[str], message: str) -> None:
+    code, told = run(*words)
+    assert code == 2
+    assert message in told["error"]["message"]
+
+
+def test_doctor_finds_the_demo_fit(run: Run) -> None:
+    code, told = run("doctor")
+    assert code == 0, [row for row in told["checks"] if row["ok"] is False]
+    assert {row["host"] for row in told["checks"]} == {"laptop", "sese", "seko", "pi"}
