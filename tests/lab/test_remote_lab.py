@@ -67,6 +67,7 @@ def run_web(host: LabHost, registry: Registry, name: str, *options: str) -> None
 
 async def test_engine_calls_streams_and_pulls(pi: LabHost, registry: Registry) -> None:
     registry.push(WEB, "1")
+    pi.lab.forget_images(pi.name, "lab/remote-web")
     async with engine(pi) as docker:
         pulled = [step async for step in docker.iterate("pull", WEB, stream=True, decode=True)]
         assert any("progressDetail" in step for step in pulled)

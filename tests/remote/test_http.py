@@ -113,7 +113,7 @@ async def test_ten_requests_at_once(conn: Connection, site: Web) -> None:
     async with http_client(conn, base_url=f"http://127.0.0.1:{site.port}") as client:
         answers = await asyncio.gather(*(client.get("/") for _ in range(10)))
     assert {answer.text for answer in answers} == {"hello"}
-    assert 1 < site.peak <= 3
+    assert 1 < site.peak <= 6  # three, and those of which the server has not heard yet that they are closed
 
 
 async def test_websocket_closed_by_the_server(conn: Connection, site: Web) -> None:

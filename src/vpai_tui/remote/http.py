@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +20,7 @@ __all__ = ["as_operator_error", "http_bridge", "http_client"]
 CONNECTIONS = 3  # per client; over an exec bridge each is an SSH session
 KEPT = 1  # of them, idle: httpcore drops the expired ones only when it is asked the next time
 KEPT_FOR_S = 20.0
+_ONLY_HTTP = "only http:// and ws:// are carried over SSH"
 _MEANING: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (httpcore.ConnectTimeout, httpx.ConnectTimeout),
     (httpcore.ReadTimeout, httpx.ReadTimeout),
@@ -110,13 +110,9 @@ class _Stream(httpcore.AsyncNetworkStream):
     async def aclose(self) -> None:
         await self._stream.close()
 
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
-    ) -> httpcore.AsyncNetworkStream:
-        raise httpcore.UnsupportedProtocol("only http:// is carried over SSH")
+    async def start_tls(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        await self.aclose()  # httpcore forgets a stream whose TLS fails
+        raise httpcore.UnsupportedProtocol(_ONLY_HTTP)
 
     def get_extra_info(self, info: str) -> Any:
         # httpcore asks this of an idle connection: readable means that the other side has closed it.
@@ -146,6 +142,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        del local_address, socket_options  # there is no local socket
         try:
             async with asyncio.timeout(timeout):
                 target = await self._address.get() if self._address else host
@@ -190,6 +187,8 @@ class _Transport(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.scheme not in ("http", "ws"):
+            raise httpx.UnsupportedProtocol(_ONLY_HTTP, request=request)
         wanted = httpcore.Request(
             method=request.method,
             url=httpcore.URL(

@@ -45,11 +45,12 @@ class KeyRing:
         return await self._decrypt(host, path, prompts)
 
     async def _decrypt(self, host: str, path: Path, prompts: Prompts | None) -> asyncssh.SSHKey:
-        remedy = f"run `ssh-add {path}` first"
+        key_path = str(path)
+        remedy = f"run `ssh-add {key_path}` first"
         if prompts is None:
             raise _refused(host, f"the key {path} is encrypted and nobody can be asked for its passphrase", remedy)
         for _ in range(_ATTEMPTS):
-            phrase = await prompts.passphrase(str(path))
+            phrase = await prompts.passphrase(key_path)
             if phrase is None:
                 raise _refused(host, f"no passphrase was given for the key {path}", remedy)
             try:
