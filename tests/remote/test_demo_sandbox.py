@@ -145,9 +145,9 @@ async def test_a_command_dies_with_its_channel_and_a_detached_one_does_not(fleet
     home = fleet.home("sese") / "home" / "mobuone"
     async with await login(fleet) as connection:
         process = await connection.create_process(
-            "setsid sh -c 'sleep 1.5; echo done >detached' </dev/null >/dev/null 2>&1 & echo $$ >pid; sleep 60"
+            "echo $$ >pid; setsid sh -c ': >begun; sleep 1; : >detached' </dev/null >/dev/null 2>&1 & sleep 60"
         )
-        while not (home / "pid").exists() or not (home / "pid").read_text():
+        while not (home / "begun").exists():
             await asyncio.sleep(0.2)
         process.close()
     pid = int((home / "pid").read_text())

@@ -110,6 +110,7 @@ case ${1-} in
   -n) echo HOST_NAME ;;
   -m|-p|-i) echo MACHINE ;;
   -r) echo 6.12.48 ;;
+  -nm) echo "HOST_NAME MACHINE" ;;
   -a) echo "Linux HOST_NAME 6.12.48 #1 SMP MACHINE GNU/Linux" ;;
   *) echo Linux ;;
 esac

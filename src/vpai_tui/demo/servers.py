@@ -51,6 +51,7 @@ class HostServer:
             self.port,
             server_host_keys=[self.host_key],
             encoding=None,
+            gss_host=None,  # else asyncssh asks the resolver for this machine's name
             line_editor=False,
             agent_forwarding=False,
             compression_algs=["none"],
