@@ -150,6 +150,9 @@ async def test_http_and_websocket_reach_an_internal_network(
             assert await ws.receive_text() == "one"
             await ws.send_text("hello")
             assert await ws.receive_text() == "heard"
+        async with asyncio.timeout(5):  # no bridge stays behind while the connection lives on
+            while int(host.sh("pgrep -c -u mobuone '^(cat|bash)$' || true")):
+                await asyncio.sleep(0.3)
 
 
 async def _until_up(client: httpx.AsyncClient) -> None:
