@@ -53,7 +53,12 @@ class UsageError(OperatorError):
 
 
 class HostUnreachable(OperatorError):
-    """No connection could be had; `step` is the one that failed (resolve, tcp, host key, auth, login)."""
+    """No connection could be had; `step` is the one that failed (resolve, tcp, host key, auth, login).
+
+    `refused`: host key, user or key were refused, so trying again by itself makes no sense.
+    """
+
+    refused: ClassVar[bool] = False
 
 
 class CommandFailed(OperatorError):

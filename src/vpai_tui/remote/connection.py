@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shlex
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -31,6 +32,9 @@ _RTT_EVERY_S = 15.0
 _CLOSE_WITHIN_S = 3.0
 _T = TypeVar("_T")
 
+# Without a handler its warnings would be written over the screen; every failure reaches the operator as an error.
+logging.getLogger("asyncssh").addHandler(logging.NullHandler())
+
 
 class Connection:
     """One live connection. Made by `connect`; ended by `close` or by the link."""
@@ -41,7 +45,7 @@ class Connection:
         self.name = name
         self.host = host
         self.address = address
-        self.log = log or CommandLog()
+        self.log = CommandLog() if log is None else log  # an empty log is false
         self.rtt_s: float | None = None  # one round trip of the link, measured without a channel
         self.facts: dict[str, str | None] = {}  # found out once about this host, by whoever needed it (http_bridge)
         self._ssh = ssh

@@ -52,9 +52,11 @@ class Dial:
         finally:
             for task in (up, down):
                 task.cancel()
-            await asyncio.gather(up, down, return_exceptions=True)
-            self._far.close()
-            await self._stream.close()
+            try:
+                await asyncio.gather(up, down, return_exceptions=True)
+            finally:  # a second cancel must not leave the thread at the other end waiting
+                self._far.close()
+                await self._stream.close()
 
     async def _up(self) -> None:
         loop = asyncio.get_running_loop()
