@@ -59,6 +59,30 @@ env_marks() { # FILE: `KEY mark` per key; marks are keyed hashes, so that equal 
       printf '%s %.16s\n' "${pair%%=*}" "$mark"
     done
 }
+mask() ( # LIST…: stdin, without what secret-looking keys have for values in the env files that the lists name
+  IFS='
+'; set -f
+  # shellcheck disable=SC2046 # one path a line
+  set -- $(cat "$@" /dev/null 2>/dev/null | while IFS= read -r file; do if [ -r "$file" ]; then printf '%s\n' "$file"; fi; done)
+  awk '
+    FILENAME ~ /^\// {
+      at = index($0, "="); key = toupper(substr($0, 1, at - 1)); value = substr($0, at + 1)
+      sub(/^["\047]/, "", value); sub(/["\047\r]*$/, "", value)
+      if (key !~ /PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH|URL|URI/ || length(value) < 4) next
+      secret[++n] = value
+      if (match(value, /:[^:@\/]+@/)) secret[++n] = substr(value, RSTART + 1, RLENGTH - 2)
+      next
+    }
+    {
+      left = $0
+      for (i = 1; i <= n; i++) {
+        done = ""
+        while ((at = index(left, secret[i])) > 0) { done = done substr(left, 1, at - 1) "•••"; left = substr(left, at + length(secret[i])) }
+        left = done left
+      }
+      print left
+    }' "$@" -
+)
 file_mark() { # FILE: one keyed hash of the whole file
   { cat "$DEPLOY/hmac.key" "$1"; } | sha256sum | cut -c 1-16
 }

@@ -16,6 +16,7 @@ from vpai_tui.deploy.facts import HostFacts, LocalImage, RunningContainer
 from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.live import carry_over
 from vpai_tui.errors import Interrupted, OperatorError, PreflightRefused
+from vpai_tui.fleet.compose import dependencies, services_of
 from vpai_tui.fleet.operation import Change, Effect, Plan
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.redact import redact
@@ -113,7 +114,7 @@ def assemble(
         release=release,
         fingerprint=facts.fingerprint,
         changes=tuple(result.changes),
-        notes=(*notes, *_notes(facts)),
+        notes=(*notes, *_notes(facts), *_rerun_notes(stack, facts, result)),
         kept=tuple(kept),
         installs=tuple(item.path for item in bundle.files if not same_on_host(item, facts)),
         confirm_word=stack.id if spec.data or hub else None,
@@ -292,6 +293,22 @@ def _notes(facts: HostFacts) -> list[str]:
     if facts.busy:
         notes.append(f"another deploy runs on this host: {facts.owner}")
     return notes
+
+
+def _rerun_notes(stack: Stack, facts: HostFacts, result: Comparison) -> list[str]:
+    """Compose before 2.29.3 is not given --no-deps (docker/compose#12069): it runs again what a service waits for."""
+    version = tuple(int(part) for part in re.findall(r"\d+", facts.compose)[:3])
+    if version >= (2, 29, 3):
+        return []
+    services = services_of(stack.compose)
+    up = [change.service for change in result.changes if change.effect in (Effect.CREATE, Effect.RECREATE)]
+    again = {wanted for name in up if name in services for wanted in dependencies(services[name])}
+    ran = {item.service for item in facts.containers}
+    return [
+        f"{name} runs once more: Compose {facts.compose} does so with every service that waits for it; 2.29.3 mends it"
+        for name in stack.spec.one_shots
+        if name in again and name in ran and name not in up
+    ]
 
 
 def steps_for(

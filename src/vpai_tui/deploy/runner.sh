@@ -17,6 +17,7 @@ refuse() { # code, reason: the release of an `apply` is told; that of another ru
   rm -f "$LISTING"; [ -z "$LOCKED" ] || rm -f "$DEPLOY/owner"; exit "$1"
 }
 dk() { timeout -k 10 "${DOCKER_TIMEOUT_S:-900}" $DOCKER "$@" </dev/null; } # a stuck daemon must not hold the lock for ever
+hide() { mask "$REL/envs" "$REL/envs.optional"; }
 point() { # target, link: replaced in one rename
   ln -sfn "$1" "$2.new" && mv -T "$2.new" "$2" && sync "$(dirname "$2")"
 }
@@ -39,7 +40,7 @@ preflight() {
   while IFS="$TAB" read -r _ ref id _; do
     dk image inspect "$id" >/dev/null 2>&1 || refuse 78 "image $ref ($id) is not on the host"
   done <"$REL/images.lock"
-  compose_in "$REL/compose" config -q >>"$REL/out.log" 2>&1 || refuse 78 "compose refuses the files: $(tail -n 1 "$REL/out.log")"
+  compose_in "$REL/compose" config -q >>"$REL/out.log" 2>&1 || refuse 78 "compose refuses the files: $(tail -n 1 "$REL/out.log" | hide)"
   free=$(df -Pk "$DEPLOY" | awk 'NR == 2 { print $4 }')
   [ "${free:-0}" -ge 65536 ] || refuse 78 "only ${free:-0} KiB are free below $DEPLOY"
 }
@@ -175,7 +176,7 @@ failed() { # service reason: what Compose and the container said last is kept be
     { tail -n 3 "$REL/out.log"; echo "--- last lines of $1:"; } >"$REL/failure.log"
     look; for id in $(ids "$1"); do dk logs --tail 20 "$id" >>"$REL/failure.log" 2>&1; done
   fi
-  J step_failed "$1" "$2"; FAILURE="$1: $2"; return 1
+  FAILURE="$1: $(printf '%s\n' "$2" | hide)"; J step_failed "$1" "${FAILURE#*: }"; return 1
 }
 step() { # COMPOSE-DIR verb service kind timeout_s command
   J step_started "$3" "$2"

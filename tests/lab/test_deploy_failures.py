@@ -1,0 +1,196 @@
+"""Deploys that fail: what is refused before anything changes, and what the host takes back by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deploy_kit import (
+    CRASH,
+    SICK,
+    WEB,
+    compose,
+    container_id,
+    current,
+    environment,
+    home,
+    laptop,
+    pending,
+    push,
+    running,
+    service,
+    wire,
+)
+from lab_host import LabHost
+from lab_registry import Registry
+
+from vpai_tui.errors import PreflightRefused
+from vpai_tui.fleet.operation import Outcome, RevertStarted, StepFailed
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(autouse=True)
+def images(registry: Registry) -> None:
+    push(registry, WEB, CRASH)
+
+
+async def test_a_crash_loop_without_healthcheck_is_reverted_with_its_last_lines(sese: LabHost, tmp_path: Path) -> None:
+    async with laptop(sese, tmp_path) as me:
+        good = await me.committed()
+        image = running(sese)["web-web-1"]
+        me.write("sese/web", compose({"web": service(CRASH, healthcheck=None)}))
+        end = await me.deploy()
+        assert (end.outcome, end.exit_code) == (Outcome.REVERTED, 4)
+        assert "cannot open the database: no such table" in end.output
+        assert me.told(StepFailed)[0].service == "web"
+        assert (current(sese), pending(sese), running(sese)["web-web-1"]) == (good, "", image)
+        reverted = (await me.world.deployer().releases("web"))[0]
+        assert (reverted.id, reverted.outcome, reverted.restorable) == (end.release, "reverted", False)
+        me.write("sese/web", compose())
+        assert (await me.plan()).empty
+
+
+async def test_failing_health_takes_back_every_service_of_the_deploy(sese: LabHost, tmp_path: Path) -> None:
+    async with laptop(sese, tmp_path) as me:
+        me.write("sese/web", compose({"first": service(), "second": service(), "third": service()}))
+        await me.committed()
+        untouched = container_id(sese, "web-third-1")
+        changed: dict[str, Any] = {"environment": {"V": "2"}}
+        me.write(
+            "sese/web",
+            compose(
+                {
+                    "first": service(**changed),
+                    "second": service(healthcheck=SICK, **changed),
+                    "third": service(**changed),
+                }
+            ),
+        )
+        end = await me.deploy()
+        assert (end.outcome, end.reason) == (Outcome.REVERTED, "second: unhealthy by its own check")
+        assert [event.reason for event in me.told(RevertStarted)] == ["second: unhealthy by its own check"]
+        assert "V" not in environment(sese, "web-first-1")
+        assert "V" not in environment(sese, "web-second-1")
+        assert container_id(sese, "web-third-1") == untouched
+
+
+async def test_a_first_deploy_that_fails_leaves_nothing(sese: LabHost, tmp_path: Path) -> None:
+    async with laptop(sese, tmp_path) as me:
+        stack = compose(
+            {"good": service(volumes=["./configs/web:/etc/conf:ro"]), "sick": service(healthcheck=SICK)},
+            networks={"inner": {}},
+        )
+        me.write("sese/web", stack, {"files": [{"path": "configs/web/f"}]}, {"configs/web/f": "x\n"})
+        end = await me.deploy()
+        assert end.outcome is Outcome.REVERTED
+        assert sese.sh("docker ps -aq; docker network ls -q --filter type=custom") == ""
+        assert sese.sh(f"find {sese.root}/configs -type f") == ""
+        assert (current(sese), pending(sese)) == ("", "")
+        me.write("sese/web", compose())
+        await me.committed()
+
+
+async def test_a_base_that_is_sick_itself_is_taken_back_and_blocks_nothing(sese: LabHost, tmp_path: Path) -> None:
+    async with laptop(sese, tmp_path) as me:
+        sick_later = {**SICK, "test": ["CMD-SHELL", "test ! -e /etc/conf/sick"]}
+        stack = {"healthcheck": sick_later, "volumes": ["./configs:/etc/conf:ro"]}
+        me.write("sese/web", compose({"web": service(**stack)}))
+        sese.sh(f"mkdir -p {sese.root}/configs")
+        good = await me.committed()
+        sese.sh(f"touch {sese.root}/configs/sick")
+        me.write("sese/web", compose({"web": service(**stack, environment={"V": "2"})}))
+        end = await me.deploy()
+        assert (end.outcome, end.exit_code) == (Outcome.REVERT_FAILED, 1)
+        assert "it was taken back, but then web: unhealthy" in end.reason
+        assert (current(sese), pending(sese)) == (good, "")
+        assert "V" not in environment(sese, "web-web-1")
+        sese.sh(f"rm {sese.root}/configs/sick")
+        await me.committed()
+
+
+async def test_a_container_that_cannot_start_is_reverted(sese: LabHost, tmp_path: Path) -> None:
+    """Compose has removed the old one by then: only the revert brings it back."""
+    async with laptop(sese, tmp_path) as me:
+        await me.committed()
+        me.write("sese/web", compose({"web": service(entrypoint=["/no/such/program"])}))
+        end = await me.deploy()
+        assert end.outcome is Outcome.REVERTED
+        assert "/no/such/program" in end.reason + end.output
+        assert running(sese)["web-web-1"].endswith(" running")
+
+
+async def test_everything_missing_is_refused_at_once_and_nothing_changes(sese: LabHost, tmp_path: Path) -> None:
+    async with laptop(sese, tmp_path) as me:
+        good = await me.committed()
+        before = container_id(sese, "web-web-1")
+        broken = service(
+            env_file=["./configs/no.env"],
+            volumes=["./configs/no.conf:/etc/no.conf:ro"],
+            networks=["outer"],
+        )
+        me.write("sese/web", compose({"web": broken}, networks={"outer": {"external": True, "name": "not-there"}}))
+        with pytest.raises(PreflightRefused) as caught:
+            await me.deploy()
+        assert caught.value.exit_code == 78
+        for reason in (
+            f"env file {sese.root}/configs/no.env is missing",
+            f"bind source {sese.root}/configs/no.conf is missing",
+            "network not-there does not exist",
+        ):
+            assert reason in caught.value.output
+        assert (current(sese), container_id(sese, "web-web-1")) == (good, before)
+        assert sese.sh(f"ls {home(sese)}/releases").split() == [good]
+        assert sese.sh(f"ls {sese.root}").split() == ["deploy"]
+
+
+@pytest.mark.parametrize(
+    ("services", "reason"),
+    [
+        ({"web": service(environment={"A": "${WANTED:?say what}"})}, "WANTED"),
+        ({"web": service(ports="many")}, "ports"),
+    ],
+)
+async def test_what_compose_refuses_is_refused(
+    sese: LabHost, tmp_path: Path, services: dict[str, Any], reason: str
+) -> None:
+    async with laptop(sese, tmp_path) as me:
+        me.write("sese/web", compose(services))
+        with pytest.raises(PreflightRefused) as caught:
+            await me.plan()
+        assert "compose refuses the files" in caught.value.message
+        assert reason in caught.value.output
+        assert sese.sh(f"ls {sese.root}") == ""
+
+
+async def test_an_env_file_that_goes_between_plan_and_apply_is_refused_by_the_host(
+    sese: LabHost, tmp_path: Path
+) -> None:
+    sese.sh(f"mkdir {sese.root}/configs; echo A=1 >{sese.root}/configs/web.env")
+    async with laptop(sese, tmp_path) as me:
+        me.write("sese/web", compose({"web": service(env_file=["./configs/web.env"])}))
+        deployer = me.world.deployer()
+        plan = await deployer.plan("web")
+        sese.sh(f"rm {sese.root}/configs/web.env")
+        end = await me.follow(deployer.apply(plan))
+        assert (end.outcome, end.exit_code) == (Outcome.REFUSED, 78)
+        assert end.reason == f"env file {sese.root}/configs/web.env is missing"
+        assert (running(sese), current(sese), pending(sese)) == ({}, "", "")
+
+
+async def test_a_failing_service_that_prints_its_secret_prints_it_to_nobody(sese: LabHost, tmp_path: Path) -> None:
+    canary = "canary-Jk7Lm2Pq"
+    sese.sh(f"mkdir {sese.root}/configs; echo DB_PASSWORD={canary} >{sese.root}/configs/web.env")
+    async with laptop(sese, tmp_path) as me, wire() as heard:
+        leaky = ["sh", "-c", "echo login as root with $$DB_PASSWORD failed; exit 1"]
+        me.write(
+            "sese/web",
+            compose({"web": service(entrypoint=leaky, healthcheck=None, env_file=["./configs/web.env"])}),
+        )
+        end = await me.deploy()
+        assert end.outcome is Outcome.REVERTED
+        assert "login as root with ••• failed" in end.output
+        assert canary not in str(me.events)
+    assert canary.encode() not in bytes(heard)
+    assert canary not in sese.sh(f"cat {home(sese)}/releases/*/journal {home(sese)}/releases/*/status")
