@@ -146,6 +146,7 @@ def _servers(folder: Path, run: Path, number: int) -> tuple[dict[str, HostServer
             host_key=asyncssh.read_private_key(home / "ssh_host_key"),
             env=sandbox.environment(home),
             cwd=home / "home" / USER,
+            forwarding=profile.forwarding,
         )
         hosts[name] = config.Host(
             title=profile.title,

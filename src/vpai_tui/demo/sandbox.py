@@ -173,6 +173,7 @@ def _scripts(home: Path, folder: Path, profile: HostProfile) -> dict[str, str]:
         "chgrp": "exit 0\n",
         "sync": "exit 0\n",
         "uptime": 'cat "$VPAI_PROC/loadavg"\n',
+        "nc": 'echo "nc: connect to $1 port $2 (tcp) failed: Connection refused" >&2; exit 1\n',
         "install": "echo 'install: not simulated' >&2; exit 1\n",
         "docker": _docker(home),
     }

@@ -28,9 +28,11 @@ class HostServer:
         host_key: asyncssh.SSHKey,
         env: Mapping[str, str],
         cwd: Path,
+        forwarding: bool,
     ) -> None:
         self.name, self.user, self.key, self.host_key = name, user, key, host_key
         self.env, self.cwd = dict(env), cwd
+        self.forwarding = forwarding
         self.port = 0
         self.connections: set[asyncssh.SSHServerConnection] = set()
         self._acceptor: asyncssh.SSHAcceptor | None = None
@@ -108,6 +110,14 @@ class _Login(asyncssh.SSHServer):
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         return username == self._server.user and key.public_data == self._server.key.public_data
+
+    def connection_requested(
+        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+    ) -> asyncssh.SSHTCPSession[bytes]:
+        # Nothing listens on a simulated host; one that forbids forwarding says so before it would look.
+        if not self._server.forwarding:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "Connection refused")
 
     def session_requested(self) -> asyncssh.SSHServerProcess[bytes] | bool:
         if self.sessions >= MAX_SESSIONS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from vpai_tui.demo.engine import containers, images, inside, streams, views
@@ -236,13 +236,42 @@ def _pull(engine: Engine, request: Request, answer: Answer, name: str) -> None:
     ref, tag = request.query.get("fromImage", ""), request.query.get("tag", "")
     if tag:
         ref += ("@" if tag.startswith("sha256:") else ":") + tag
-    messages = images.pull(engine, ref)
+    _streamed(images.pull(engine, ref), answer)
+
+
+def _build(engine: Engine, request: Request, answer: Answer, name: str) -> None:
+    import io
+    import tarfile
+
+    files: dict[str, bytes] = {}
+    recipe = request.query.get("dockerfile") or "Dockerfile"
+    if not request.query.get("remote"):
+        try:
+            with tarfile.open(fileobj=io.BytesIO(request.body)) as archive:
+                for member in archive:
+                    found = archive.extractfile(member)
+                    if found is not None:
+                        files[member.name.removeprefix("./")] = found.read()
+        except tarfile.TarError as error:
+            raise EngineError(400, f"the build context is no tar: {error}") from None
+    else:
+        files = {
+            request.query.get("dockerfile") or "Dockerfile": b"FROM scratch\n# " + request.query["remote"].encode()
+        }
+    recipe = request.query.get("dockerfile") or "Dockerfile"
+    arguments = [request.query.get("buildargs", ""), request.query.get("target", "")]
+    messages = images.build(engine, files, recipe, request.query.get("t") or "built:latest", arguments)
+    _streamed(messages, answer)
+
+
+def _streamed(messages: Iterator[tuple[Doc, float]], answer: Answer) -> None:
+    """Messages as a streamed body; an error before the first is for the caller to answer with."""
     first, wait_s = next(messages)
     answer.begin()
     answer.line(first)
     for message, next_s in messages:
         if not answer.pause(wait_s):
-            return  # the client hung up: Docker stops such a pull too
+            return  # the client hung up: Docker stops such work too
         answer.line(message)
         wait_s = next_s
     answer.end()
@@ -330,6 +359,7 @@ _ROUTES: list[tuple[str, re.Pattern[str], Handler]] = [
         ("GET", "/exec/{}/json", _exec_inspect),
         ("GET", "/images/json", _images),
         ("POST", "/images/create", _pull),
+        ("POST", "/build", _build),
         ("GET", "/images/{}/json", _image),
         ("POST", "/images/{}/tag", _tag),
         ("DELETE", "/images/{}", _rmi),

@@ -412,15 +412,14 @@ def _build(engine: Engine, argv: list[str]) -> int:
     }
     parsed = parse(argv, {**names, "--no-cache": "no-cache", "--platform": "platform=", "--network": "network="})
     context = Path(parsed.rest[0])
-    recipe = Path(parsed.one("file") or context / "Dockerfile")
+    if not context.is_dir():
+        raise CliError(f'unable to prepare context: path "{context}" not found', 1)
+    recipe = os.path.relpath(parsed.one("file") or context / "Dockerfile", context)
     tags = parsed.all("tag") or ["built:latest"]
-    sys.stderr.write("#1 [internal] load build definition from Dockerfile\n#2 [internal] load build context\n")
-    time.sleep(0.3)
-    image_id = images.build(engine, context, recipe, tags[0], [*parsed.all("arg"), parsed.one("target")])
+    image_id = images.build_to_end(engine, context, recipe, tags[0], [*parsed.all("arg"), parsed.one("target")])
     for extra in tags[1:]:
         with engine.change() as state:
             images.tag(state, engine.now(), image_id, extra)
-    sys.stderr.write(f"#3 exporting to image\n#3 writing image {image_id} done\n")
     if parsed.has("quiet"):
         print(image_id)
     return 0

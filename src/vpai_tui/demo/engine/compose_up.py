@@ -84,8 +84,8 @@ class Up:
                 continue
             if "build" in self.known[name] and not present and self.build:
                 build = self.known[name]["build"]
-                context = Path(build["context"])
-                images.build(self.engine, context, context / build.get("dockerfile", "Dockerfile"), ref, [])
+                where = Path(build["context"])
+                images.build_to_end(self.engine, where, build.get("dockerfile", "Dockerfile"), ref, ())
                 continue
             sys.stderr.write(f" {name} Pulling \n")
             for _, pause_s in images.pull(self.engine, ref):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from vpai_tui.demo.engine.store import Doc, Engine, EngineError, emit, hex_of
@@ -156,32 +159,81 @@ def _long(repo: str) -> str:
     return repo if "/" in repo else f"library/{repo}"
 
 
-def build(engine: Engine, context: Path, dockerfile: Path, tagged: str, args: list[str]) -> str:
-    """`docker build`: the image id depends on the context's content and the build arguments only."""
-    try:
-        recipe = dockerfile.read_text(errors="replace")
-    except OSError:
-        raise EngineError(
-            400, f"failed to read dockerfile: open {dockerfile.name}: no such file or directory"
-        ) from None
-    parts = ["\0".join(args), recipe]
-    for path in sorted(context.rglob("*")):
-        if path.is_file():
-            parts.append(f"{path.relative_to(context)} {hex_of(path.read_bytes().hex())}")
-    image_id = "sha256:" + hex_of("build " + "\0".join(parts))
-    ref = parse(tagged)
+def build(
+    engine: Engine, files: Mapping[str, bytes], dockerfile: str, tagged: str, args: Iterable[str]
+) -> Iterator[tuple[Doc, float]]:
+    """Build an image from a context: the messages of the Engine API, each with how long to wait before the next one.
+
+    The image id depends on the context's content and the arguments only. A `RUN` of `false` or `exit N` fails.
+    EngineError(400) before the first message without a Dockerfile.
+    """
+    if dockerfile not in files:
+        raise EngineError(400, f"failed to read dockerfile: open {dockerfile}: no such file or directory")
+    steps = _steps(files[dockerfile].decode(errors="replace"))
+    content = [f"{name} {hashlib.sha256(files[name]).hexdigest()}" for name in sorted(files)]
+    image_id = "sha256:" + hex_of("build " + "\0".join([*args, dockerfile, *content]))
+    for number, step in enumerate(steps, 1):
+        yield {"stream": f"Step {number}/{len(steps)} : {step}\n"}, 0.15
+        said = _failure(engine, step)
+        if said:
+            yield {"errorDetail": {"message": said}, "error": said}, 0.0
+            return
+        yield {"stream": f" ---> {hex_of(f'{image_id} {number}')[:12]}\n"}, 0.0
     with engine.change() as state:
-        record = {
-            "id": image_id,
-            "tags": [],
-            "digests": [],
-            "size": 40_000_000 + int(image_id[7:13], 16) * 10,
-            "created": engine.now(),
-            "layers": [hex_of(f"{image_id} {number}")[:12] for number in range(4)],
-            "behaviour": behaviour_of(ref.tag),
-            "built": True,
-        }
-        image = state["images"].setdefault(image_id, record)
-        _move_tag(state, ref.tagged, image)
-        emit(state, engine.now(), "image", "build", image_id, {"name": ref.tagged})
-    return image_id
+        _built(state, engine.now(), image_id, parse(tagged))
+    yield {"aux": {"ID": image_id}}, 0.0
+    yield {"stream": f"Successfully built {image_id[7:19]}\n"}, 0.0
+    yield {"stream": f"Successfully tagged {parse(tagged).tagged}\n"}, 0.0
+
+
+def _steps(recipe: str) -> list[str]:
+    joined = recipe.replace("\\\n", " ")
+    lines = (" ".join(line.split()) for line in joined.splitlines())
+    return [line for line in lines if line and not line.startswith("#") and line[:1].isalpha()]
+
+
+def _failure(engine: Engine, step: str) -> str:
+    word, _, rest = step.partition(" ")
+    if word.upper() == "FROM":
+        ref = parse(rest.split()[0]) if "$" not in rest and rest.split()[0] != "scratch" else None
+        try:
+            if ref is not None:
+                Registry(engine.home.parent, engine.read()["seed"]).resolve(ref)
+        except EngineError as error:
+            return error.message
+    if word.upper() == "RUN" and (rest == "false" or re.fullmatch(r"exit [1-9]\d*", rest)):
+        code = rest.removeprefix("exit ") if rest != "false" else "1"
+        return f"The command '/bin/sh -c {rest}' returned a non-zero code: {code}"
+    return ""
+
+
+def _built(state: Doc, now: float, image_id: str, ref: Ref) -> None:
+    record = {
+        "id": image_id,
+        "tags": [],
+        "digests": [],
+        "size": 40_000_000 + int(image_id[7:13], 16) * 10,
+        "created": now,
+        "layers": [hex_of(f"{image_id} {number}")[:12] for number in range(4)],
+        "behaviour": behaviour_of(ref.tag),
+        "built": True,
+    }
+    image = state["images"].setdefault(image_id, record)
+    _move_tag(state, ref.tagged, image)
+    emit(state, now, "image", "build", image_id, {"name": ref.tagged})
+
+
+def context_of(folder: Path) -> dict[str, bytes]:
+    """The files of a build context that lies on the host."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def build_to_end(engine: Engine, folder: Path, dockerfile: str, tagged: str, args: Iterable[str]) -> str:
+    """Build as the commands do; the image id. EngineError when it fails."""
+    for message, pause_s in build(engine, context_of(folder), dockerfile, tagged, args):
+        if "error" in message:
+            raise EngineError(400, message["error"])
+        if "stream" in message:
+            sys.stderr.write(message["stream"])
+        time.sleep(pause_s)
+    return str(need(engine.read(), tagged)["id"])
