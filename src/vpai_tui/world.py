@@ -119,7 +119,7 @@ def _real_world(args: Namespace, environ: Mapping[str, str]) -> World:
 
     path = config.find_config(args.config, environ)
     fleet = config.load_fleet(path)
-    stacks = load_stacks(path.parent.parent / "stacks", fleet)
+    stacks = load_stacks(config.find_stacks_dir(path), fleet)
     return World(fleet, stacks, SystemClock(), History(state_dir() / "history.jsonl"), config_path=path)
 
 
