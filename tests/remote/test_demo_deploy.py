@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+import pytest
 
 from vpai_tui import demo
 from vpai_tui.clock import SystemClock
 from vpai_tui.demo import DemoFleet
 from vpai_tui.deploy.deployer import Deployer
+from vpai_tui.errors import Interrupted, PreflightRefused
 from vpai_tui.fleet.history import History
-from vpai_tui.fleet.operation import Effect, Event, Finished, Outcome, ServiceStarted
+from vpai_tui.fleet.operation import BuildLine, Effect, Event, Finished, ImageBuilt, Outcome, ServiceStarted
 from vpai_tui.fleet.stacks import load_stacks
 from vpai_tui.remote.connection import Connection, connect
 from vpai_tui.remote.docker import Docker
@@ -114,6 +119,55 @@ async def test_a_deploy_goes_on_without_link_and_without_cockpit(tmp_path: Path)
             await asyncio.sleep(0.2)
     async with demo.start(tmp_path) as fleet, deployer(fleet) as deploys:
         assert (await deploys.plan("sese/apps")).empty
+
+
+def runners(fleet: DemoFleet) -> list[int]:
+    """Process ids of the deploy runners on the simulated hosts."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if any(word.startswith(bytes(fleet.folder)) and b"/deploy/bin/run-" in word for word in words):
+                    found.append(int(entry.name))
+    return found
+
+
+async def test_a_killed_runner_leaves_an_interrupted_deploy_that_can_be_reverted(tmp_path: Path) -> None:
+    async with demo.start(tmp_path) as fleet, deployer(fleet) as deploys:
+        before = next(release.id for release in await deploys.releases("sese/apps") if release.current)
+        events = []
+        async for event in deploys.apply(await deploys.plan("sese/apps")):
+            events.append(event)
+            if isinstance(event, ServiceStarted):
+                for pid in runners(fleet):
+                    os.kill(pid, signal.SIGKILL)
+        assert isinstance(events[-1], Finished) and events[-1].outcome is Outcome.FAILED
+        with pytest.raises(Interrupted):
+            await deploys.plan("sese/apps")
+        settled = [event async for event in deploys.settle("sese/apps", "revert")]
+        assert isinstance(settled[-1], Finished) and settled[-1].outcome is Outcome.REVERTED
+        assert next(release.id for release in await deploys.releases("sese/apps") if release.current) == before
+        assert await changed(deploys, "sese/apps") == {"n8n": Effect.RECREATE}
+
+
+async def test_a_changed_context_is_built_on_the_host(tmp_path: Path) -> None:
+    async with demo.start(tmp_path) as fleet:
+        recipe = fleet.stacks_dir / "pi/opencut/images/opencut/Dockerfile"
+        recipe.write_text(recipe.read_text() + "LABEL changed=1\n")
+        async with deployer(fleet) as deploys:
+            assert await changed(deploys, "pi/opencut") == {"opencut": Effect.RECREATE}
+            events = [event async for event in deploys.apply(await deploys.plan("pi/opencut"))]
+            assert isinstance(events[-1], Finished) and events[-1].outcome is Outcome.COMMITTED
+            assert any(isinstance(event, ImageBuilt) for event in events)
+            assert any("LABEL changed=1" in event.line for event in events if isinstance(event, BuildLine))
+            assert (await deploys.plan("pi/opencut")).empty
+        recipe.write_text(recipe.read_text() + "RUN exit 3\n")
+        async with deployer(fleet) as deploys:
+            plan = await deploys.plan("pi/opencut")
+            with pytest.raises(PreflightRefused, match="returned a non-zero code: 3"):
+                async for _ in deploys.apply(plan):
+                    pass
 
 
 async def test_state_of_another_version_is_rebuilt_and_two_cockpits_share_one(tmp_path: Path) -> None:

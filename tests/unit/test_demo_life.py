@@ -67,7 +67,7 @@ def test_crash_without_restart_policy_stays_down() -> None:
 
 
 def test_flapping_service_is_both_in_one_period() -> None:
-    seen = {at(100 + step, behaviour="flap")[1] for step in range(int(FLAP_PERIOD_S))}
+    seen = {at(100 + step, behaviour="flap", flaps_from=START)[1] for step in range(int(FLAP_PERIOD_S))}
     assert seen == {"healthy", "unhealthy"}
 
 

@@ -80,7 +80,7 @@ def _stack(state: Doc, registry: Registry, stacks: Path, root: Path, stack: str,
     project = past.project
     _networks(state, project, now)
     for place, name in enumerate(compose_up.selection(project, (), dependencies=True)):
-        _service(state, project, stack, name, at + 5 + 3 * place)
+        _service(state, project, stack, name, at + 5 + 3 * place, now)
 
 
 def _changeable(source: Path) -> str:
@@ -130,12 +130,12 @@ def _networks(state: Doc, project: Project, now: float) -> None:
         state["volumes"].setdefault(spec["name"], {"created": now - 90 * _DAY_S, "labels": {}})
 
 
-def _service(state: Doc, project: Project, stack: str, name: str, born: float) -> None:
+def _service(state: Doc, project: Project, stack: str, name: str, born: float, now: float) -> None:
     service = {**project.services, **project.inactive}[name]
     if (stack, name) == _DRIFTED:
         service = {**service, "environment": {**service.get("environment", {}), "TUNED_BY_HAND": "1"}}
     title = service.get("container_name") or f"{project.name}-{name}-1"
     made = compose_up.create(state, born, project, name, service, title)
-    if (stack, name) == _FLAPS:
-        made["behaviour"] = "flap"
     containers.start(state, born + 1, made)
+    if (stack, name) == _FLAPS:
+        made.update(behaviour="flap", flaps_from=now, restarts=3)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from vpai_tui.demo.engine import containers, images, views
-from vpai_tui.demo.engine.arguments import CliError, Parsed, parse
+from vpai_tui.demo.engine.arguments import CliError, parse
+from vpai_tui.demo.engine.cli_common import FORMAT, Command, each, filters_of, formatted, print_each
+from vpai_tui.demo.engine.cli_things import COMMANDS as THINGS
 from vpai_tui.demo.engine.life import life
 from vpai_tui.demo.engine.store import Doc, Engine, EngineError, emit, hex_of
-from vpai_tui.demo.engine.templates import TemplateError, render, to_json
-
-Command = Callable[[Engine, list[str]], int]
-_FORMAT = {"-f": "format=", "--format": "format="}
+from vpai_tui.demo.engine.templates import TemplateError, to_json
 
 
 def main(home: str, argv: list[str]) -> int:
@@ -69,31 +65,11 @@ def _run(engine: Engine, argv: list[str]) -> int:
 _GROUPS = ("container", "image", "network", "volume", "system")
 
 
-def formatted(form: str, rows: Iterable[Doc]) -> None:
-    """Print each row through a template; `json` is a document per line."""
-    for row in rows:
-        if form == "json":
-            print(to_json({key: value for key, value in row.items() if key != "Label"}))
-        else:
-            print(render(form.replace("\\t", "\t").replace("\\n", "\n"), row))
-
-
-def filters_of(parsed: Parsed) -> dict[str, list[str]]:
-    """`--filter K=V` by kind."""
-    found: dict[str, list[str]] = {}
-    for text in parsed.all("filter"):
-        kind, equals, value = text.partition("=")
-        if not equals:
-            raise CliError(f'invalid argument "{text}" for "-f, --filter" flag: invalid filter', 125)
-        found.setdefault(kind, []).append(value)
-    return found
-
-
 def _version(engine: Engine, argv: list[str]) -> int:
     known = views.version(engine.read()["arch"])
     server = {**known, "APIVersion": known["ApiVersion"]}
     client = {"Version": views.SERVER_VERSION, "ApiVersion": views.API_VERSION, "APIVersion": views.API_VERSION}
-    form = parse(argv, _FORMAT).one("format")
+    form = parse(argv, FORMAT).one("format")
     if form == "json":
         print(to_json({"Client": client, "Server": known}))
     elif form:
@@ -107,7 +83,7 @@ def _version(engine: Engine, argv: list[str]) -> int:
 def _info(engine: Engine, argv: list[str]) -> int:
     from vpai_tui.demo.engine.api import info
 
-    form = parse(argv, _FORMAT).one("format", "json")
+    form = parse(argv, FORMAT).one("format", "json")
     formatted(form, [info(engine)])
     return 0
 
@@ -134,20 +110,8 @@ def _ps(engine: Engine, argv: list[str]) -> int:
     return 0
 
 
-def _print_each(form: str, documents: list[Doc], shown: list[Doc], missing: list[str], kind: str) -> int:
-    if form and form != "json":
-        formatted(form, documents)
-    else:
-        print(json.dumps(shown, indent=4, ensure_ascii=False))
-    for name in missing:
-        sys.stderr.write(
-            f"Error: No such {kind}: {name}\n" if kind == "object" else f"Error response from daemon: {name}\n"
-        )
-    return 1 if missing else 0
-
-
 def _inspect(engine: Engine, argv: list[str]) -> int:
-    parsed = parse(argv, {**_FORMAT, "--type": "type=", "-s": "size", "--size": "size"})
+    parsed = parse(argv, {**FORMAT, "--type": "type=", "-s": "size", "--size": "size"})
     state, now = engine.read(), engine.now()
     documents: list[Doc] = []
     shown: list[Doc] = []
@@ -164,83 +128,7 @@ def _inspect(engine: Engine, argv: list[str]) -> int:
             continue
         documents.append(views.inspect_image(state, image))
         shown.append(documents[-1])
-    return _print_each(parsed.one("format"), documents, shown, missing, "object")
-
-
-def _image_inspect(engine: Engine, argv: list[str]) -> int:
-    parsed = parse(argv, _FORMAT)
-    state = engine.read()
-    found, missing = [], []
-    for name in parsed.rest:
-        try:
-            found.append(views.inspect_image(state, images.need(state, name)))
-        except EngineError as error:
-            missing.append(error.message)
-    return _print_each(parsed.one("format"), found, found, missing, "image")
-
-
-def _images(engine: Engine, argv: list[str]) -> int:
-    names = {
-        **_FORMAT,
-        "-a": "all",
-        "-q": "quiet",
-        "--quiet": "quiet",
-        "--no-trunc": "no-trunc",
-        "--digests": "digests",
-    }
-    names |= {"-f": "filter=", "--filter": "filter=", "--all": "all"}
-    parsed = parse(argv, names)
-    rows = []
-    for image in engine.read()["images"].values():
-        shown = image["id"] if parsed.has("no-trunc") else image["id"][7:19]
-        for tagged in image["tags"] or ["<none>:<none>"]:
-            repo, _, tag = tagged.rpartition(":")
-            row = {"ID": shown, "Repository": repo, "Tag": tag, "Size": f"{image['size'] / 1e6:.0f}MB"}
-            digest = next((d.partition("@")[2] for d in image["digests"] if d.startswith(repo + "@")), "<none>")
-            rows.append({**row, "Digest": digest, "CreatedAt": views.stamp(image["created"])})
-    default = "{{.Repository}}   {{.Tag}}   {{.ID}}   {{.Size}}"
-    formatted("{{.ID}}" if parsed.has("quiet") else parsed.one("format", default), rows)
-    return 0
-
-
-def _tag(engine: Engine, argv: list[str]) -> int:
-    if len(argv) != 2:
-        raise CliError("docker: 'docker tag' requires 2 arguments", 1)
-    with engine.change() as state:
-        images.tag(state, engine.now(), argv[0], argv[1])
-    return 0
-
-
-def _each(names: list[str], work: Callable[[str], Any]) -> int:
-    """Run `work` for every name, go on after a refusal, as the CLI does."""
-    status = 0
-    for name in names:
-        try:
-            work(name)
-        except EngineError as error:
-            sys.stderr.write(f"Error response from daemon: {error.message}\n")
-            status = 1
-    return status
-
-
-def _rmi(engine: Engine, argv: list[str]) -> int:
-    parsed = parse(argv, {"-f": "force", "--force": "force", "--no-prune": "no-prune"})
-
-    def one(name: str) -> None:
-        with engine.change() as state:
-            print("\n".join(images.remove(state, engine.now(), name, force=parsed.has("force"))))
-
-    return _each(parsed.rest, one)
-
-
-def _pull(engine: Engine, argv: list[str]) -> int:
-    parsed = parse(argv, {"-q": "quiet", "--quiet": "quiet", "--platform": "platform="})
-    for message, pause_s in images.pull(engine, parsed.rest[0]):
-        if not parsed.has("quiet") and message["status"] not in ("Downloading", "Extracting"):
-            print((f"{message['id']}: " if "id" in message else "") + message["status"], flush=True)
-        time.sleep(pause_s)
-    print(parsed.rest[0])
-    return 0
+    return print_each(parsed.one("format"), documents, shown, missing, "object")
 
 
 def _create(engine: Engine, argv: list[str]) -> int:
@@ -280,7 +168,7 @@ def _rm(engine: Engine, argv: list[str]) -> int:
             containers.remove(state, engine.now(), containers.need(state, name), force=parsed.has("force"))
         print(name)
 
-    return _each(parsed.rest, one)
+    return each(parsed.rest, one)
 
 
 def _rename(engine: Engine, argv: list[str]) -> int:
@@ -290,9 +178,7 @@ def _rename(engine: Engine, argv: list[str]) -> int:
 
 
 def _action(action: str) -> Command:
-    from vpai_tui.demo.engine.store import Engine as _Engine
-
-    def run(engine: _Engine, argv: list[str]) -> int:
+    def run(engine: Engine, argv: list[str]) -> int:
         names = {
             "-t": "timeout=",
             "--timeout": "timeout=",
@@ -305,7 +191,7 @@ def _action(action: str) -> Command:
             act_on(engine, name, action)
             print(name)
 
-        return _each(parse(argv, names).rest, one)
+        return each(parse(argv, names).rest, one)
 
     return run
 
@@ -356,75 +242,6 @@ def _exec(engine: Engine, argv: list[str]) -> int:
     return run(engine, name, command)
 
 
-def _network(action: str) -> Command:
-    def run(engine: Engine, argv: list[str]) -> int:
-        parsed = parse(argv, {**_FORMAT, "-q": "quiet", "--filter": "filter=", "-d": "driver=", "--driver": "driver=", "--internal": "internal", "--label": "label=", "--subnet": "subnet="})  # noqa: E501  # fmt: skip
-        state = engine.read()
-        if action == "ls":
-            rows = [{"ID": n["id"][:12], "Name": n["name"], "Driver": n["driver"]} for n in state["networks"].values()]
-            formatted(parsed.one("format", "{{.ID}}   {{.Name}}   {{.Driver}}"), rows)
-            return 0
-        if action == "create":
-            with engine.change() as state:
-                spec = {
-                    "driver": parsed.one("driver"),
-                    "internal": parsed.has("internal"),
-                    "subnet": parsed.one("subnet"),
-                }
-                print(containers.add_network(state, engine.now(), parsed.rest[0], spec)["id"])
-            return 0
-        known = [state["networks"][name] for name in parsed.rest if name in state["networks"]]
-        missing = [f"network {name} not found" for name in parsed.rest if name not in state["networks"]]
-        if action == "rm":
-            with engine.change() as state:
-                for network in known:
-                    del state["networks"][network["name"]]
-                    print(network["name"])
-            return 1 if missing else 0
-        shown = [views.inspect_network(state, network) for network in known]
-        return _print_each(parsed.one("format"), shown, shown, missing, "network")
-
-    return run
-
-
-def _volume(action: str) -> Command:
-    def run(engine: Engine, argv: list[str]) -> int:
-        parsed = parse(argv, {**_FORMAT, "-q": "quiet", "--filter": "filter="})
-        state = engine.read()
-        if action == "ls":
-            formatted(parsed.one("format", "{{.Driver}}   {{.Name}}"), [{"Driver": "local", "Name": n} for n in state["volumes"]])  # noqa: E501  # fmt: skip
-            return 0
-        shown = [views.inspect_volume(n, state["volumes"][n]) for n in parsed.rest if n in state["volumes"]]
-        missing = [f"get {name}: no such volume" for name in parsed.rest if name not in state["volumes"]]
-        return _print_each(parsed.one("format"), shown, shown, missing, "volume")
-
-    return run
-
-
-def _build(engine: Engine, argv: list[str]) -> int:
-    names = {"-t": "tag=", "--tag": "tag=", "-f": "file=", "--file": "file=", "--build-arg": "arg=", "-q": "quiet"}
-    names |= {
-        "--label": "label=",
-        "--target": "target=",
-        "--progress": "progress=",
-        "--pull": "pull",
-        "--quiet": "quiet",
-    }
-    parsed = parse(argv, {**names, "--no-cache": "no-cache", "--platform": "platform=", "--network": "network="})
-    context = Path(parsed.rest[0])
-    if not context.is_dir():
-        raise CliError(f'unable to prepare context: path "{context}" not found', 1)
-    recipe = os.path.relpath(parsed.one("file") or context / "Dockerfile", context)
-    tags = parsed.all("tag") or ["built:latest"]
-    image_id = images.build_to_end(engine, context, recipe, tags[0], [*parsed.all("arg"), parsed.one("target")])
-    for extra in tags[1:]:
-        with engine.change() as state:
-            images.tag(state, engine.now(), image_id, extra)
-    if parsed.has("quiet"):
-        print(image_id)
-    return 0
-
-
 def _dial(engine: Engine, argv: list[str]) -> int:
     from vpai_tui.demo.engine.http import serve
 
@@ -433,7 +250,7 @@ def _dial(engine: Engine, argv: list[str]) -> int:
 
 
 def _events(engine: Engine, argv: list[str]) -> int:
-    parsed = parse(argv, {**_FORMAT, "-f": "filter=", "--filter": "filter=", "--since": "since=", "--until": "until="})
+    parsed = parse(argv, {**FORMAT, "-f": "filter=", "--filter": "filter=", "--since": "since=", "--until": "until="})
     from vpai_tui.demo.engine.streams import events
 
     for event in events(engine, filters_of(parsed), since=None, until=None):
@@ -443,20 +260,12 @@ def _events(engine: Engine, argv: list[str]) -> int:
 
 
 COMMANDS: dict[str, Command] = {
+    **THINGS,
     "version": _version,
     "info": _info,
     "ps": _ps,
     "ls": _ps,
     "inspect": _inspect,
-    "images": _images,
-    "image inspect": _image_inspect,
-    "image ls": _images,
-    "image rm": _rmi,
-    "image pull": _pull,
-    "image tag": _tag,
-    "tag": _tag,
-    "rmi": _rmi,
-    "pull": _pull,
     "create": _create,
     "rm": _rm,
     "rename": _rename,
@@ -466,14 +275,7 @@ COMMANDS: dict[str, Command] = {
     "kill": _action("kill"),
     "logs": _logs,
     "exec": _exec,
-    "build": _build,
     "events": _events,
-    "network ls": _network("ls"),
-    "network inspect": _network("inspect"),
-    "network create": _network("create"),
-    "network rm": _network("rm"),
-    "volume ls": _volume("ls"),
-    "volume inspect": _volume("inspect"),
     "system dial-stdio": _dial,
     "system info": _info,
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vpai_tui.demo.engine import compose_up, views
 from vpai_tui.demo.engine.arguments import CliError, Parsed, parse
-from vpai_tui.demo.engine.cli import formatted
+from vpai_tui.demo.engine.cli_common import formatted
 from vpai_tui.demo.engine.compose_env import ComposeError
 from vpai_tui.demo.engine.compose_load import Project, Source, config_hash, load
 from vpai_tui.demo.engine.life import life

@@ -234,7 +234,7 @@ def create(state: Doc, now: float, project: Project, name: str, service: Doc, ti
         network_mode=service.get("network_mode") or next(iter(joined), "none"),
         ports=_ports(service),
         mounts=_mounts(project, service),
-        limits={"memory": memory_bytes(service)},
+        limits={"memory": memory_bytes(service), "nano_cpus": nano_cpus(service)},
         behaviour=image["behaviour"] or _behaviour(project, name, service),
     )
 
@@ -272,6 +272,12 @@ def memory_bytes(service: Doc) -> int:
     text = str(limits.get("memory") or service.get("mem_limit") or 0).lower().rstrip("ib") or "0"
     unit = _UNITS.get(text[-1], 0)
     return int(float(text[:-1]) * unit) if unit else int(text)
+
+
+def nano_cpus(service: Doc) -> int:
+    """The CPU limit of a service in billionths of a core, 0 without one."""
+    limits = ((service.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    return int(float(limits.get("cpus") or service.get("cpus") or 0) * 1_000_000_000)
 
 
 def _behaviour(project: Project, name: str, service: Doc) -> str:

@@ -9,8 +9,8 @@ from vpai_tui.demo.engine.store import Doc, fraction
 CRASH_RUN_S = 0.4  # how long a crash-looping process lives
 _BACKOFF_CAP_S = 60.0
 _UNHEALTHY_AFTER_S = 2.5
-FLAP_PERIOD_S = 50.0
-FLAP_BAD_S = 9.0
+FLAP_PERIOD_S = 60.0  # a flapping service is unhealthy for the first part of each period
+FLAP_BAD_S = 25.0
 
 
 class Life(NamedTuple):
@@ -91,6 +91,6 @@ def _health(container: Doc, elapsed: float, now: float) -> str | None:
         return "starting" if elapsed < _UNHEALTHY_AFTER_S else "unhealthy"
     if elapsed < container["healthy_after"]:
         return "starting"
-    if container["behaviour"] == "flap" and (now - container["created"]) % FLAP_PERIOD_S < FLAP_BAD_S:
+    if container["behaviour"] == "flap" and (now - container["flaps_from"]) % FLAP_PERIOD_S < FLAP_BAD_S:
         return "unhealthy"
     return "healthy"

@@ -11,14 +11,14 @@ _KEPT = 400
 _COMMON = (
     'level=info msg="request completed" method=GET path=/health status=200 duration_ms={n}',
     'level=info msg="request completed" method=GET path=/metrics status=200 duration_ms={n}',
-    'level=info msg="connection accepted" remote=172.20.2.{n} active={n}',
-    'level=debug msg="housekeeping done" items={n} duration_ms={n}',
+    'level=info msg="connection accepted" remote=172.20.2.{n} active={m}',
+    'level=debug msg="housekeeping done" items={n} duration_ms={m}',
     'level=info msg="job finished" id={n} result=ok',
     'level=warn msg="slow operation" duration_ms=1{n}0',
 )
 _OWN = {
     "postgres": (
-        "LOG:  checkpoint complete: wrote {n} buffers (0.{n}%)",
+        "LOG:  checkpoint complete: wrote {n} buffers (0.{m}%)",
         'LOG:  automatic vacuum of table "n8n.public.execution_entity"',
     ),
     "redis": ("* {n} changes in 300 seconds. Saving...", "* Background saving terminated with success"),
@@ -58,7 +58,7 @@ def _line(container: Doc, number: int) -> tuple[str, str]:
     own = next((texts for word, texts in _OWN.items() if word in container["image"]), ())
     texts = (*own, *own, *_COMMON)
     text = texts[int(fraction(key) * len(texts))]
-    return "stdout", text.format(n=1 + int(90 * fraction("n " + key)))
+    return "stdout", text.format(n=1 + int(90 * fraction("n " + key)), m=1 + int(30 * fraction("m " + key)))
 
 
 def _crashing(container: Doc, started: float, restarts: int, now: float) -> list[tuple[float, str, str]]:
