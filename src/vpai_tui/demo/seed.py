@@ -8,12 +8,12 @@ from pathlib import Path
 
 import yaml
 
-import vpai_tui
 from vpai_tui.demo.engine import compose_up, containers
 from vpai_tui.demo.engine.compose_load import Project
 from vpai_tui.demo.engine.store import Doc, Engine, empty_state, fraction, hex_of
 from vpai_tui.demo.hosts import HostProfile
 from vpai_tui.demo.registry import Registry
+from vpai_tui.starter import find_starter
 
 _DAY_S = 86400.0
 # How many versions older each service was, release by release; the last one runs. The laptop is ahead of it where
@@ -25,19 +25,12 @@ _DRIFTED = ("sese/infra", "redis")  # somebody changed this one by hand
 _FLAPS = ("sese/infra", "qdrant")
 
 
-def starter() -> Path:
-    """Where the project's own `config/` and `stacks/` are: in the wheel, or at the top of the repository."""
-    package = Path(vpai_tui.__file__).parent
-    packed = package / "starter"
-    return packed if packed.is_dir() else package.parents[1]
-
-
 def laptop(folder: Path) -> None:
     """The operator's own files: a copy of `config/` and `stacks/`."""
     for name in ("config", "stacks"):
         target = folder / "laptop" / name
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(starter() / name, target)
+        shutil.copytree(find_starter() / name, target)
 
 
 def stacks_in_order(folder: Path) -> tuple[str, ...]:
