@@ -108,8 +108,9 @@ class CockpitApp(Shell):
         self._soon()
         if operation.running or operation.outcome is None:
             return
-        good = operation.outcome.value in ("committed", "unchanged")
-        self.toast(f"{operation.title}: {operation.outcome.value}", severity="information" if good else "error")
+        if not self.cockpit.watches(operation):
+            good = operation.outcome.value in ("committed", "unchanged")
+            self.toast(f"{operation.title}: {operation.outcome.value}", severity="information" if good else "error")
         if not self.app_focus:
             self.bell()
 
@@ -156,6 +157,10 @@ class CockpitApp(Shell):
 
             self._dispatcher = Dispatcher(self)
         return self._dispatcher
+
+    async def action_quit(self) -> None:
+        """ctrl+q, from anywhere."""
+        self.dispatcher.run_command("quit")
 
     def action_command(self, name: str) -> None:
         """A key was pressed."""

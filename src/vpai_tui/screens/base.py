@@ -19,6 +19,7 @@ from vpai_tui.widgets.command_log import CommandLogPane
 from vpai_tui.widgets.context import Context
 from vpai_tui.widgets.frame import FooterBar, TitleBar
 from vpai_tui.widgets.host_strip import HostStrip
+from vpai_tui.widgets.operations import Operation
 
 _TICK_S = 1.0
 
@@ -35,6 +36,7 @@ class CockpitScreen(Screen[None]):
         self.VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]
         self.context = context
         self._ticker: Timer | None = None
+        self._ready = False  # its widgets exist
 
     # -- frame ---------------------------------------------------------------------------------------------------
 
@@ -53,7 +55,11 @@ class CockpitScreen(Screen[None]):
         return ()
 
     def on_mount(self) -> None:
+        self._ready = True
         self._ticker = self.set_interval(_TICK_S, self.redraw)
+
+    def on_unmount(self) -> None:
+        self._ready = False
 
     def on_screen_resume(self) -> None:
         """Timers run only on the screen that is seen."""
@@ -70,7 +76,7 @@ class CockpitScreen(Screen[None]):
 
     def redraw(self) -> None:
         """Draw what the context holds now; only what differs is painted."""
-        if not self.is_mounted:
+        if not self._ready or not self.is_attached:
             return
         now = self.context.clock.boot_s()
         self.query_one(TitleBar).draw(self.crumbs(), self.context)
@@ -110,6 +116,10 @@ class CockpitScreen(Screen[None]):
     def target_stack(self) -> str | None:
         """The stack a command without an argument means."""
         return None
+
+    def watches(self, operation: Operation) -> bool:
+        """Whether the screen shows this operation already."""
+        return False
 
     def copy_text(self) -> str:
         """What `c` copies."""

@@ -72,6 +72,7 @@ class DeployScreen(CockpitScreen):
         table.empty_line = ((" no stack here" if context.heard else " connecting …", "dim"),)
         table.sorted_by = self.order
         table.show(rows)
+        self.query_one("#list").styles.max_height = max(4, len(rows) + 3)
         self._draw_history()
 
     def _draw_history(self) -> None:

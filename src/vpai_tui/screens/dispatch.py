@@ -14,6 +14,7 @@ from vpai_tui.widgets.paint import Line
 from vpai_tui.widgets.palette import Palette
 from vpai_tui.widgets.themes import THEME_NAMES
 
+_QUIT = "Quit the cockpit?"
 _COPY_LIMIT = 74_000  # bytes: terminals drop longer clipboard sequences
 
 
@@ -209,8 +210,10 @@ class Dispatcher:
             self.do_quit("")
 
     def do_quit(self, _argument: str) -> None:
+        if isinstance(self._shell.screen, Confirm) and self._shell.screen.heading == _QUIT:
+            return
         body = quit_question(self._shell.context.operations.running)
-        dialog = Confirm("Quit the cockpit?", body, [Choice("quit", "Quit", "primary")])
+        dialog = Confirm(_QUIT, body, [Choice("quit", "Quit", "primary")])
         self._shell.push_screen(dialog, lambda answer: self._shell.exit() if answer == "quit" else None)
 
 

@@ -226,11 +226,12 @@ _EFFECT_OF: dict[Act, str] = {
     "stop": "stays down until it is started",
     "start": "comes up as it was deployed",
 }
-_UNDO_OF: dict[Act, str] = {"restart": "–", "stop": "U starts it again", "start": "S stops it again"}
+_UNDO_OF: dict[Act, str] = {"restart": "", "stop": "U starts it again", "start": "S stops it again"}
 
 
 def act_question(action: Act, services: Sequence[str]) -> list[Line]:
     """What the dialog says before services are touched."""
     rows = [named("service" if not at else "", item) for at, item in enumerate(services[:8])]
     rows += [named("", f"… {len(services) - 8} more")] if len(services) > 8 else []
-    return [*rows, named("effect", _EFFECT_OF[action]), named("way back", _UNDO_OF[action])]
+    rows.append(named("effect", _EFFECT_OF[action]))
+    return [*rows, named("way back", _UNDO_OF[action])] if _UNDO_OF[action] else rows

@@ -52,6 +52,9 @@ class OperationScreen(CockpitScreen):
     def situation(self) -> Situation:
         return replace(super().situation(), finished=not self.operation.running)
 
+    def watches(self, operation: Operation) -> bool:
+        return operation is self.operation
+
     def target_stack(self) -> str | None:
         return self.operation.stack
 

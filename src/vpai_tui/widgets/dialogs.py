@@ -18,6 +18,7 @@ from vpai_tui.commands import DIGIT_KEYS
 from vpai_tui.errors import OperatorError
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.canvas import SafeStatic
+from vpai_tui.widgets.line_input import LineInput
 from vpai_tui.widgets.paint import Line
 
 Result = TypeVar("Result")
@@ -36,7 +37,7 @@ class Choice:
 
 def button(label: str, *, id: str, variant: str = "default", disabled: bool = False) -> Button:
     """A button whose label is never read as markup."""
-    made = Button(Content(label), id=id, compact=True, disabled=disabled)
+    made = Button(Content(paint.safe(label)), id=id, compact=True, disabled=disabled)
     made.add_class(f"-{variant}")
     return made
 
@@ -103,7 +104,7 @@ class Confirm(Dialog[str]):
     def controls(self) -> ComposeResult:
         if self.word is not None:
             yield SafeStatic([(("Type ", ""), (self.word, "strong"), (" to go on", ""))], classes="dialog-word")
-            yield Input(id="word", compact=True)
+            yield LineInput(id="word")
         with Horizontal(classes="dialog-buttons"):
             yield button("Cancel", id="cancel")
             for choice in self.choices:
@@ -168,7 +169,7 @@ class AskPassphrase(Dialog[str]):
         super().__init__("Passphrase of a private key", body)
 
     def controls(self) -> ComposeResult:
-        yield Input(password=True, id="passphrase", compact=True)
+        yield LineInput(password=True, id="passphrase")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from vpai_tui.widgets.canvas import SafeStatic
+from vpai_tui.widgets.line_input import LineInput
 
 
 class FilterRow(Horizontal):
@@ -31,7 +32,7 @@ class FilterRow(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield SafeStatic([((" /", "key"),)], classes="filter-sign")
-        yield Input(compact=True, id="filter-line", placeholder="words that a row must hold")
+        yield LineInput(id="filter-line", placeholder="words that a row must hold")
 
     def on_mount(self) -> None:
         self.display = False

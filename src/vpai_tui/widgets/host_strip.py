@@ -13,6 +13,7 @@ from vpai_tui.widgets.paint import Line, Span, spread
 CELL = 26  # the narrowest cell with three rows
 STALE_S = 12.0  # metrics come every few seconds: older than this, they are history
 _ROWS = 3
+_HOT_C = 75  # a Raspberry Pi 5 slows down at 80 °C
 
 
 class HostStrip(SafeStatic):
@@ -78,7 +79,7 @@ def _cell(host: HostSnapshot, snapshot: FleetSnapshot, scope: str | None, now: f
         return [head, ((f"{step}", "dim"),), ()]
     old = _stale(host, now)
     second = spread(_load(host, old, width), _memory(host, width, old), width)
-    third = spread(_counts(host, snapshot), _disk(host, width, old), width)
+    third = spread((*_counts(host, snapshot), *_heat(host, width)), _disk(host, width, old), width)
     return [head, second, third]
 
 
@@ -107,16 +108,32 @@ def _reason(host: HostSnapshot) -> Line:
     return ((f"{where}{host.link.error or 'no connection'}", "error"),)
 
 
+def _retry(host: HostSnapshot, now: float, width: int) -> Line:
+    at = host.link.retry_at_boot_s
+    return ((f" again in {duration(at - now)}", "dim"),) if at is not None and at > now and width >= 36 else ()
+
+
 def _load(host: HostSnapshot, old: bool, width: int = 0) -> Line:
     metrics = host.metrics
     if metrics is None:
         return ()
     busy = metrics.load1 > metrics.cpus
-    load: Line = (("load ", "dim"), (f"{metrics.load1:.2f}", "stale" if old else "warn" if busy else ""))
+    load: Line = (("load ", "dim"), (_load_figure(metrics.load1), "stale" if old else "warn" if busy else ""))
     if width < 36 or metrics.cpu_percent is None:
         return load
-    heat = f" {metrics.temperature_c:.0f}°" if metrics.temperature_c is not None else ""
-    return (*load, ("  cpu ", "dim"), (f"{metrics.cpu_percent:.0f}%{heat}", "stale" if old else ""))
+    return (*load, ("  cpu ", "dim"), (f"{metrics.cpu_percent:.0f}%", "stale" if old else ""))
+
+
+def _heat(host: HostSnapshot, width: int) -> Line:
+    degrees = host.metrics.temperature_c if host.metrics else None
+    if degrees is None or width < 36:
+        return ()
+    return ((f"  {degrees:.0f}°C", "warn" if degrees >= _HOT_C else "dim"),)
+
+
+def _load_figure(load: float) -> str:
+    """Four characters, whatever the load."""
+    return f"{load:.2f}" if load < 10 else f"{load:.1f}"[:4]
 
 
 def _memory(host: HostSnapshot, width: int, old: bool) -> Line:
@@ -138,7 +155,7 @@ def _disk(host: HostSnapshot, width: int, old: bool) -> Line:
 
 
 def _gauge(label: str, percent: float, width: int, old: bool) -> Line:
-    bar = 6 if width < 34 else min(16, width - 30)
+    bar = max(4, width - 19) if width < 36 else min(16, width - 30)
     role = "stale" if old else paint.level(percent)
     return (
         (f"{label} ", "dim"),

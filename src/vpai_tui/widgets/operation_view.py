@@ -55,9 +55,7 @@ def outcome_lines(operation: Operation) -> list[Line]:
     if progress.outcome is None:
         host = operation.stack.partition("/")[0]
         if progress.on_host:
-            return [
-                ((f" it runs on {host}: laptop and link may go, {host} ends on the new release or the old", "dim"),)
-            ]
+            return [((f" {host} does it by itself now: laptop and link may go", "dim"),)]
         return [((" nothing changed yet: the runner has not started", "dim"),)]
     rows: list[Line] = [((f" {progress.reason}", ""),)] if progress.reason else []
     rows += [(("   │ ", "track"), (row, "dim")) for row in progress.output.splitlines()[-6:]]

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from rich.cells import cell_len, set_cell_size
 
 from vpai_tui.fleet.model import Health, HostState, Severity, Sync
-from vpai_tui.text import clean_line
+from vpai_tui.text import clean
 
 Span = tuple[str, str]
 Line = tuple[Span, ...]
@@ -101,7 +101,7 @@ def effect_glyph(effect: str) -> str:
 
 def safe(text: str) -> str:
     """`text` as one printable line: what was cleaned at the boundary passes untouched and at no cost."""
-    return text if text.isprintable() else clean_line(text.expandtabs(4).replace("\n", "␤"), limit=10_000)
+    return text if text.isprintable() else clean(text.expandtabs(4)).replace("\n", "␤")
 
 
 def line(*spans: Span | str) -> Line:

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from vpai_tui.commands import Arg, Command, Situation, parse, refusal, suggestions
+from vpai_tui.widgets.line_input import LineInput
 from vpai_tui.widgets.safe_table import Column, Row, SafeTable
 
 _COLUMNS = (Column("words", "", 30), Column("key", "", 8), Column("help", ""))
@@ -37,7 +38,7 @@ class Palette(ModalScreen[tuple[str, str]]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="palette"):
-            yield Input(self._start, placeholder="command, then its argument", id="palette-line", compact=True)
+            yield LineInput(self._start, placeholder="command, then its argument", id="palette-line")
             table = SafeTable(_COLUMNS, header=False, id="palette-hits")
             table.can_focus = False
             table.empty_line = ((" no such command", "dim"),)

@@ -150,7 +150,7 @@ class Progress:
                 self._note(event, f"{event.service} started, gate watches", "")
             case ServiceHealthy():
                 self._step(event.service, "ok", event.detail or "healthy")
-                self._note(event, f"{event.service} healthy {event.detail}".rstrip(), "ok")
+                self._note(event, f"{event.service} {event.detail or 'healthy'}", "ok")
             case ServiceRemoved():
                 self._step(event.service, "ok", "removed")
                 self._note(event, f"{event.service} removed", "ok")

@@ -108,7 +108,7 @@ class SafeTable(ScrollView, can_focus=True):
         self._painter = Painter(self)
         self.marks: frozenset[str] = frozenset()
         self.sorted_by = ""
-        self.empty_line: Line = ()
+        self._empty_line: Line = ()
 
     # -- what it holds -------------------------------------------------------------------------------------------
 
@@ -161,6 +161,18 @@ class SafeTable(ScrollView, can_focus=True):
             self._columns = fresh
             self._shown_for = -1
             self.refresh()
+
+    @property
+    def empty_line(self) -> Line:
+        """What stands in place of the first row when there is none."""
+        return self._empty_line
+
+    @empty_line.setter
+    def empty_line(self, value: Line) -> None:
+        if value != self._empty_line:
+            self._empty_line = value
+            if not self._rows:
+                self.refresh()
 
     def visible_columns(self) -> list[str]:
         """Ids of the columns that fit."""

@@ -26,7 +26,7 @@ def alert_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         Column("glyph", "", 1),
         Column("host", "", max(2, min(10, widest(rows, "host")))),
         Column("subject", "", max(4, min(22, widest(rows, "subject")))),
-        Column("message", "", least=24),
+        Column("message", "", least=max(24, min(60, widest(rows, "message")))),
         Column("remedy", "", max(4, min(34, widest(rows, "remedy"))), drop=1),
     )
 

@@ -24,8 +24,8 @@ def stack_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         Column("health", "health", max(9, min(11, widest(rows, "health")))),
         Column("services", "ok", 5, drop=3, right=True),
         Column("release", "release", max(7, min(20, widest(rows, "release"))), drop=2),
-        Column("badge", "", least=14),
         Column("title", "", max(5, min(40, widest(rows, "title"))), drop=4),
+        Column("badge", "", least=max(14, min(28, widest(rows, "badge")))),
     )
 
 

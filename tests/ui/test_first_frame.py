@@ -1,0 +1,64 @@
+"""The first frame waits for nothing slow, and an idle cockpit draws nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from vpai_tui.widgets.canvas import LineView, SafeStatic
+from vpai_tui.widgets.safe_table import SafeTable
+
+from . import fake_backend as fake
+from .conftest import OpenCockpit
+
+SLOW = (
+    "asyncssh",
+    "docker",
+    "httpx",
+    "httpx_ws",
+    "ruamel",
+    "yaml",
+    "cryptography",
+    "requests",
+    "pygments.lexers.python",
+)
+
+
+def test_the_app_imports_nothing_slow() -> None:
+    code = f"import sys, vpai_tui.app; print([name for name in {SLOW!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+async def test_the_backend_is_built_after_the_first_frame(cockpit: OpenCockpit) -> None:
+    async with cockpit(None) as at:
+        names = [type(message).__name__ for message in at.messages]
+        assert names.index("Compose") < names.index("Mount")
+        assert at.backend.asked == [("start",)]
+
+
+async def test_an_idle_cockpit_draws_nothing(cockpit: OpenCockpit) -> None:
+    async with cockpit(fake.troubled()) as at:
+        widgets = [w for kind in (SafeStatic, LineView, SafeTable) for w in at.app.screen.query(kind)]
+        drawn: list[str] = []
+        for widget in widgets:
+            original = widget.render_line
+
+            def counting(y: int, original: object = original, name: str = str(widget.id)) -> object:
+                drawn.append(name)
+                return original(y)  # type: ignore[operator]
+
+            widget.render_line = counting  # type: ignore[method-assign, assignment]
+        for _ in range(5):
+            at.app.redraw()
+            await at.pilot.pause()
+        assert drawn == []
+
+
+async def test_the_same_snapshot_again_draws_nothing(cockpit: OpenCockpit) -> None:
+    async with cockpit(fake.troubled()) as at:
+        table = at.app.screen.query_one("#main-table", SafeTable)
+        before = table.rows
+        at.backend.put(fake.troubled())
+        await at.settle()
+        assert table.rows is before
