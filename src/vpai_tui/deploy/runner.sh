@@ -37,9 +37,9 @@ preflight() {
   while read -r name; do
     dk network inspect "$name" >/dev/null 2>&1 || refuse 78 "network $name does not exist; deploy the stack that defines it first"
   done <"$REL/networks"
-  while IFS="$TAB" read -r _ ref id _; do
-    dk image inspect "$id" >/dev/null 2>&1 || refuse 78 "image $ref ($id) is not on the host"
-  done <"$REL/images.lock"
+  # shellcheck disable=SC2046 # ids have no blanks
+  set -- $(cut -f 3 "$REL/images.lock" | sort -u)
+  [ $# -eq 0 ] || dk image inspect -f '{{.Id}}' "$@" >/dev/null 2>>"$REL/out.log" || refuse 78 "$(tail -n 1 "$REL/out.log"): an image of the plan is not on the host any more"
   compose_in "$REL/compose" config -q >>"$REL/out.log" 2>&1 || refuse 78 "compose refuses the files: $(tail -n 1 "$REL/out.log" | hide)"
   free=$(df -Pk "$DEPLOY" | awk 'NR == 2 { print $4 }')
   [ "${free:-0}" -ge 65536 ] || refuse 78 "only ${free:-0} KiB are free below $DEPLOY"
@@ -115,8 +115,8 @@ restore_files() {
 }
 tag_images() { # RELEASE-DIR
   while IFS="$TAB" read -r _ ref id digest _; do
-    dk image inspect "$id" >/dev/null 2>&1 || { [ "$digest" != - ] && dk pull -q "$digest" >>"$REL/out.log" 2>&1; } || return 1
-    dk tag "$id" "$ref" || return 1
+    dk tag "$id" "$ref" 2>/dev/null && continue
+    [ "$digest" != - ] && dk pull -q "$digest" >>"$REL/out.log" 2>&1 && dk tag "$id" "$ref" 2>>"$REL/out.log" || return 1
   done <"$1/images.lock"
 }
 repair() { # leftovers of a Compose that died between creating and renaming a container
@@ -167,7 +167,7 @@ gate() { # service kind timeout_s: 0 when it may pass; else REASON
   return 1
 }
 no_deps() { # before 2.29.3 --no-deps changes the hash of an unchanged service (docker/compose#12069)
-  v=$($DOCKER compose version --short 2>/dev/null | sed 's/^v//; s/[^0-9.].*//')
+  v=$(sed -n 's/^compose=v\{0,1\}\([0-9.]*\).*/\1/p' "$REL/manifest")
   oldest=$(printf '%s\n2.29.3\n' "$v" | sort -t . -k 1,1n -k 2,2n -k 3,3n | head -n 1)
   [ "$oldest" = 2.29.3 ] && echo --no-deps
 }
