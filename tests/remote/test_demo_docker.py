@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.docker_cases import CASES, FILES, filled
+from contract.docker_cases import CASES, FILES, LIFE_CASES, filled
 from vpai_tui import demo
 from vpai_tui.demo import DemoFleet
 from vpai_tui.remote.connection import Connection, connect
@@ -52,7 +52,7 @@ async def test_docker_cases(fleet: DemoFleet, sese: Connection) -> None:
     for name, text in FILES.items():
         (place / name).write_text(filled(text, words))
     seen: dict[str, str] = {}
-    for case in CASES:
+    for case in (*CASES, *LIFE_CASES):
         done = await sese.run(["sh", "-c", filled(case.command, words)], root=True, check=False)
         out, err = done.stdout.decode(), done.stderr.decode()
         told = f"{case.name}: {done.exit_status}\n{out}\n{err}"
@@ -82,7 +82,7 @@ async def test_what_other_processes_do_is_told_soon(sese: Connection, engine: Do
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     actions = [action for action, name, _ in seen if name == "vpai-redis-1"]
-    assert actions[:5] == ["kill", "die", "stop", "start", "restart"]
+    assert actions[:5] == ["kill", "stop", "die", "start", "restart"]
     assert actions[-1] == "health_status: healthy"
     assert min(late for *_, late in seen) < 0.5
 

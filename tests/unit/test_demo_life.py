@@ -27,6 +27,7 @@ def container(**facts: Any) -> Doc:
         "healthcheck": {"Test": ["CMD", "true"]},
         "healthy_after": 1.5,
         "behaviour": "",
+        "crash_code": 1,
         **facts,
     }
 

@@ -192,6 +192,7 @@ def _down(engine: Engine, top: Parsed, argv: list[str]) -> int:
         for spec in project.networks.values():
             used = any(spec["name"] in container["networks"] for container in state["containers"].values())
             if not spec.get("external") and not used and state["networks"].pop(spec["name"], None):
+                compose_up.say("Network", spec["name"], "Removing")
                 compose_up.say("Network", spec["name"], "Removed")
     return 0
 
@@ -217,10 +218,22 @@ def _ps(engine: Engine, top: Parsed, argv: list[str]) -> int:
         if mine and (seen.running or parsed.has("all")):
             row = views.ps_row(state, container, now, truncate=not parsed.has("no-trunc"))
             more = {"Name": row["Names"], "Service": service, "Project": project, "Health": seen.health or ""}
-            rows.append({**row, **more, "ExitCode": seen.exit_code, "Publishers": []})
+            rows.append({**row, **more, "ExitCode": seen.exit_code, "Publishers": _publishers(container)})
     default = "{{.Name}}   {{.Image}}   {{.Service}}   {{.Status}}"
     formatted("{{.ID}}" if parsed.has("quiet") else parsed.one("format", default), rows)
     return 0
+
+
+def _publishers(container: Doc) -> list[Doc]:
+    return [
+        {
+            "URL": port["host_ip"] or "0.0.0.0",  # noqa: S104
+            "TargetPort": port["container_port"],
+            "PublishedPort": port["host_port"],
+            "Protocol": port["protocol"],
+        }
+        for port in container["ports"]
+    ]
 
 
 _COMMANDS: dict[str, Callable[[Engine, Parsed, list[str]], int]] = {

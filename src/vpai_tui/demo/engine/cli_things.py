@@ -98,15 +98,29 @@ def _network(action: str) -> Command:
 def _volume(action: str) -> Command:
     def run(engine: Engine, argv: list[str]) -> int:
         parsed = parse(argv, {**FORMAT, "-q": "quiet", "--filter": "filter="})
-        state = engine.read()
+        volumes = engine.read()["volumes"]
         if action == "ls":
-            formatted(parsed.one("format", "{{.Driver}}   {{.Name}}"), [{"Driver": "local", "Name": n} for n in state["volumes"]])  # noqa: E501  # fmt: skip
+            rows = [{"Driver": "local", "Name": name} for name in volumes]
+            formatted("{{.Name}}" if parsed.has("quiet") else parsed.one("format", "{{.Driver}}   {{.Name}}"), rows)
             return 0
-        shown = [views.inspect_volume(n, state["volumes"][n]) for n in parsed.rest if n in state["volumes"]]
-        missing = [f"get {name}: no such volume" for name in parsed.rest if name not in state["volumes"]]
+        if action == "rm":
+            return each(parsed.rest, lambda name: _remove_volume(engine, name))
+        shown = [views.inspect_volume(name, volumes[name]) for name in parsed.rest if name in volumes]
+        missing = [f"get {name}: no such volume" for name in parsed.rest if name not in volumes]
         return print_each(parsed.one("format"), shown, shown, missing, "volume")
 
     return run
+
+
+def _remove_volume(engine: Engine, name: str) -> None:
+    with engine.change() as state:
+        if name not in state["volumes"]:
+            raise EngineError(404, f"get {name}: no such volume")
+        users = [c["id"] for c in state["containers"].values() if name in [m["source"] for m in c["mounts"]]]
+        if users:
+            raise EngineError(409, f"remove {name}: volume is in use - [{', '.join(users)}]")
+        del state["volumes"][name]
+    print(name)
 
 
 def _build(engine: Engine, argv: list[str]) -> int:
@@ -162,4 +176,5 @@ COMMANDS: dict[str, Command] = {
     "network rm": _network("rm"),
     "volume ls": _volume("ls"),
     "volume inspect": _volume("inspect"),
+    "volume rm": _volume("rm"),
 }

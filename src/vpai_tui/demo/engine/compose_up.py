@@ -70,6 +70,7 @@ class Up:
         order = selection(self.project, names, dependencies=self.deps)
         self._images(order)
         self._networks(order)
+        self._volumes(order)
         touched = [(name, self._converge(name)) for name in order]
         for name, container_id in touched if start else []:
             if self.deps:
@@ -108,6 +109,20 @@ class Up:
                 wanted = {**spec, "labels": {**labels, **(spec.get("labels") or {})}, "subnet": pools[0].get("subnet")}
                 containers.add_network(state, self.engine.now(), name, wanted)
             say("Network", name, "Created")
+
+    def _volumes(self, order: list[str]) -> None:
+        used = {entry.get("source") for name in order for entry in self.known[name].get("volumes") or []}
+        for key, spec in self.project.volumes.items():
+            name = spec["name"]
+            if key not in used or name in self.engine.read()["volumes"]:
+                continue
+            if spec.get("external"):
+                raise ComposeError(f'external volume "{name}" not found')
+            say("Volume", f'"{name}"', "Creating")
+            labels = {LABEL + "project": self.project.name, LABEL + "volume": key}
+            with self.engine.change() as state:
+                state["volumes"][name] = {"created": self.engine.now(), "labels": labels}
+            say("Volume", f'"{name}"', "Created")
 
     def _converge(self, name: str) -> str:
         service = self.known[name]
@@ -219,6 +234,7 @@ def create(state: Doc, now: float, project: Project, name: str, service: Doc, ti
         for key, how in (service.get("networks") or {}).items()
     }
     check = service.get("healthcheck")
+    behaviour, code = _behaviour(project, name, service)
     return containers.create(
         state,
         now,
@@ -235,7 +251,8 @@ def create(state: Doc, now: float, project: Project, name: str, service: Doc, ti
         ports=_ports(service),
         mounts=_mounts(project, service),
         limits={"memory": memory_bytes(service), "nano_cpus": nano_cpus(service)},
-        behaviour=image["behaviour"] or _behaviour(project, name, service),
+        behaviour=image["behaviour"] or behaviour,
+        crash_code=code,
     )
 
 
@@ -280,37 +297,60 @@ def nano_cpus(service: Doc) -> int:
     return int(float(limits.get("cpus") or service.get("cpus") or 0) * 1_000_000_000)
 
 
-def _behaviour(project: Project, name: str, service: Doc) -> str:
+def _behaviour(project: Project, name: str, service: Doc) -> tuple[str, int]:
+    """What the process of a service does, and the status it ends with where it ends."""
     from vpai_tui.demo.registry import behaviour_of, parse
 
     known = behaviour_of(parse(service["image"]).tag)
     if known:
-        return known
-    if (service.get("entrypoint") or service.get("command") or [""])[0] == "true":
-        return "oneshot"
-    once = str(service.get("restart") or "no").split(":")[0] in ("no", "on-failure") and not service.get("healthcheck")
+        return known, 1
+    policy = str(service.get("restart") or "no").split(":")[0]
+    ends = _ends_with([*(service.get("entrypoint") or []), *(service.get("command") or [])])
+    if ends is not None:
+        again = policy in ("always", "unless-stopped") or (policy == "on-failure" and ends)
+        return ("crash" if again or ends else "oneshot"), ends
+    check = service.get("healthcheck") or {}
+    if check.get("test") in (["CMD", "false"], ["CMD-SHELL", "false"]):
+        return "unhealthy", 1
     awaited = any(
         how.get("condition") == "service_completed_successfully"
         for other in {**project.services, **project.inactive}.values()
         for needed, how in (other.get("depends_on") or {}).items()
         if needed == name
     )
-    return "oneshot" if once and (awaited or any(word in name for word in ("init", "migrat", "setup"))) else ""
+    once = policy in ("no", "on-failure") and not check
+    return ("oneshot" if once and (awaited or any(word in name for word in _ONE_SHOTS)) else ""), 1
+
+
+_ONE_SHOTS = ("init", "migrat", "setup")
+
+
+def _ends_with(argv: list[str]) -> int | None:
+    """The exit status of a command that does nothing but end; None for every other."""
+    if argv in (["true"], ["false"]):
+        return int(argv == ["false"])
+    if len(argv) == 3 and argv[1] == "-c" and argv[0].rsplit("/", 1)[-1] in ("sh", "bash"):
+        word, _, code = argv[2].strip().partition(" ")
+        if word == "exit" and code.isdigit():
+            return int(code)
+    return None
 
 
 def each(engine: Engine, project: str, services: Iterable[str], action: str, **how: Any) -> None:
     """`stop`, `start`, `restart` or `rm` the containers of `services`."""
-    words = {"stop": "Stopped", "start": "Started", "restart": "Started", "rm": "Removed"}
     before = {"stop": "Stopping", "start": "Starting", "restart": "Restarting", "rm": "Removing"}
+    after = {"stop": "Stopped", "start": "Started", "restart": "Started", "rm": "Removed"}
     for service in services:
         for container in of_service(engine.read(), project, service):
-            if action == "rm" and life(container, engine.now()).running and not how.get("stop"):
-                continue
-            say("Container", container["name"], before[action])
-            time.sleep(_START_S if action == "start" else _STOP_S)
-            with engine.change() as state:
-                act(state, engine.now(), containers.need(state, container["id"]), action)
-            say("Container", container["name"], words[action])
+            steps = [action]
+            if action == "rm" and life(container, engine.now()).running:
+                steps = ["stop", "rm"] if how.get("stop") else []
+            for step in steps:
+                say("Container", container["name"], before[step])
+                time.sleep(_START_S if step == "start" else _STOP_S)
+                with engine.change() as state:
+                    act(state, engine.now(), containers.need(state, container["id"]), step)
+                say("Container", container["name"], after[step])
 
 
 def act(state: Doc, now: float, container: Doc, action: str) -> None:

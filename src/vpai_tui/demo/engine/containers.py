@@ -74,7 +74,8 @@ def create(state: Doc, now: float, name: str, image_ref: str, **wanted: Any) -> 
         "ports": [],
         "mounts": [],
         "limits": {},
-        "behaviour": image["behaviour"],
+        "behaviour": image["behaviour"],  # "", crash, oneshot, unhealthy, flap
+        "crash_code": 1,
     }
     container.update(wanted)
     state["containers"][container["id"]] = container
@@ -133,8 +134,8 @@ def stop(state: Doc, now: float, container: Doc) -> None:
     container.update(stopped=now, exit_code=code, restarts=seen.restarts)
     named = attributes(container)
     emit(state, now, "container", "kill", container["id"], {**named, "signal": "15"})
-    emit(state, now, "container", "die", container["id"], {**named, "exitCode": str(code)})
     emit(state, now, "container", "stop", container["id"], named)
+    emit(state, now, "container", "die", container["id"], {**named, "exitCode": str(code)})
 
 
 def remove(state: Doc, now: float, container: Doc, *, force: bool = False) -> None:

@@ -66,7 +66,7 @@ def _crash(container: Doc, elapsed: float, started: float) -> Life:
     if not restarting_policy(container):
         if elapsed < CRASH_RUN_S:
             return Life("running", _starting(container), 0, base, started, container["finished"])
-        return Life("exited", None, 1, base, started, started + CRASH_RUN_S)
+        return Life("exited", None, container["crash_code"], base, started, started + CRASH_RUN_S)
     count, at, wait = 0, 0.0, 0.1
     while at + CRASH_RUN_S + wait <= elapsed:
         if wait >= _BACKOFF_CAP_S:
@@ -77,7 +77,7 @@ def _crash(container: Doc, elapsed: float, started: float) -> Life:
     begun = started + at
     if elapsed - at < CRASH_RUN_S:
         return Life("running", _starting(container), 0, base + count, begun, begun - wait / 2 if count else 0.0)
-    return Life("restarting", None, 1, base + count, begun, begun + CRASH_RUN_S)
+    return Life("restarting", None, container["crash_code"], base + count, begun, begun + CRASH_RUN_S)
 
 
 def _starting(container: Doc) -> str | None:

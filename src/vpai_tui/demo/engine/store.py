@@ -14,7 +14,7 @@ from typing import Any
 
 Doc = dict[str, Any]
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 _EVENTS_KEPT = 400
 
 
