@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.screen import Screen
+from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
 from vpai_tui.clock import Clock, SystemClock
-from vpai_tui.commands import check_keymap
+from vpai_tui.commands import OPENERS, check_keymap
 from vpai_tui.config import Fleet
 from vpai_tui.errors import OperatorError
 from vpai_tui.screens.fleet import FleetScreen
@@ -21,6 +22,7 @@ from vpai_tui.screens.shell import Shell
 from vpai_tui.widgets.backend import BackendFactory
 from vpai_tui.widgets.context import Context, first_snapshot
 from vpai_tui.widgets.operations import Operation, Operations
+from vpai_tui.widgets.palette import Palette
 from vpai_tui.widgets.themes import THEME_NAMES, THEMES
 
 if TYPE_CHECKING:
@@ -162,9 +164,19 @@ class CockpitApp(Shell):
         """ctrl+q, from anywhere."""
         self.dispatcher.run_command("quit")
 
-    def action_command(self, name: str) -> None:
-        """A key was pressed."""
-        self.dispatcher.run_command(name)
+    async def action_command(self, name: str) -> None:
+        """A key was pressed. What it opens is there before the next key is looked at."""
+        opened = self.dispatcher.run_command(name)
+        if opened is not None:
+            await opened
+            if isinstance(self.screen, Palette):
+                self.screen.take_focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that open something are letters like others where something is being typed."""
+        if action == "command" and parameters and parameters[0] in OPENERS:
+            return not isinstance(self.focused, Input)
+        return super().check_action(action, parameters)
 
     @on(TargetWanted)
     def _target_wanted(self, event: TargetWanted) -> None:

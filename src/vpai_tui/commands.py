@@ -185,6 +185,9 @@ FOOTERS: Mapping[str, tuple[str, ...]] = {
 }
 FOOTER_KEYS = 6
 
+# They open something that is typed into: they run before the next key is looked at, so that no letter is lost.
+OPENERS = frozenset({"palette", "filter", "scope"})
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -238,7 +241,14 @@ def footer_of(now: Situation) -> list[Command]:
 def bindings_of(screen: str) -> list[Binding]:
     """Textual bindings of one screen: binding ids are command ids, so an operator's keymap can replace keys."""
     return [
-        Binding(",".join(command.keys), f"app.command('{command.id}')", command.help, show=False, id=command.id)
+        Binding(
+            ",".join(command.keys),
+            f"app.command('{command.id}')",
+            command.help,
+            show=False,
+            priority=command.id in OPENERS,
+            id=command.id,
+        )
         for command in commands_of(screen)
         if command.keys
     ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from textual import events
+from textual.widgets import Input
+
 from vpai_tui.config import Fleet, Host, Ssh
 from vpai_tui.errors import HostUnreachable
 from vpai_tui.fleet.model import FleetSnapshot
@@ -38,6 +41,32 @@ async def test_tab_completes_and_short_forms_work(cockpit: OpenCockpit) -> None:
         await at.type("n8n")
         await at.press("enter")
         assert "Restart sese/apps/n8n?" in at.text()
+
+
+async def test_no_letter_typed_ahead_is_lost(cockpit: OpenCockpit) -> None:
+    async with cockpit(fake.troubled()) as at:
+        for key in ("colon", *"log"):
+            at.app.post_message(events.Key(key, ":" if key == "colon" else key))
+        await at.settle()
+        assert at.app.screen.query_one(Input).value == "log"
+        await at.press("escape")
+        for key in ("slash", *"yol"):
+            at.app.post_message(events.Key(key, "/" if key == "slash" else key))
+        await at.settle()
+        assert at.app.screen.query_one(Input).value == "yol"
+        await at.press("escape")
+        for key in "h3":
+            at.app.post_message(events.Key(key, key))
+        await at.settle()
+        assert at.app.context.scope == "pi"
+        assert at.screen == "FleetScreen"
+
+
+async def test_openers_are_letters_where_something_is_typed(cockpit: OpenCockpit) -> None:
+    async with cockpit(fake.troubled()) as at:
+        await at.press("slash")
+        await at.press("h", "colon", "slash")
+        assert at.app.screen.query_one(Input).value == "h:/"
 
 
 async def test_unknown_targets_are_refused_with_a_word(cockpit: OpenCockpit) -> None:

@@ -23,9 +23,9 @@ from vpai_tui.widgets.dialogs import error_lines
 from vpai_tui.widgets.filter_row import FilterRow
 from vpai_tui.widgets.safe_table import SafeTable
 from vpai_tui.widgets.stack_rows import (
-    RELEASE_COLUMNS,
     STACK_SORTS,
     pick_stacks,
+    release_columns,
     release_head,
     release_rows,
     settle_lines,
@@ -51,7 +51,7 @@ class DeployScreen(CockpitScreen):
 
     def body(self) -> Iterable[Widget]:
         stacks = SafeTable(stack_columns(()), id="main-table")
-        releases = SafeTable(RELEASE_COLUMNS, id="releases")
+        releases = SafeTable(release_columns(()), id="releases")
         trouble = LineView(id="trouble")
         trouble.display = False
         yield Container(
@@ -81,7 +81,9 @@ class DeployScreen(CockpitScreen):
         self.query_one("#settle", SafeStatic).show(settle_lines(stack) if stack else [])
         self.query_one("#release-head", SafeStatic).show([release_head(stack, len(known))])
         table = self.query_one("#releases", SafeTable)
-        table.show(release_rows(known))
+        rows = release_rows(known)
+        table.set_columns(release_columns(rows))
+        table.show(rows)
         if stack is not None:
             self._ask(stack, after_s=_SETTLE_S if self._asked else 0.0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from vpai_tui.commands import BY_ID, Arg, Command, refusal
 from vpai_tui.screens.flows import Flows
@@ -29,28 +29,31 @@ class Dispatcher:
     def flows(self) -> Flows:
         return self._flows
 
-    def run_command(self, name: str, argument: str = "") -> None:
-        """Do a command, by key, palette or click; says why when it may not run."""
+    def run_command(self, name: str, argument: str = "") -> Awaitable[object] | None:
+        """Do a command, by key, palette or click; says why when it may not run.
+
+        Returns what ends when the thing it opened is there, if it opened something to type into.
+        """
         command, now = BY_ID[name], self._shell.cockpit.situation()
         why = refusal(command, now)
         if why:
             self._shell.toast(why, severity="warning")
-            return
+            return None
         argument = argument.strip()
         if argument and command.arg in (Arg.SERVICE, Arg.STACK):
             found = self._resolve(command, argument)
             if found is None:
-                return
+                return None
             argument = found
         if argument and command.arg is Arg.SERVICE and not command.mutates and self._shell.cockpit.KIND != "fleet":
             self._go("fleet")
         if self._shell.cockpit.view(name, argument):
-            return
-        handler: Callable[[str], None] | None = getattr(self, f"do_{name.replace('.', '_')}", None)
+            return None
+        handler: Callable[[str], Awaitable[object] | None] | None = getattr(self, f"do_{name.replace('.', '_')}", None)
         if handler is None:
             self._shell.toast(f"{command.words}: not on this screen", severity="warning")
-        else:
-            handler(argument)
+            return None
+        return handler(argument)
 
     def _resolve(self, command: Command, argument: str) -> str | None:
         """A full id for an id or an unambiguous short form of it."""
@@ -133,14 +136,15 @@ class Dispatcher:
 
     # -- the cockpit itself --------------------------------------------------------------------------------------
 
-    def do_scope(self, argument: str) -> None:
+    def do_scope(self, argument: str) -> Awaitable[object] | None:
         hosts = [host.name for host in self._shell.context.snapshot.hosts]
         if argument in hosts or argument == "all":
             self._scoped(argument)
         elif argument:
             self._shell.toast(f"scope: no host {argument}", severity="warning")
         else:
-            self._shell.push_screen(ScopePrompt(hosts, self._shell.context.scope), self._scoped)
+            return self._shell.push_screen(ScopePrompt(hosts, self._shell.context.scope), self._scoped)
+        return None
 
     def _scoped(self, answer: str | None) -> None:
         if answer:
@@ -159,8 +163,8 @@ class Dispatcher:
     def do_help(self, _argument: str) -> None:
         self._shell.push_screen(Help(self._shell.cockpit.situation()))
 
-    def do_palette(self, _argument: str) -> None:
-        self._shell.push_screen(Palette(self._arguments(), self._shell.cockpit.situation()), self._from_palette)
+    def do_palette(self, _argument: str) -> Awaitable[object]:
+        return self._shell.push_screen(Palette(self._arguments(), self._shell.cockpit.situation()), self._from_palette)
 
     def _from_palette(self, answer: tuple[str, str] | None) -> None:
         if answer is not None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
@@ -85,9 +85,13 @@ class SafeStatic(Widget):
         fresh = tuple(rows)
         if fresh == self._rows:
             return False
-        moved = len(fresh) != len(self._rows)
-        self._rows = fresh
-        self.refresh(layout=moved)
+        before, self._rows = self._rows, fresh
+        if len(fresh) != len(before):
+            self.refresh(layout=True)
+            return True
+        for y, (old, new) in enumerate(zip(before, fresh, strict=True)):
+            if old != new:
+                self.refresh(Region(0, y, self.size.width, 1))
         return True
 
     def get_content_width(self, container: Size, viewport: Size) -> int:

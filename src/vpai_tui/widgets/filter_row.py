@@ -47,7 +47,7 @@ class FilterRow(Horizontal):
         line = self.query_one(Input)
         if text is not None:
             line.value = text
-        line.focus()
+        self.screen.set_focus(line)  # at once: the next key may be waiting already
 
     def clear(self) -> bool:
         """Drop the filter and hide the row; says whether there was one."""

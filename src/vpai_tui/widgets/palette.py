@@ -22,6 +22,7 @@ _COLUMNS = (Column("words", "", 30), Column("key", "", 8), Column("help", ""))
 class Palette(ModalScreen[tuple[str, str]]):
     """Dismisses with (command id, argument), or None."""
 
+    AUTO_FOCUS = "#palette-line"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close", show=False),
         Binding("down", "move(1)", "Next", show=False, priority=True),
@@ -44,8 +45,11 @@ class Palette(ModalScreen[tuple[str, str]]):
             table.empty_line = ((" no such command", "dim"),)
             yield table
 
+    def take_focus(self) -> None:
+        """Type into the line from now on."""
+        self.set_focus(self.query_one(Input))
+
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
         self._offer(self._start)
 
     @on(Input.Changed)

@@ -123,7 +123,7 @@ def note_lines(plan: Plan) -> list[Line]:
 
 def plan_title(plan: Plan) -> Line:
     """`deploy sese/apps  r12 → r13  2 recreate`."""
-    target = f"back to {plan.rollback_to}, as {plan.release}" if plan.rollback_to else plan.release
+    target = f"back to {plan.rollback_to}" if plan.rollback_to else plan.release
     return (
         (f" {plan.kind} ", "dim"),
         (plan.stack, "strong"),

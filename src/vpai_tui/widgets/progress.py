@@ -182,7 +182,7 @@ class Progress:
     def _step(self, service: str, state: str, detail: str, what: str = "") -> None:
         step = self.services.setdefault(service, Step(service, what))
         step.state, step.detail = state, detail
-        step.what = what or step.what
+        step.what = step.what or what  # the plan's word says more than the runner's
 
     def _note(self, event: Event, text: str, role: str) -> None:
         self.journal.append((event.at[11:19], text, role))

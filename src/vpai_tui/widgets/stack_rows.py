@@ -83,14 +83,16 @@ def pick_stacks(snapshot: FleetSnapshot, scope: str | None, needle: str, order: 
     return kept
 
 
-RELEASE_COLUMNS = (
-    Column("mark", "", 1),
-    Column("id", "release", 18),
-    Column("at", "when", 16, drop=1),
-    Column("by", "by", 12, drop=3),
-    Column("outcome", "outcome", 15),
-    Column("note", "", least=12),
-)
+def release_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+    """Columns wide enough for these releases."""
+    return (
+        Column("mark", "", 1),
+        Column("id", "release", max(8, min(22, widest(rows, "id")))),
+        Column("at", "when", 16, drop=1),
+        Column("by", "by", max(4, min(16, widest(rows, "by"))), drop=3),
+        Column("outcome", "outcome", max(9, widest(rows, "outcome"))),
+        Column("note", "", least=12),
+    )
 
 
 def release_rows(releases: Sequence[Release]) -> list[Row]:
@@ -128,7 +130,7 @@ def _outcome(release: Release) -> Span:
 def _note(release: Release) -> Span:
     parts = ["◀ current"] if release.current else []
     parts += [f"rollback of {release.rollback_of}"] if release.rollback_of else []
-    parts += [release.reason] if release.reason and not release.restorable else []
+    parts += [release.reason] if release.reason and not release.restorable and not release.current else []
     return (" · ".join(parts), "accent" if release.current else "dim")
 
 
