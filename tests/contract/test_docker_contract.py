@@ -1,0 +1,410 @@
+"""What the deploy and the fleet rely on in `docker` and `docker compose`: the same facts on simulated and real hosts."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from .hosts import BROKEN, GONE, OTHER, UNHEALTHY, WEB, ContractHost, Project
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+SHA = re.compile(r"[0-9a-f]{64}")
+GATE = (
+    "{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} "
+    "{{.RestartCount}} {{.State.ExitCode}}"
+)
+TWO = f"""
+services:
+  web:
+    image: {WEB}
+    env_file: [./web.env]
+    environment: {{GREETING: "${{GREETING:-hello}} $$x"}}
+    volumes: ["./page:/www/page:ro"]
+    depends_on: [base]
+  base: {{image: {WEB}}}
+"""
+MARKED = 'services: {web: {labels: {vpai.files: "one"}}}\n'
+
+
+async def two(host: ContractHost, **more: str) -> Project:
+    """`web`, which has an env file and a bind mount and needs `base`; both up."""
+    project = host.project(TWO, **more)
+    await project.prepare(web_env="SECRET=one$$two\n", page="first\n")
+    await project.sh("up web base")
+    return project
+
+
+async def test_versions(host: ContractHost) -> None:
+    project = await host.project(f"services: {{a: {{image: {WEB}}}}}").prepare()
+    told = await project.facts(
+        "say engine \"$($DOCKER version --format '{{.Server.Version}}')\"; "
+        'say compose "$($DOCKER compose version --short)"; say valid "$(dc config -q 2>&1)"'
+    )
+    assert re.match(r"\d+\.\d+", told["engine"])
+    assert re.match(r"v?\d+\.\d+\.\d+", told["compose"])
+    assert told["valid"] == ""
+
+
+async def test_a_container_says_what_it_was_made_from(host: ContractHost) -> None:
+    project = await two(host, marked=MARKED)
+    told = await project.sh("containers; $DOCKER compose version --short; $DOCKER image inspect -f '{{.Id}}' " + WEB)
+    *rows, version, image = told.stdout.decode().splitlines()
+    by_service = {row.split("\t")[3]: row.split("\t") for row in rows}
+    assert set(by_service) == {"web", "base"}
+    id_, name, state, service, hash_, image_id, made_by, marked, config_files, directory, ref = by_service["web"]
+    assert SHA.fullmatch(id_) and SHA.fullmatch(hash_)
+    assert (name, state, service, marked, ref) == (project.container("web"), "running", "web", "one", WEB)
+    assert image_id == image
+    assert made_by.lstrip("v").split("-")[0] == version.lstrip("v").split("-")[0]
+    root = project.place.root
+    assert config_files == f"{root}/compose/00-compose.yaml,{root}/compose/01-marked.yaml"
+    assert directory == root
+    assert by_service["base"][7] == ""
+    seen = await project.inspect("web")
+    assert {"GREETING=hello $x", "SECRET=one$two"} <= set(seen["Config"]["Env"])
+    assert seen["Image"] == image
+    assert seen["Config"]["Labels"]["com.docker.compose.oneoff"] == "False"
+    told = await project.facts(
+        f'say hashes "$(piped | sort | tr "\\n" " ")"; say one "$(piped web)"; say missing "$(field {"0" * 64} x 2>&1 | tail -n 1)"'
+    )
+    assert told["hashes"].split() == ["base", by_service["base"][4], "web", hash_]
+    assert told["one"] == f"web {hash_}"
+    assert "No such object" in told["missing"]
+
+
+async def test_what_changes_the_hash_of_a_service(host: ContractHost) -> None:
+    project = await host.project(TWO).prepare(web_env="SECRET=one\n", page="first\n")
+    told = await project.facts(
+        r"""
+        yaml=$ROOT/compose/00-compose.yaml; cp "$yaml" "$ROOT/saved"
+        try() { say "$1" "$(piped | sort | tr '\n' ' ')"; cp "$ROOT/saved" "$yaml"; rm -f "$ROOT"/compose/01-*; }
+        try base
+        try again
+        echo second >page; try page; echo first >page
+        echo SECRET=two >web.env; try env-file; echo SECRET=one >web.env
+        sed -i 's/:-hello/:-bye/' "$yaml"; try default
+        echo GREETING=bye >.env; try variable; rm .env
+        sed -i 's/:1$/:2/' "$yaml"; try image
+        echo 'services: {web: {labels: {vpai.files: "1"}}}' >compose/01-more.yaml; try label
+        echo 'services: {web: {environment: {MORE: "1"}}}' >compose/01-more.yaml; try merged
+        echo 'services: {web: {environment: {GREETING: "hello $$x"}}}' >compose/01-more.yaml; try same-merged
+        echo 'services: {web: {x-note: one}}' >compose/01-more.yaml; try extension
+        echo 'services: {web: {ports: ["127.0.0.1:18123:8080"]}}' >compose/01-more.yaml; try port
+        echo 'services: {web: {deploy: {resources: {limits: {memory: 64M}}}}}' >compose/01-more.yaml; try limit
+        """
+    )
+    web = {name: dict(zip(row.split()[::2], row.split()[1::2], strict=True))["web"] for name, row in told.items()}
+    same = {name for name, hash_ in web.items() if hash_ == web["base"]}
+    assert same == {"base", "again", "page", "same-merged", "extension"}
+    assert web["default"] == web["variable"]  # what a variable resolves to counts, not how
+    assert len({web[name] for name in web if name not in same}) == len(web) - len(same) - 1
+    base = {row.split()[1] for name, row in told.items() if name != "image"}
+    assert len(base) == 1  # the neighbour's hash is its own
+
+
+async def test_the_resolved_form_has_the_shape_the_probe_reads(host: ContractHost) -> None:
+    child = f"services: {{child: {{image: {WEB}, network_mode: 'service:base'}}}}"
+    project = await host.project(TWO, child=child).prepare(web_env="SECRET=one$$two\n", page="x")
+    done = await project.sh("dc config --format json")
+    lines = done.stdout.decode().splitlines()
+    assert '  "services": {' in lines
+    assert lines.count(f'      "image": "{WEB}",') + lines.count(f'      "image": "{WEB}"') == 3
+    assert any(re.fullmatch(r'      "network_mode": "service:base",?', line) for line in lines)
+    services = json.loads(done.stdout)["services"]
+    assert services["web"]["environment"] == {"GREETING": "hello $$x", "SECRET": "one$$two"}
+    assert services["web"]["volumes"][0]["source"] == f"{project.place.root}/page"
+    raw = (await project.sh("dc config --no-interpolate --format json")).stdout.decode()
+    assert "one$" not in raw and "${GREETING:-hello}" in raw  # no value of an env file
+
+
+async def test_a_shared_network_is_hashed_with_the_container_that_holds_it(host: ContractHost) -> None:
+    child = f"services: {{child: {{image: {WEB}, network_mode: 'service:base'}}}}"
+    project = await host.project(f"services: {{base: {{image: {WEB}}}}}", child=child).prepare()
+    told = await project.facts(
+        r"""
+        up base child
+        id=$(id_of base)
+        say label "$(field "$(id_of child)" '{{index .Config.Labels "com.docker.compose.config-hash"}}')"
+        say plain "$(piped child)"
+        dc config --format json | sed "s/\"service:base\"/\"container:$id\"/" >resolved.json
+        say named "$($DOCKER compose -p "$PROJECT" --project-directory "$ROOT" -f - config --hash child <resolved.json)"
+        say mode "$(field "$(id_of child)" '{{.HostConfig.NetworkMode}}')"
+        say id "$id"
+        """
+    )
+    assert told["mode"] == f"container:{told['id']}"
+    assert told["named"] == f"child {told['label']}"
+    assert told["plain"] != told["named"]
+
+
+async def test_up_recreates_what_differs_and_nothing_else(host: ContractHost) -> None:
+    project = await two(host)
+    told = await project.facts(
+        rf"""
+        look() {{ say "$1" "$(id_of web) $(id_of base) $(field "$(id_of base)" '{{{{.State.StartedAt}}}}')"; }}
+        look first; up web; look again
+        echo second >page; up web; look page
+        echo SECRET=three >web.env; up web; look env-file
+        echo 'services: {{web: {{labels: {{vpai.files: "1"}}}}}}' >compose/01-more.yaml; up web; look label; up web; look label-again
+        say marked "$(containers | awk -F "$TAB" '$4 == "web" {{ print $8 }}')"
+        """
+    )
+    web = {name: row.split()[0] for name, row in told.items()}
+    assert web["first"] == web["again"] == web["page"]
+    assert len({web["first"], web["env-file"], web["label"]}) == 3
+    assert web["label"] == web["label-again"]
+    assert told["marked"] == "1"
+    assert len({row.split(" ", 1)[1] for name, row in told.items() if name != "marked"}) == 1  # base runs on
+
+
+async def test_a_moved_tag_recreates_and_a_running_container_keeps_its_bits(host: ContractHost) -> None:
+    ref = "contract/moving:1"
+    await host.bits.publish(ref, "1")
+    await host.run("docker", "pull", "-q", ref)
+    project = await host.project(f"services: {{web: {{image: {ref}}}, base: {{image: {WEB}}}}}").prepare()
+    told = await project.facts(
+        rf"""
+        up web base; before=$(id_of web); other=$(id_of base)
+        image() {{ field "$1" '{{{{.Image}}}} {{{{index .Config.Labels "com.docker.compose.image"}}}}'; }}
+        say before "$(image "$before")"; say hash "$(piped web)"
+        $DOCKER tag {OTHER} {ref}
+        say ran-on "$(image "$before")"; say asked-for "$(field "$before" '{{{{.Config.Image}}}}')"
+        say wanted "$($DOCKER image inspect -f '{{{{.Id}}}}' {ref})"; say hash-after "$(piped web)"
+        up web; after=$(id_of web)
+        say after "$(image "$after")"; say ids "$before $after"; say others "$other $(id_of base)"
+        """
+    )
+    old, label = told["before"].split()
+    new, label_after = told["after"].split()
+    assert old == label and new == label_after == told["wanted"] != old
+    assert told["ran-on"] == told["before"] and told["asked-for"] == ref
+    assert told["hash"] == told["hash-after"]
+    assert len(set(told["ids"].split())) == 2 and len(set(told["others"].split())) == 1
+
+
+async def test_what_the_files_do_not_name_is_left_alone(host: ContractHost) -> None:
+    project = await two(host)
+    told = await project.facts(
+        rf"""
+        web=$(id_of web)
+        say before "$(field "$web" '{{{{.Id}}}} {{{{.State.StartedAt}}}}')"
+        printf 'services: {{base: {{image: {OTHER}}}}}' >compose/00-compose.yaml
+        up base 2>"$ROOT/said"; say status $?
+        say after "$(field "$web" '{{{{.Id}}}} {{{{.State.StartedAt}}}}')"
+        say image "$(field "$(id_of base)" '{{{{.Config.Image}}}}')"
+        say warned "$(grep -c -i orphan said)"
+        """
+    )
+    assert told["status"] == "0" and told["before"] == told["after"] and told["image"] == OTHER
+    assert told["warned"] == "0"  # COMPOSE_IGNORE_ORPHANS
+
+
+async def test_without_its_image_nothing_is_touched(host: ContractHost) -> None:
+    project = await two(host)
+    told = await project.facts(
+        rf"""
+        look() {{ field "$(id_of web)" '{{{{.Id}}}} {{{{.State.StartedAt}}}} {{{{.State.Status}}}}'; }}
+        say before "$(look)"
+        echo 'services: {{web: {{image: "{GONE}"}}}}' >compose/01-more.yaml
+        up web >"$ROOT/said" 2>&1; say status $?; say after "$(look)"; say said "$(tail -n 1 said)"
+        say all "$($DOCKER ps -aq --filter "label=$LABEL.project=$PROJECT" | wc -l | tr -d ' ')"
+        """
+    )
+    assert told["status"] != "0" and told["before"] == told["after"] and told["all"] == "2"
+    assert re.search(rf"(?i)no such image: {GONE}", told["said"])
+
+
+@pytest.mark.parametrize(
+    ("compose", "command", "said"),
+    [
+        ("{image: 'X', environment: {A: '${NEEDED:?tell me}'}}", "config -q", "NEEDED.*tell me"),
+        ("{image: 'X', environment: {A: '${NEEDED:?tell me}'}}", "config --format json", "NEEDED.*tell me"),
+        ("{image: 'X', env_file: nowhere.env}", "config -q", r"nowhere\.env"),
+        ("{image: 'X', env_file: nowhere.env}", "config --format json", r"nowhere\.env"),
+        ("{image: 'X', networks: [n]}", "up -d", "n declared as external, but could not be found"),
+        ("{image: 'X', nonsense: 1}", "config -q", "(?i)nonsense"),
+        ("{image: 'X', depends_on: [b]}", "config -q", "undefined service"),
+    ],
+)
+async def test_compose_refuses(host: ContractHost, compose: str, command: str, said: str) -> None:
+    text = f"services: {{a: {compose.replace('X', WEB)}}}\n" + (
+        "networks: {n: {external: true}}" if "networks" in compose else ""
+    )
+    project = await host.project(text).prepare()
+    done = await project.sh(f"dc {command}", status=None)
+    assert done.exit_status != 0
+    assert re.search(said, done.stderr.decode()), done.stderr
+    rest = await project.sh('$DOCKER ps -aq --filter "label=$LABEL.project=$PROJECT"')
+    assert command == "up -d" or rest.stdout == b""
+
+
+async def test_optional_env_files_and_external_networks(host: ContractHost) -> None:
+    compose = f"""
+services:
+  a: {{image: {WEB}, env_file: [{{path: maybe.env, required: false}}], networks: [n]}}
+networks: {{n: {{external: true, name: contract-shared}}}}
+"""
+    project = await host.project(compose).prepare()
+    told = await project.facts(
+        r"""
+        say missing "$($DOCKER network inspect contract-shared >/dev/null 2>&1 || echo yes)"
+        say before "$(piped a)"
+        $DOCKER network create contract-shared >/dev/null
+        say there "$($DOCKER network inspect contract-shared >/dev/null 2>&1 && echo yes)"
+        say listed "$($DOCKER network ls --format '{{.Name}}' | grep -cx contract-shared)"
+        up a; say joined "$(field "$(id_of a)" '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}')"
+        echo LATER=1 >maybe.env; say after "$(piped a)"
+        """
+    )
+    assert (told["missing"], told["there"], told["listed"]) == ("yes", "yes", "1")
+    assert told["joined"] == "contract-shared"
+    assert told["before"] != told["after"]
+
+
+async def test_networks_of_a_project_can_be_told_and_removed(host: ContractHost) -> None:
+    project = await host.project(f"services: {{a: {{image: {WEB}}}}}").prepare()
+    told = await project.facts(
+        r"""
+        networks() { $DOCKER network ls -q --no-trunc --filter "label=$LABEL.project=$PROJECT"; }
+        say none "$(networks)"
+        up a; say one "$(networks)"
+        say name "$($DOCKER network inspect -f '{{.Name}} {{.Id}}' "$(networks)")"
+        $DOCKER network rm "$(networks)" >/dev/null 2>&1; say in-use $?
+        $DOCKER rm -f "$(id_of a)" >/dev/null; $DOCKER network rm "$(networks)" >/dev/null; say removed $?
+        say left "$(networks)"
+        """
+    )
+    assert told["none"] == told["left"] == "" and SHA.fullmatch(told["one"])
+    assert told["name"] == f"{project.name}_default {told['one']}"
+    assert told["in-use"] != "0" and told["removed"] == "0"
+
+
+async def test_stop_start_restart_rename_remove(host: ContractHost) -> None:
+    project = await two(host)
+    name = project.container("web")
+    told = await project.facts(
+        rf"""
+        look() {{ say "$1" "$(field "$id" '{{{{.State.Status}}}} {{{{.RestartCount}}}}')"; }}
+        at() {{ field "$id" '{{{{.State.StartedAt}}}}'; }}
+        id=$(id_of web); say id "$id"; say run "$(at)"
+        say stopped "$($DOCKER stop {name})"; look stop; $DOCKER stop "$id" >/dev/null; say stop-again $?
+        $DOCKER start "$id" >/dev/null; look start; say second-run "$(at)"
+        $DOCKER restart "$id" >/dev/null; look restart; say third-run "$(at)"
+        $DOCKER stop "$id" >/dev/null; up web; look up; say up-id "$(id_of web)"
+        $DOCKER rename "$id" 0123456789ab_{name}; say renamed "$(field "$id" '{{{{.Name}}}}')"
+        $DOCKER rename "$id" {project.container("base")} 2>/dev/null; say taken $?
+        say listed "$(containers | awk -F "$TAB" '$4 == "web" {{ print $2 }}')"
+        $DOCKER rename "$id" {name}
+        $DOCKER rm "$id" >/dev/null 2>&1; say rm-running $?; look still
+        $DOCKER rm -f "$id" >/dev/null; say rm-forced $?; say gone "$(id_of web)"
+        $DOCKER rm -f "$id" >/dev/null 2>&1; say rm-nothing $?
+        say base "$(field "$(id_of base)" '{{{{.State.Status}}}}')"
+        """
+    )
+    assert told["stopped"] == name and told["stop"] == "exited 0" and told["stop-again"] == "0"
+    assert told["start"] == told["restart"] == told["up"] == told["still"] == "running 0"
+    assert len({told["run"], told["second-run"], told["third-run"]}) == 3
+    assert told["up-id"] == told["id"]
+    assert told["renamed"] == f"/0123456789ab_{name}" and told["listed"] == f"0123456789ab_{name}"
+    assert told["taken"] != "0" and told["rm-running"] != "0"
+    assert (told["rm-forced"], told["gone"], told["rm-nothing"]) == ("0", "", "0")
+    assert told["base"] == "running"
+
+
+async def test_images_are_found_tagged_and_held(host: ContractHost) -> None:
+    project = await host.project(f"services: {{a: {{image: {WEB}}}}}").prepare()
+    told = await project.facts(
+        rf"""
+        line="local$TAB{{{{.Id}}}}$TAB{{{{.Os}}}}/{{{{.Architecture}}}}$TAB{{{{range .RepoTags}}}}{{{{.}}}} {{{{end}}}}$TAB"
+        line="$line{{{{range .RepoDigests}}}}{{{{.}}}} {{{{end}}}}"
+        $DOCKER image inspect -f "$line" {GONE} {WEB} sha256:{"0" * 64} {OTHER} {WEB}; say some-missing $?
+        id=$($DOCKER image inspect -f '{{{{.Id}}}}' {WEB}); say id "$id"
+        $DOCKER image inspect "$id" >/dev/null; say by-id $?
+        digest=$($DOCKER image inspect -f '{{{{range .RepoDigests}}}}{{{{println .}}}}{{{{end}}}}' "$id" | head -n 1)
+        say digest "$digest"; say by-digest "$($DOCKER image inspect -f '{{{{.Id}}}}' "$digest")"
+        keep=vpai.keep/web-a:0123456789ab
+        $DOCKER tag "$id" "$keep"
+        $DOCKER create --name {project.name}-keep --network none --label vpai.keep=1 --label vpai.stack={project.name} "$keep" true >created
+        say created "$(cat created)"; say keeper "$(field {project.name}-keep '{{{{.State.Status}}}} {{{{.Config.Image}}}} {{{{.Image}}}}')"
+        say keepers "$($DOCKER ps -a --filter label=vpai.keep=1 --filter label=vpai.stack={project.name} --format '{{{{.Names}}}}')"
+        say unlisted "$($DOCKER ps -q --filter label=vpai.stack={project.name})"
+        $DOCKER create --name {project.name}-keep "$keep" true >/dev/null 2>&1; say name-taken $?
+        say all "$($DOCKER images -a -q --no-trunc | sort -u | grep -cx "$id")"
+        $DOCKER rm {project.name}-keep >/dev/null && $DOCKER rmi "$keep" >/dev/null; say given-up $?
+        say still "$($DOCKER image inspect -f '{{{{.Id}}}}' {WEB})"
+        $DOCKER image inspect "$keep" >/dev/null 2>&1; say keep-gone $?
+        """
+    )
+    raw = (await project.sh(f"$DOCKER image inspect -f '{{{{.Id}}}}' {GONE} {WEB}", status=None)).stderr.decode()
+    assert re.search(r"(?i)no such image: contract/missing:1", raw)
+    assert told["some-missing"] == "1"
+    assert re.fullmatch(rf"{told['id']}\tlinux/\w+\t(\S+ )*\t(\S+ )*", told["local"])
+    assert SHA.fullmatch(told["created"])
+    assert told["digest"].startswith("contract/web@sha256:") and told["by-digest"] == told["id"]
+    assert told["keeper"] == f"created vpai.keep/web-a:0123456789ab {told['id']}"
+    assert told["keepers"] == f"{project.name}-keep" and told["unlisted"] == ""
+    assert told["name-taken"] != "0" and told["all"] == "1" and told["by-id"] == "0"
+    assert told["given-up"] == "0" and told["still"] == told["id"] and told["keep-gone"] != "0"
+
+
+LIVES = f"""
+services:
+  crash: {{image: {BROKEN}, restart: unless-stopped}}
+  once: {{image: {WEB}, entrypoint: ["true"]}}
+  ended: {{image: {BROKEN}}}
+  plain: {{image: {WEB}}}
+  good: {{image: {WEB}, healthcheck: {{test: ["CMD", "true"], interval: 2s, retries: 1}}}}
+  bad: {{image: {UNHEALTHY}, healthcheck: {{test: ["CMD", "false"], interval: 1s, retries: 1}}}}
+"""
+
+
+async def test_what_the_gate_sees_of_a_life(host: ContractHost) -> None:
+    project = await host.project(LIVES).prepare()
+    await project.sh("up")
+    seen = {
+        name: (await host.run("docker", "inspect", "-f", GATE, project.container(name))).text.strip()
+        for name in ("good", "plain")
+    }
+    assert seen == {"good": "running starting 0 0", "plain": "running none 0 0"}
+    await host.until(project.container("once"), GATE, "exited none 0 0")
+    ended = await host.until(project.container("ended"), "{{.State.Status}}", "exited")
+    assert ended == "exited"
+    crash = project.container("crash")
+    await host.until(crash, "{{ge .RestartCount 2}} {{.State.Status}}", "true restarting")
+    code = (await host.run("docker", "inspect", "-f", "{{.State.ExitCode}}", crash)).text.strip()
+    ended_code = (await host.run("docker", "inspect", "-f", GATE, project.container("ended"))).text.split()
+    assert code != "0" and ended_code[:3] == ["exited", "none", "0"] and ended_code[3] == code
+    await host.until(project.container("bad"), GATE, "running unhealthy 0 0")
+    await host.until(project.container("good"), GATE, "running healthy 0 0")
+    listed = (await project.sh("containers")).stdout.decode().splitlines()
+    states = {row.split("\t")[3]: row.split("\t")[2] for row in listed}
+    assert states == {"crash": states["crash"], "once": "exited", "ended": "exited"} | dict.fromkeys(
+        ("plain", "good", "bad"), "running"
+    )
+    logs = await project.sh(f"$DOCKER logs --tail 20 {crash} 2>&1")
+    assert logs.stdout.strip()
+    await host.run("docker", "rm", "-f", crash)
+
+
+async def test_exec_tells_what_the_command_said(host: ContractHost) -> None:
+    project = await two(host)
+    name = project.container("web")
+    assert (await host.run("docker", "exec", name, "echo", "one  two")).stdout == b"one  two\n"
+    await host.run("docker", "exec", name, "false", status=1)
+    done = await host.run("docker", "exec", name, "not-a-command", status=None)
+    assert done.exit_status in (126, 127) and b"not-a-command" in done.stdout + done.stderr
+    await host.run("docker", "stop", name)
+    done = await host.run("docker", "exec", name, "true", status=None)
+    assert done.exit_status != 0 and b"is not running" in done.stderr
+
+
+async def test_compose_removes_one_service(host: ContractHost) -> None:
+    project = await two(host)
+    await project.sh("dc rm -sf web")
+    left = (await project.sh("containers")).stdout.decode().splitlines()
+    assert [row.split("\t")[3] for row in left] == ["base"]
+    done = await project.sh("up nothing", status=None)
+    assert done.exit_status != 0 and b"no such service: nothing" in done.stderr
