@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from vpai_tui.demo.engine import containers, images, inside, streams, views
 from vpai_tui.demo.engine.cli import act_on
@@ -47,6 +46,7 @@ def info(engine: Engine) -> Doc:
         "NCPU": 4,
         "MemTotal": 8 << 30,
         "Name": state["host"],
+        "SystemTime": views.stamp(now),
         "ServerVersion": views.SERVER_VERSION,
         "Warnings": None,
     }
@@ -300,17 +300,13 @@ def _distribution(engine: Engine, request: Request, answer: Answer, name: str) -
 
 def _networks(engine: Engine, request: Request, answer: Answer, name: str) -> None:
     state, filters = engine.read(), request.filters()
-    shown: list[Any] = [views.inspect_network(state, network) for network in state["networks"].values()]
-    answer.document([doc for doc in shown if not filters.get("name") or doc["Name"] in filters["name"]])
+    found = [network for network in state["networks"].values() if views.matches_network(network, filters)]
+    answer.document([views.inspect_network(state, network) for network in found])
 
 
 def _network(engine: Engine, request: Request, answer: Answer, name: str) -> None:
     state = engine.read()
-    for network in state["networks"].values():
-        if name == network["name"] or network["id"].startswith(name):
-            answer.document(views.inspect_network(state, network))
-            return
-    raise EngineError(404, f"network {name} not found")
+    answer.document(views.inspect_network(state, containers.need_network(state, name)))
 
 
 def _volumes(engine: Engine, request: Request, answer: Answer, name: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vpai_tui.demo.engine import containers, images, views
 from vpai_tui.demo.engine.arguments import CliError, parse
-from vpai_tui.demo.engine.cli_common import FORMAT, Command, each, formatted, print_each
+from vpai_tui.demo.engine.cli_common import FORMAT, Command, each, filters_of, formatted, print_each
 from vpai_tui.demo.engine.store import Engine, EngineError
 
 
@@ -64,35 +64,55 @@ def _pull(engine: Engine, argv: list[str]) -> int:
     return 0
 
 
-def _network(action: str) -> Command:
-    def run(engine: Engine, argv: list[str]) -> int:
-        parsed = parse(argv, {**FORMAT, "-q": "quiet", "--filter": "filter=", "-d": "driver=", "--driver": "driver=", "--internal": "internal", "--label": "label=", "--subnet": "subnet="})  # noqa: E501  # fmt: skip
-        state = engine.read()
-        if action == "ls":
-            rows = [{"ID": n["id"][:12], "Name": n["name"], "Driver": n["driver"]} for n in state["networks"].values()]
-            formatted(parsed.one("format", "{{.ID}}   {{.Name}}   {{.Driver}}"), rows)
-            return 0
-        if action == "create":
-            with engine.change() as state:
-                spec = {
-                    "driver": parsed.one("driver"),
-                    "internal": parsed.has("internal"),
-                    "subnet": parsed.one("subnet"),
-                }
-                print(containers.add_network(state, engine.now(), parsed.rest[0], spec)["id"])
-            return 0
-        known = [state["networks"][name] for name in parsed.rest if name in state["networks"]]
-        missing = [f"network {name} not found" for name in parsed.rest if name not in state["networks"]]
-        if action == "rm":
-            with engine.change() as state:
-                for network in known:
-                    del state["networks"][network["name"]]
-                    print(network["name"])
-            return 1 if missing else 0
-        shown = [views.inspect_network(state, network) for network in known]
-        return print_each(parsed.one("format"), shown, shown, missing, "network")
+def _network_ls(engine: Engine, argv: list[str]) -> int:
+    names = {"-q": "quiet", "--quiet": "quiet", "--no-trunc": "no-trunc", "-f": "filter=", "--filter": "filter="}
+    parsed = parse(argv, {**names, "--format": "format="})
+    filters = filters_of(parsed)
+    rows = [
+        {"ID": network["id"] if parsed.has("no-trunc") else network["id"][:12], "Name": network["name"]}
+        | {"Driver": network["driver"], "Scope": "local"}
+        for network in engine.read()["networks"].values()
+        if views.matches_network(network, filters)
+    ]
+    shown = "{{.ID}}" if parsed.has("quiet") else parsed.one("format", "{{.ID}}   {{.Name}}   {{.Driver}}")
+    formatted(shown, rows)
+    return 0
 
-    return run
+
+def _network_create(engine: Engine, argv: list[str]) -> int:
+    names = {"-d": "driver=", "--driver": "driver=", "--internal": "internal", "--label": "label="}
+    parsed = parse(argv, {**names, "--subnet": "subnet="})
+    pairs = (text.partition("=") for text in parsed.all("label"))
+    spec = {
+        "driver": parsed.one("driver"),
+        "internal": parsed.has("internal"),
+        "subnet": parsed.one("subnet"),
+        "labels": {key: value for key, _, value in pairs},
+    }
+    with engine.change() as state:
+        print(containers.add_network(state, engine.now(), parsed.rest[0], spec)["id"])
+    return 0
+
+
+def _network_rm(engine: Engine, argv: list[str]) -> int:
+    def one(name: str) -> None:
+        with engine.change() as state:
+            containers.remove_network(state, engine.now(), name)
+        print(name)
+
+    return each(parse(argv, {"-f": "force", "--force": "force"}).rest, one)
+
+
+def _network_inspect(engine: Engine, argv: list[str]) -> int:
+    parsed = parse(argv, FORMAT)
+    state = engine.read()
+    shown, missing = [], []
+    for name in parsed.rest:
+        try:
+            shown.append(views.inspect_network(state, containers.need_network(state, name)))
+        except EngineError as error:
+            missing.append(error.message)
+    return print_each(parsed.one("format"), shown, shown, missing, "network")
 
 
 def _volume(action: str) -> Command:
@@ -170,10 +190,10 @@ COMMANDS: dict[str, Command] = {
     "rmi": _rmi,
     "pull": _pull,
     "build": _build,
-    "network ls": _network("ls"),
-    "network inspect": _network("inspect"),
-    "network create": _network("create"),
-    "network rm": _network("rm"),
+    "network ls": _network_ls,
+    "network inspect": _network_inspect,
+    "network create": _network_create,
+    "network rm": _network_rm,
     "volume ls": _volume("ls"),
     "volume inspect": _volume("inspect"),
     "volume rm": _volume("rm"),

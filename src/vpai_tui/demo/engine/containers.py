@@ -185,3 +185,26 @@ def add_network(state: Doc, now: float, name: str, spec: Doc) -> Doc:
     state["networks"][name] = network
     emit(state, now, "network", "create", network["id"], {"name": name, "type": network["driver"]})
     return network
+
+
+def need_network(state: Doc, text: str) -> Doc:
+    """The network of that name, id or beginning of an id. EngineError(404) when there is none."""
+    networks: dict[str, Doc] = state["networks"]
+    if text in networks:
+        return networks[text]
+    hits = [network for network in networks.values() if text and network["id"].startswith(text)]
+    if not hits:
+        raise EngineError(404, f"network {text} not found")
+    return hits[0]
+
+
+def remove_network(state: Doc, now: float, text: str) -> None:
+    """Remove it. EngineError(403) while a running container is on it."""
+    network = need_network(state, text)
+    name = network["name"]
+    if any(
+        name in container["networks"] and life(container, now).running for container in state["containers"].values()
+    ):
+        raise EngineError(403, f"error while removing network: network {name} id {network['id']} has active endpoints")
+    del state["networks"][name]
+    emit(state, now, "network", "destroy", network["id"], {"name": name, "type": network["driver"]})

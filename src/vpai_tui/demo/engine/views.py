@@ -345,13 +345,27 @@ def matches(container: Doc, seen: Life, filters: dict[str, list[str]]) -> bool:
         "network": lambda want: want in container["networks"],
         "volume": lambda want: any(want in (m["source"], m["target"]) for m in container["mounts"]),
     }
-    labels = container["labels"]
     for kind, wanted in filters.items():
         if kind == "label":
-            for want in wanted:
-                key, equals, value = want.partition("=")
-                if key not in labels or (equals and labels[key] != value):
-                    return False
+            if not _labelled(container["labels"], wanted):
+                return False
         elif kind in checks and not any(checks[kind](want) for want in wanted):
             return False
     return True
+
+
+def matches_network(network: Doc, filters: dict[str, list[str]]) -> bool:
+    """As `matches`, for a network."""
+    checks: dict[str, Any] = {
+        "name": lambda want: want in network["name"],
+        "id": lambda want: network["id"].startswith(want),
+        "driver": lambda want: want == network["driver"],
+    }
+    kinds = [kind for kind in filters if kind in checks]
+    named = all(any(checks[kind](want) for want in filters[kind]) for kind in kinds)
+    return named and _labelled(network["labels"], filters.get("label", []))
+
+
+def _labelled(labels: dict[str, str], wanted: list[str]) -> bool:
+    pairs = (want.partition("=") for want in wanted)
+    return all(key in labels and (not equals or labels[key] == value) for key, equals, value in pairs)
