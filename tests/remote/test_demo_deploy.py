@@ -16,7 +16,7 @@ from vpai_tui import demo
 from vpai_tui.clock import SystemClock
 from vpai_tui.demo import DemoFleet
 from vpai_tui.deploy.deployer import Deployer
-from vpai_tui.errors import Interrupted, PreflightRefused
+from vpai_tui.errors import Interrupted, PreflightRefused, UsageError
 from vpai_tui.fleet.history import History
 from vpai_tui.fleet.operation import BuildLine, Effect, Event, Finished, ImageBuilt, Outcome, ServiceStarted
 from vpai_tui.fleet.stacks import load_stacks
@@ -186,3 +186,23 @@ async def test_state_of_another_version_is_rebuilt_and_two_cockpits_share_one(tm
     stamp.write_text(json.dumps({**json.loads(stamp.read_text()), "version": "0.0.0"}))
     async with demo.start(tmp_path) as fleet:
         assert len(fleet.engine("pi").read()["containers"]) > 3
+
+
+async def test_a_folder_that_is_no_demo_is_left_alone(tmp_path: Path) -> None:
+    own = tmp_path / "pi" / "thesis.txt"
+    own.parent.mkdir()
+    own.write_text("years of work")
+    with pytest.raises(UsageError, match="is no demo folder: pi is in it"):
+        async with demo.start(tmp_path, reset=True):
+            pass
+    assert own.read_text() == "years of work"
+    with pytest.raises(UsageError, match="Not a directory"):
+        async with demo.start(own / "demo"):
+            pass
+
+
+async def test_a_build_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / "demo.json").write_text("{ cut sho")
+    (tmp_path / "sese").mkdir()
+    async with demo.start(tmp_path) as fleet:
+        assert fleet.engine("sese").read()["containers"]

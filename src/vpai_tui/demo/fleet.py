@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import json
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -22,10 +23,12 @@ from vpai_tui.demo.engine.store import STATE_VERSION, Engine
 from vpai_tui.demo.hosts import PROFILES
 from vpai_tui.demo.registry import Registry
 from vpai_tui.demo.servers import HostServer
+from vpai_tui.errors import UsageError
 
 USER = "mobuone"
 DEFAULT_SEED = 7
 _FIGURES_EVERY_S = 2.0
+STAMP = "demo.json"
 LAYOUT = 1  # of the folder; another number rebuilds it
 
 
@@ -102,21 +105,48 @@ async def start(
 
 
 def build(folder: Path, *, seed: int, clock: Clock, reset: bool) -> Path:
-    """Make the state in `folder` unless it is there already; its absolute path."""
+    """Make the state in `folder` unless it is there already; its absolute path.
+
+    Raises UsageError where the folder cannot be used, or holds something that is no demo: nothing is removed then.
+    """
+    if sys.platform != "linux":
+        raise UsageError("the demo's hosts need Linux", remedy="use Linux or WSL2, or a fleet of your own (--config)")
     folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        stamp = {"layout": LAYOUT, "state": STATE_VERSION, "version": vpai_tui.__version__, "seed": seed}
-        path = folder / "demo.json"
-        known = json.loads(path.read_text()) if path.exists() else None
-        (folder / "clock").write_text(f"{clock.now().timestamp() - time.time():.3f}\n")
-        if known != stamp or reset:
-            _build_anew(folder, seed, clock)
-            path.write_text(json.dumps(stamp))
-        for name, profile in PROFILES.items():
-            sandbox.build(folder / name, profile)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (folder / ".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _build_locked(folder, seed, clock, reset=reset)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: {error.strerror or error}", step="demo", remedy="name another --demo-dir"
+        ) from error
     return folder
+
+
+def _build_locked(folder: Path, number: int, clock: Clock, *, reset: bool) -> None:
+    path = folder / STAMP
+    if not path.exists():
+        strange = sorted(entry.name for entry in folder.iterdir() if entry.name != ".lock")
+        if strange:
+            what = f"{folder} is no demo folder: {strange[0]} is in it"
+            raise UsageError(what, step="demo", remedy="name an empty --demo-dir, or one that does not exist yet")
+        path.write_text("{}")  # from here on it is ours, also when the build does not come to its end
+    wanted = {"layout": LAYOUT, "state": STATE_VERSION, "version": vpai_tui.__version__, "seed": number}
+    (folder / "clock").write_text(f"{clock.now().timestamp() - time.time():.3f}\n")
+    if reset or _stamp(path) != wanted:
+        path.write_text("{}")
+        _build_anew(folder, number, clock)
+        path.write_text(json.dumps(wanted))
+    for name, profile in PROFILES.items():
+        sandbox.build(folder / name, profile)
+
+
+def _stamp(path: Path) -> object:
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        return None
 
 
 def _build_anew(folder: Path, number: int, clock: Clock) -> None:

@@ -135,7 +135,7 @@ def build(home: Path, profile: HostProfile) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in _BORROWED.split():
-        found = shutil.which(name, path=_LOOKED_IN)
+        found = _find(name)
         if found:
             (folder / name).symlink_to(found)
     for name, text in scripts.items():
@@ -143,6 +143,11 @@ def build(home: Path, profile: HostProfile) -> None:
         path.write_text(text)
         path.chmod(0o755)
     stamp.write_text(made)
+
+
+def _find(name: str) -> str:
+    """Where a tool of this machine is; "" when it has none. The usual places first, then (NixOS) its own PATH."""
+    return shutil.which(name, path=_LOOKED_IN) or shutil.which(name) or ""
 
 
 def _scripts(home: Path, folder: Path, profile: HostProfile) -> dict[str, str]:
@@ -156,7 +161,7 @@ def _scripts(home: Path, folder: Path, profile: HostProfile) -> dict[str, str]:
         "HOST_NAME": profile.name,
         "MACHINE": "aarch64" if profile.arch == "arm64" else "x86_64",
         "CLOCK": shlex.quote(str(home.parent / "clock")),
-        **{f"REAL_{name.upper()}": str(shutil.which(name, path=_LOOKED_IN)) for name in ("env", "stat", "date")},
+        **{f"REAL_{name.upper()}": _find(name) for name in ("env", "stat", "date")},
     }
     bodies = {
         "sudo": _RESOLVE + _SUDO,

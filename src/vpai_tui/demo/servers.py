@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
@@ -111,13 +112,11 @@ class _Login(asyncssh.SSHServer):
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         return username == self._server.user and key.public_data == self._server.key.public_data
 
-    def connection_requested(
-        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
-    ) -> asyncssh.SSHTCPSession[bytes]:
+    def connection_requested(self, dest_host: str, dest_port: int, *_origin: Any) -> asyncssh.SSHTCPSession[bytes]:
         # Nothing listens on a simulated host; one that forbids forwarding says so before it would look.
         if not self._server.forwarding:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
-        raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "Connection refused")
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, f"{dest_host}:{dest_port}: Connection refused")
 
     def session_requested(self) -> asyncssh.SSHServerProcess[bytes] | bool:
         if self.sessions >= MAX_SESSIONS:

@@ -103,7 +103,6 @@ class Answer:
         self._wire, self._request = wire, request
         self.hijacked = False
         self.pause = wire.pause
-        self._chunked = False
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         from vpai_tui.demo.engine.views import API_VERSION, SERVER_VERSION
@@ -130,7 +129,6 @@ class Answer:
     def begin(self, kind: str = "application/json") -> None:
         """Start a body that comes in pieces."""
         self._head(200, {"Content-Type": kind, "Transfer-Encoding": "chunked"})
-        self._chunked = True
 
     def piece(self, data: bytes) -> None:
         self._wire.write(b"%x\r\n%s\r\n" % (len(data), data))
