@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 from vpai_tui.errors import PreflightRefused
 
 _ABSENT = object()
+_INDENTED_LIST = re.compile(rb"(?m)^( *)[^\s#-].*:[ \t]*(?:#.*)?\n\1 +- ")
 
 
 def _yaml() -> YAML:
@@ -30,9 +32,12 @@ def _load(content: bytes, what: str) -> Any:
         ) from error
 
 
-def _dump(data: Any) -> bytes:
-    buffer = io.BytesIO()
-    _yaml().dump(data, buffer)
+def _dump(data: Any, like: bytes = b"") -> bytes:
+    """`data` as YAML; lists are indented as they are in `like`."""
+    parser, buffer = _yaml(), io.BytesIO()
+    if _INDENTED_LIST.search(like):
+        parser.indent(mapping=2, sequence=4, offset=2)
+    parser.dump(data, buffer)
     return buffer.getvalue()
 
 
@@ -72,4 +77,4 @@ def carry_over(shipped: bytes, present: bytes, keys: Iterable[str], path: str) -
             continue
         target[last] = value
         kept.append(key)
-    return (_dump(ours), tuple(kept)) if kept else (shipped, ())
+    return (_dump(ours, shipped), tuple(kept)) if kept else (shipped, ())

@@ -1,0 +1,87 @@
+"""Values edited on the host go over into every new file, and count as no change."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vpai_tui.deploy.live import carry_over, without_live_keys
+from vpai_tui.errors import PreflightRefused
+
+SHIPPED = b"""# what may be spent
+litellm_settings:
+  max_budget: 10  # per month
+  drop_params: true
+dns:
+  extra_records:
+    - name: "a.example"
+      value: 1.2.3.4
+"""
+KEYS = ("litellm_settings.max_budget", "dns.extra_records")
+
+
+def test_the_hosts_values_go_over_and_comments_stay() -> None:
+    present = SHIPPED.replace(b"10  #", b"42  #").replace(b"drop_params: true", b"drop_params: false")
+    merged, kept = carry_over(SHIPPED, present, KEYS, "f")
+    assert kept == ("litellm_settings.max_budget",)
+    assert merged == SHIPPED.replace(b"10  #", b"42  #")
+
+
+def test_the_same_values_leave_the_bytes_as_they_are() -> None:
+    odd = b"dns: {extra_records:   []}\nlitellm_settings: {max_budget:    1}\n"
+    assert carry_over(odd, odd, KEYS, "f") == (odd, ())
+
+
+def test_a_key_the_host_does_not_have_keeps_the_shipped_value() -> None:
+    assert carry_over(SHIPPED, b"litellm_settings: {}\ndns: 3\n", KEYS, "f") == (SHIPPED, ())
+
+
+def test_whole_lists_go_over() -> None:
+    present = (
+        b"dns:\n  extra_records:\n    - {name: b.example, value: 5.6.7.8}\n    - {name: c.example, value: 9.9.9.9}\n"
+    )
+    merged, kept = carry_over(SHIPPED, present, KEYS, "f")
+    assert kept == ("dns.extra_records",)
+    assert [item["name"] for item in yaml.safe_load(merged)["dns"]["extra_records"]] == ["b.example", "c.example"]
+
+
+@pytest.mark.parametrize("bad", [b"a: [", b"\xff\xfe", b"a: 1\n\tb: 2\n"])
+def test_a_file_that_is_no_yaml_is_refused(bad: bytes) -> None:
+    with pytest.raises(PreflightRefused, match="is not readable YAML"):
+        carry_over(SHIPPED, bad, KEYS, "configs/f")
+
+
+words = st.text("abcdef", min_size=1, max_size=4)
+values = st.one_of(st.integers(-99, 99), st.booleans(), words, st.lists(st.integers(0, 9), max_size=3))
+documents = st.dictionaries(
+    words, st.one_of(values, st.dictionaries(words, values, max_size=3)), min_size=1, max_size=4
+)
+
+
+def _paths(data: dict[str, object]) -> list[str]:
+    inner = [f"{k}.{sub}" for k, v in data.items() if isinstance(v, dict) for sub in v]
+    return [*data, *inner]
+
+
+def _get(data: object, key: str) -> object:
+    for part in key.split("."):
+        if not isinstance(data, dict) or part not in data:
+            return None
+        data = data[part]
+    return data
+
+
+@given(documents, documents, st.data())
+def test_only_live_keys_differ_from_what_was_shipped(
+    shipped: dict[str, object], present: dict[str, object], data: st.DataObject
+) -> None:
+    keys = data.draw(st.lists(st.sampled_from(_paths(shipped)), unique=True, max_size=2))
+    ours, theirs = yaml.safe_dump(shipped).encode(), yaml.safe_dump(present).encode()
+    merged, kept = carry_over(ours, theirs, keys, "f")
+    assert set(kept) <= set(keys)
+    assert without_live_keys(merged, keys) == without_live_keys(ours, keys)
+    for key in kept:
+        assert _get(yaml.safe_load(merged), key) == _get(present, key)
+    assert carry_over(merged, theirs, keys, "f")[1] == ()  # once is enough

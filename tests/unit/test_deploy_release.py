@@ -1,0 +1,146 @@
+"""Releases as they are listed, the way back that is chosen, and journal lines as past facts."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from vpai_tui.deploy.apply import as_event
+from vpai_tui.deploy.deployer import _choose
+from vpai_tui.deploy.facts import HostFacts, LocalImage
+from vpai_tui.deploy.plan import find_image, repository
+from vpai_tui.deploy.release import locked_targets, releases_of
+from vpai_tui.errors import PreflightRefused, UsageError
+from vpai_tui.fleet.operation import (
+    ConfirmAwaited,
+    Confirmed,
+    Event,
+    Journaled,
+    Release,
+    RevertStarted,
+    ServiceHealthy,
+    ServiceRemoved,
+    ServiceStarted,
+    StepFailed,
+    StepStarted,
+)
+from vpai_tui.remote.job import JournalLine, parse_line
+
+HERE, GONE = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+def lock(image: str, digest: str = "-", built: str = "0") -> bytes:
+    return f"web\tlab/web:1\t{image}\t{digest}\t{built}\n".encode()
+
+
+def row(release: str, status: str, images: bytes = lock(HERE)) -> tuple[str, str, bytes, bytes]:
+    return release, status, f"id={release}\ncreated_at=2026-01-01T00:00:00Z\nby=me@laptop\n".encode(), images
+
+
+def listed(*rows: tuple[str, str, bytes, bytes], current: str = "r9", pending: str | None = None) -> list[Release]:
+    return releases_of(HostFacts(current=current, pending=pending, releases=list(rows), have={HERE}))
+
+
+def test_releases_are_newest_first_and_refused_ones_are_none() -> None:
+    found = listed(row("r1", "ok 0"), row("r9", "ok 0"), row("r5", "refused 77 stale"))
+    assert [(item.id, item.current, item.restorable) for item in found] == [("r9", True, False), ("r1", False, True)]
+    assert found[1].images == (("web", "lab/web:1@aaaaaaaaaaaa"),)
+
+
+@pytest.mark.parametrize(
+    ("status", "images", "restorable", "reason"),
+    [
+        ("ok 0", lock(HERE), True, ""),
+        ("adopted 0", lock(HERE), True, ""),
+        ("ok 0", lock(GONE, "lab/web@sha256:c"), True, ""),
+        ("ok 0", lock(GONE), False, "the image of web was built here and is gone"),
+        ("ok 0", lock(GONE, "lab/web@sha256:c", "1"), False, "the image of web was built here and is gone"),
+        ("reverted 2 web: unhealthy", lock(HERE), False, "was reverted"),
+        ("revert_failed 3 x", lock(HERE), False, "its revert failed"),
+        ("", lock(HERE), False, "never took effect"),
+    ],
+)
+def test_what_is_restorable_and_why_not(status: str, images: bytes, restorable: bool, reason: str) -> None:
+    (item,) = listed(row("r1", status, images))
+    assert (item.restorable, item.reason) == (restorable, reason)
+
+
+def test_a_running_deploy_is_pending_and_a_dead_upload_unfinished() -> None:
+    found = listed(row("r2", ""), row("r3", ""), pending="r3")
+    assert [(item.id, item.outcome) for item in found] == [("r3", "pending"), ("r2", "unfinished")]
+
+
+def test_the_default_way_back_is_the_newest_restorable_before_the_current() -> None:
+    found = listed(row("r1", "ok 0"), row("r2", "ok 0"), row("r3", "reverted 2"), row("r4", "ok 0"), current="r4")
+    assert _choose(found, None, "web").id == "r2"
+    assert _choose(found, "r1", "web").id == "r1"
+    with pytest.raises(PreflightRefused, match="r3 cannot be restored: was reverted"):
+        _choose(found, "r3", "web")
+    with pytest.raises(UsageError, match="no release r7"):
+        _choose(found, "r7", "web")
+    with pytest.raises(PreflightRefused, match="no restorable release"):
+        _choose(listed(row("r9", "ok 0")), None, "web")
+
+
+def test_a_lock_file_with_a_cut_line_counts_the_whole_lines() -> None:
+    assert list(locked_targets(lock(HERE) + b"db\tlab/db")) == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        (("step_started", "web", "up"), StepStarted("t", "web", "up")),
+        (("service_started", "web", ""), ServiceStarted("t", "web")),
+        (("service_healthy", "web", ""), ServiceHealthy("t", "web")),
+        (("service_removed", "web", ""), ServiceRemoved("t", "web")),
+        (("step_failed", "web", "exited 1"), StepFailed("t", "web", "exited 1")),
+        (("confirm_awaited", "", "90"), ConfirmAwaited("t", 90)),
+        (("confirm_awaited", "", "soon"), ConfirmAwaited("t", 0)),
+        (("confirmed", "", ""), Confirmed("t")),
+        (("revert_started", "r1", "nobody confirmed"), RevertStarted("t", "r1", "nobody confirmed")),
+        (("repaired", "", "removed x"), Journaled("t", "repaired", "removed x")),
+        (
+            ("step_failed", "web", "no login with password=hunter2"),
+            StepFailed("t", "web", "no login with password=•••"),
+        ),
+    ],
+)
+def test_journal_lines_are_past_facts(line: tuple[str, str, str], event: Event) -> None:
+    assert as_event(JournalLine("t", *line)) == event
+    assert {item.name for item in fields(event)} <= set(event.to_json())
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"t\tservice_started\tweb\t-", JournalLine("t", "service_started", "web", "")),
+        (b"t\tbegin\tnone\tme\tand\ttabs", JournalLine("t", "begin", "none", "me\tand\ttabs")),
+        (b"t\t\x1b[31mred\tweb\tx", JournalLine("t", "[31mred", "web", "x")),
+        (b"t\tcut", None),
+        (b"", None),
+    ],
+)
+def test_a_cut_journal_line_is_none(raw: bytes, expected: JournalLine | None) -> None:
+    assert parse_line(raw) == expected
+
+
+@pytest.mark.parametrize(
+    ("ref", "name"),
+    [
+        ("redis:8.0", "redis"),
+        ("localhost:5000/a/b:1", "localhost:5000/a/b"),
+        ("localhost:5000/a", "localhost:5000/a"),
+        ("ghcr.io/a/b:1@sha256:cd", "ghcr.io/a/b"),
+    ],
+)
+def test_repository_of_a_reference(ref: str, name: str) -> None:
+    assert repository(ref) == name
+
+
+def test_an_image_is_found_by_any_spelling_of_its_name() -> None:
+    image = LocalImage(HERE, "linux/amd64", ("redis:8.0",), ())
+    assert find_image([image], "docker.io/library/redis:8.0") is image
+    assert find_image([image], HERE) is image
+    assert find_image([image], "redis") is None
+    assert find_image([LocalImage(HERE, "", ("redis:latest",), ())], "redis") is not None
