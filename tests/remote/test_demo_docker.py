@@ -136,6 +136,14 @@ async def test_stop_and_start(engine: Docker) -> None:
     assert state["Status"] == "running" and state["Health"]["Status"] == "starting"
 
 
+async def test_the_clock_can_be_moved_on(fleet: DemoFleet, engine: Docker) -> None:
+    before = (await engine.call("containers", filters={"name": ["vpai-caddy-1"]}))[0]["Status"]
+    fleet.advance(40 * 86400)
+    after = (await engine.call("containers", filters={"name": ["vpai-caddy-1"]}))[0]["Status"]
+    fleet.advance(-40 * 86400)
+    assert before.startswith("Up 2 days") and after.startswith("Up 6 weeks")
+
+
 async def test_a_broken_image_crash_loops(fleet: DemoFleet, sese: Connection, engine: Docker) -> None:
     path = fleet.root("sese") / "broken.yaml"
     path.write_text("services: {a: {image: 'demo/a:1-broken', restart: always}}")
