@@ -159,10 +159,11 @@ def _build_anew(folder: Path, number: int, clock: Clock) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / "registry.json").unlink(missing_ok=True)
     seed.laptop(folder)
+    stacks = seed.stacks_in_order(folder)
     for name, profile in PROFILES.items():
         (folder / name).mkdir()
         asyncssh.generate_private_key("ssh-ed25519").write_private_key(folder / name / "ssh_host_key")
-        seed.host(folder, profile, number, clock.now().timestamp())
+        seed.host(folder, profile, stacks, number, clock.now().timestamp())
 
 
 def _servers(folder: Path, run: Path, number: int) -> tuple[dict[str, HostServer], config.Fleet]:

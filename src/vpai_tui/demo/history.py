@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import shutil
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from vpai_tui.fleet.stacks import Stack, load_stack
 
 _NUMBER = re.compile(r"\d+")
 _BY = "mobuone@laptop"
+_COMPOSE = "00-compose.yaml"  # the stack's own file in a bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +76,24 @@ def lower_tag(tag: str, steps: int) -> str:
     return tag[: match.start()] + str(int(match[0]) - steps) + tag[match.end() :]
 
 
-def make(
-    state: Doc, registry: Registry, source: Path, stack_id: str, root: Path, steps: Mapping[str, int], at: float
-) -> Past:
-    """Make one release of `stack_id` below `root` as it was deployed at `at`, and have its images on the host.
+def read(stacks: Path, stack_id: str, root: Path) -> tuple[Stack, Bundle]:
+    """A stack as the laptop has it, and what a deploy of it would send to a host whose files install below `root`."""
+    stack = load_stack(stacks, stack_id)
+    return stack, read_bundle(stack, str(root))
 
-    `source` is a scratch folder for the laptop's files of that time, `steps` how many versions older a service was.
+
+def make(
+    state: Doc, registry: Registry, stack: Stack, newest: Bundle, root: Path, steps: Mapping[str, int], at: float
+) -> Past:
+    """Make one release of `stack` below `root` as it was deployed at `at`, and have its images on the host.
+
+    `newest` is what the laptop has now, `steps` how many versions older the image of a service was then.
     """
-    folder = source / stack_id
-    compose = folder / "compose.yaml"
-    text = compose.read_text()
+    text = newest.compose[_COMPOSE].decode()
     for service, count in steps.items():
         text = older(text, service, count)
-    compose.write_text(text)
-    stack = load_stack(source, stack_id)
-    bundle = read_bundle(stack, str(root))
-    release = f"{Moment(at).now():%Y%m%dT%H%M%S}-{hex_of(f'{stack_id} {at}')[:4]}"
+    bundle = replace(newest, compose={**newest.compose, _COMPOSE: text.encode()})
+    release = f"{Moment(at).now():%Y%m%dT%H%M%S}-{hex_of(f'{stack.id} {at}')[:4]}"
     place = Place(str(root), stack.name, stack.project, "docker")
     target = Path(place.home) / "releases" / release
     files = []
@@ -107,7 +109,7 @@ def make(
     project = load(where)
     targets = {name: _image(state, registry, bundle, name, project, at) for name in bundle.services}
     structure = load(where, interpolate=False, environment=False).document(escape=False)
-    plan = Plan(stack_id, "deploy", None, release, "", ())
+    plan = Plan(stack.id, "deploy", None, release, "", ())
     prepared = Prepared(plan, place, bundle, targets, (), (), structure, 0, compose_version=COMPOSE_VERSION)
     _extract(upload(prepared, targets, Moment(at), _BY), target)
     _ended(target, at, _BY)
@@ -122,8 +124,15 @@ def _empty(path: Path) -> None:
 
 
 def _extract(tar: bytes, target: Path) -> None:
+    # File by file: `extractall` warns without a filter, and Python 3.11 has filters only from its fourth release on.
     with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
-        archive.extractall(target, filter="data")
+        for member in archive:
+            content = archive.extractfile(member)
+            if content is not None:
+                path = target / member.name
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                path.write_bytes(content.read())
+                path.chmod(member.mode)
 
 
 def _image(state: Doc, registry: Registry, bundle: Bundle, name: str, project: Project, at: float) -> ImageTarget:
@@ -196,9 +205,3 @@ def install(past: Past, root: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(item.content or b"")
         path.chmod(int(item.mode, 8))
-
-
-def scratch(stacks: Path, stack_id: str, folder: Path) -> None:
-    """A fresh copy of a stack's folder to make older versions from."""
-    shutil.rmtree(folder / stack_id, ignore_errors=True)
-    shutil.copytree(stacks / stack_id, folder / stack_id)

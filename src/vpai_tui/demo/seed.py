@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -33,14 +33,20 @@ def laptop(folder: Path) -> None:
         shutil.copytree(find_starter() / name, target)
 
 
+def _yaml(path: Path) -> Doc:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: Doc = yaml.load(path.read_text(), Loader=loader) or {}  # noqa: S506 (both are safe; the C one is faster)
+    return found
+
+
 def stacks_in_order(folder: Path) -> tuple[str, ...]:
     """The stacks of the laptop's fleet.yaml that have files, in start-up order."""
-    document = yaml.safe_load((folder / "laptop" / "config" / "fleet.yaml").read_text())
+    document = _yaml(folder / "laptop" / "config" / "fleet.yaml")
     there = [str(stack) for stack in document.get("stacks", ())]
     return tuple(stack for stack in there if (folder / "laptop" / "stacks" / stack / "compose.yaml").is_file())
 
 
-def host(folder: Path, profile: HostProfile, seed: int, now: float) -> None:
+def host(folder: Path, profile: HostProfile, stacks: Sequence[str], seed: int, now: float) -> None:
     """One host: its folders, files and running containers."""
     home = folder / profile.name
     for part in ("docker", "tmp", "home/mobuone", "root", profile.root.lstrip("/")):
@@ -49,7 +55,7 @@ def host(folder: Path, profile: HostProfile, seed: int, now: float) -> None:
     state = empty_state(profile.name, profile.arch, seed, now - profile.up_days * _DAY_S)
     registry = Registry(folder, seed)
     root = home / profile.root.lstrip("/")
-    for stack in stacks_in_order(folder):
+    for stack in stacks:
         if stack.startswith(profile.name + "/"):
             _stack(state, registry, folder / "laptop" / "stacks", root, stack, now)
     engine.write(state)
@@ -62,13 +68,12 @@ def _stack(state: Doc, registry: Registry, stacks: Path, root: Path, stack: str,
     _env_files(stacks / stack, root, seed=state["seed"])
     age = _DAY_S * (2 + 5 * fraction(f"{state['seed']} age of {stack}"))
     versions = _HISTORY.get(stack) or ({_changeable(stacks / stack): 1}, {})
-    with tempfile.TemporaryDirectory(prefix="vpai-demo-") as scratch:
-        for back, steps in zip(range(len(versions) - 1, -1, -1), versions, strict=True):
-            at = now - age * (1 + 2.5 * back)
-            history.scratch(stacks, stack, Path(scratch))
-            past = history.make(state, registry, Path(scratch), stack, root, steps, at)
-        history.install(past, root)
-        history.mark_envs(root, past)
+    known, newest = history.read(stacks, stack, root)
+    for back, steps in zip(range(len(versions) - 1, -1, -1), versions, strict=True):
+        at = now - age * (1 + 2.5 * back)
+        past = history.make(state, registry, known, newest, root, steps, at)
+    history.install(past, root)
+    history.mark_envs(root, past)
     history.point(root / "deploy" / "stacks" / stack.split("/")[1], past)
     project = past.project
     _networks(state, project, now)
@@ -80,8 +85,7 @@ def _changeable(source: Path) -> str:
     """A service of a stack that holds no data and has a version: the one an earlier release had older."""
     from vpai_tui.demo.history import lower_tag
 
-    spec = yaml.safe_load((source / "stack.yaml").read_text()) or {}
-    services = yaml.safe_load((source / "compose.yaml").read_text())["services"]
+    spec, services = _yaml(source / "stack.yaml"), _yaml(source / "compose.yaml")["services"]
     found = [
         name
         for name, service in services.items()
