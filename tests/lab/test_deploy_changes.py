@@ -203,3 +203,26 @@ async def test_a_service_in_anothers_network_follows_its_parent(sese: LabHost, t
         mode = sese.sh("docker inspect -f '{{.HostConfig.NetworkMode}}' web-side-1").strip()
         assert mode == f"container:{parent}"
         assert (await me.plan()).empty
+
+
+async def test_the_scripts_mean_the_same_to_bash(sese: LabHost, tmp_path: Path) -> None:
+    """The host's own sh is dash; here it is bash for a deploy, a change and a revert."""
+    sese.sh("ln -sf /bin/bash /usr/local/bin/sh")
+    sese.sh(f"mkdir -p {sese.root}/configs; echo DB_PASSWORD=one >{sese.root}/configs/web.env")
+    try:
+        async with laptop(sese, tmp_path) as me:
+            keys = {"env_file": ["./configs/web.env"], "volumes": ["./configs/conf:/etc/conf:ro"]}
+            spec = {"files": [{"path": "configs/conf"}]}
+            me.write("sese/web", compose({"web": service(**keys)}), spec, {"configs/conf/a b.conf": "x\n"})
+            await me.committed()
+            assert (await me.plan()).empty
+            sese.sh(f"echo DB_PASSWORD=two >{sese.root}/configs/web.env")
+            assert causes(await me.plan()) == {"env": f"~ DB_PASSWORD in {sese.root}/configs/web.env"}
+            leaky = ["sh", "-c", "echo $$DB_PASSWORD-; exit 1"]
+            me.write("sese/web", compose({"web": service(**keys, entrypoint=leaky, healthcheck=None)}), spec)
+            sese.sh(f"echo DB_PASSWORD=canary >{sese.root}/configs/web.env")
+            end = await me.deploy()
+            assert (end.outcome, "•••-" in end.output) == (Outcome.REVERTED, True)
+            assert running(sese)["web-web-1"].endswith(" running")
+    finally:
+        sese.sh("rm -f /usr/local/bin/sh")

@@ -77,6 +77,15 @@ async def rest(events: AsyncIterator[Event]) -> Finished:
     return last
 
 
+async def status(me: Laptop) -> tuple[str | None, list[str]]:
+    """What `vpai-tui status` tells of the stack: its pending release, and alerts of an interrupted one."""
+    code, out, err = await me.run_cli("status", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    alerts = [alert["message"] for alert in told["alerts"] if "interrupted" in alert["message"]]
+    return told["stacks"][0]["pending"], alerts
+
+
 def kill_runner(host: LabHost) -> None:
     host.sh(f"kill -KILL $(sed -n 's/^pid=\\([0-9]*\\).*/\\1/p' {host.root}/deploy/owner)")
 
@@ -91,6 +100,7 @@ async def test_the_host_commits_alone_when_the_client_is_killed(sese: LabHost, t
         client.kill()
         await client.wait()
         release = pending(sese)
+        assert await status(me) == (release, [])
         let_go(sese, "2")
         await until(sese, f"test $(basename $(readlink {home(sese)}/current)) = {release}")
         code, out, _ = await me.run_cli("releases", "web", "--json")
@@ -116,6 +126,9 @@ async def test_a_killed_runner_is_found_refused_and_settled(sese: LabHost, tmp_p
         assert "vpai-tui revert" in caught.value.remedy
         code, _, told = await me.run_cli("deploy", "web", "--yes")
         assert (code, "was interrupted" in told) == (76, True)
+        release, alerts = await status(me)
+        assert release == end.release
+        assert alerts == [f"the deploy of {release} was interrupted; the way back is {good}"]
         let_go(sese, "2")
         end = await me.settle(how)
         expected = {

@@ -76,13 +76,15 @@ class Run:
         )
         yield RunnerStarted(self._now(), self.release)
         try:
-            async for event in self._follow_started(f"{command} && {{ {start}; }}", runner, tar):
+            async for event in self._follow_started(
+                f"{command} && {{ {start}; }}", runner, tar, settles=verb != "apply"
+            ):
                 yield event
         except LinkLost:
             async for event in self.resume_following("the link was lost; the host goes on"):
                 yield event
 
-    async def _follow_started(self, command: str, runner: bytes, tar: bytes) -> AsyncIterator[Event]:
+    async def _follow_started(self, command: str, runner: bytes, tar: bytes, *, settles: bool) -> AsyncIterator[Event]:
         label = f"deploy {self.place.stack} {self.release}"
         async with self.connection.stream(["sh", "-c", command], root=True, stdin=runner + tar, label=label) as lines:
             async for raw in lines:
@@ -91,8 +93,8 @@ class Run:
                         yield event
                     if line.event == "finished":
                         return
-            stderr, status = lines.stderr, lines.exit_status
-        yield await self._ended(stderr, status)
+            stderr, refused = lines.stderr, lines.exit_status if settles else None
+        yield await self._ended(stderr, refused)
 
     async def resume_following(self, why: str) -> AsyncIterator[Event]:
         """A new connection, and the journal from where it was left; `unknown` when no connection can be had."""
@@ -176,11 +178,14 @@ class Run:
             return ""
         return redact(last_lines(facts.out, _OUTPUT_LINES))
 
-    async def _ended(self, stderr: bytes, status: int | None) -> Finished:
-        """The journal stopped without an end: killed, never begun, or a `resume` or `revert` that was refused."""
+    async def _ended(self, stderr: bytes, refused: int | None) -> Finished:
+        """The journal stopped without an end: killed, never begun, or (`refused`) a settling that was not let in.
+
+        Such a one leaves the journal and the status of the release alone: they are another run's.
+        """
         facts = await probe(self.connection, self.place, "tail_of", self.release)
-        if status in _REFUSALS:
-            return Finished(self._now(), Outcome.REFUSED, self.release, _REFUSALS[status], facts.owner, status)
+        if refused in _REFUSALS:
+            return Finished(self._now(), Outcome.REFUSED, self.release, _REFUSALS[refused], facts.owner, refused)
         if facts.status:
             return await self._finished(self._now(), facts.status)
         if facts.pending == self.release:
