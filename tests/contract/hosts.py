@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,15 @@ from vpai_tui.deploy.host import Place, script
 from vpai_tui.remote.connection import Completed, Connection, connect
 from vpai_tui.remote.docker import Docker
 
+
+def _of_runner(name: str) -> str:
+    """A function of the runner, as it is there."""
+    text = script("runner.sh").decode()
+    whole = re.search(rf"(?m)^{name}\(\) \{{.*\}}(?: #.*)?$", text) or re.search(rf"(?ms)^{name}\(\) \{{.*?^\}}$", text)
+    assert whole is not None, name
+    return whole[0] + "\n"
+
+
 WEB = "contract/web:1"
 OTHER = "contract/web:2"
 BROKEN = "contract/web:1-broken"  # ends at once with a status that is not 0
@@ -24,7 +34,7 @@ UNHEALTHY = "contract/web:1-unhealthy"
 GONE = "contract/missing:1"  # in no registry
 
 # What the scripts of deploy/ do, in functions of one name: `dc` is their compose, `piped` their hashes, `id_of` a
-# service's container, `say` a fact for the test. `$DOCKER` stays a variable, as there.
+# service's container, `say` a fact for the test; `dk`, `gate` and `networks` are the runner's own.
 _PRELUDE = r"""
 cd "$ROOT" && . ./common.sh
 dc() { compose_in "$ROOT/compose" "$@"; }
@@ -39,7 +49,7 @@ id_of() {
 }
 field() { $DOCKER inspect -f "$2" "$1"; }
 say() { printf '%s\t%s\n' "$1" "$2"; }
-"""
+""" + "".join(_of_runner(name) for name in ("dk", "gate", "networks"))
 
 
 class Bits(Protocol):

@@ -268,7 +268,6 @@ async def test_networks_of_a_project_can_be_told_and_removed(host: ContractHost)
     project = await host.project(f"services: {{a: {{image: {WEB}}}}}").prepare()
     told = await project.facts(
         r"""
-        networks() { $DOCKER network ls -q --no-trunc --filter "label=$LABEL.project=$PROJECT"; }
         say none "$(networks)"
         up a; say one "$(networks)"
         say name "$($DOCKER network inspect -f '{{.Name}} {{.Id}}' "$(networks)")"
@@ -361,32 +360,32 @@ services:
 """
 
 
-async def test_what_the_gate_sees_of_a_life(host: ContractHost) -> None:
+async def test_the_gate_tells_lives_apart(host: ContractHost) -> None:
     project = await host.project(LIVES).prepare()
-    await project.sh("up")
-    seen = {
-        name: (await host.run("docker", "inspect", "-f", GATE, project.container(name))).text.strip()
-        for name in ("good", "plain")
-    }
-    assert seen == {"good": "running starting 0 0", "plain": "running none 0 0"}
-    await host.until(project.container("once"), GATE, "exited none 0 0")
-    ended = await host.until(project.container("ended"), "{{.State.Status}}", "exited")
-    assert ended == "exited"
-    crash = project.container("crash")
-    await host.until(crash, "{{ge .RestartCount 2}} {{.State.Status}}", "true restarting")
-    code = (await host.run("docker", "inspect", "-f", "{{.State.ExitCode}}", crash)).text.strip()
-    ended_code = (await host.run("docker", "inspect", "-f", GATE, project.container("ended"))).text.split()
-    assert code != "0" and ended_code[:3] == ["exited", "none", "0"] and ended_code[3] == code
-    await host.until(project.container("bad"), GATE, "running unhealthy 0 0")
-    await host.until(project.container("good"), GATE, "running healthy 0 0")
-    listed = (await project.sh("containers")).stdout.decode().splitlines()
-    states = {row.split("\t")[3]: row.split("\t")[2] for row in listed}
-    assert states == {"crash": states["crash"], "once": "exited", "ended": "exited"} | dict.fromkeys(
-        ("plain", "good", "bad"), "running"
+    told = await project.facts(
+        r"""
+        up
+        for one in good plain; do say "$one-first" "$(field "$(id_of $one)" "$SEEN")"; done
+        try() { gate "$1" "$2" "$3"; code=$?; [ $code = 0 ] && REASON=; say "$1" "$code $REASON"; }
+        for one in crash ended plain good bad; do try $one service 15 & done
+        try once oneshot 15
+        wait
+        try bad service 2; try ended oneshot 2
+        for one in once ended plain good bad; do say "$one-last" "$(field "$(id_of $one)" "$SEEN")"; done
+        say crash-state "$(containers | awk -F "$TAB" '$4 == "crash" { print $3 }')"
+        say crash-log "$($DOCKER logs --tail 20 "$(id_of crash)" 2>&1 | grep -c .)"
+        $DOCKER rm -f "$(id_of crash)" >/dev/null
+        """.replace("$SEEN", GATE)
     )
-    logs = await project.sh(f"$DOCKER logs --tail 20 {crash} 2>&1")
-    assert logs.stdout.strip()
-    await host.run("docker", "rm", "-f", crash)
+    assert (told["good-first"], told["plain-first"]) == ("running starting 0 0", "running none 0 0")
+    assert told["once"] == told["plain"] == told["good"] == "0 "
+    assert re.fullmatch(r"1 restart(s again and again \(exit [1-9]\d*\)|ed [1-9]\d* times)", told["crash"])
+    assert re.fullmatch(r"1 exited [1-9]\d*", told["ended"])
+    assert told["bad"] == "1 unhealthy by its own check"
+    assert told["once-last"] == "exited none 0 0" and told["plain-last"] == "running none 0 0"
+    assert told["good-last"] == "running healthy 0 0" and told["bad-last"] == "running unhealthy 0 0"
+    assert re.fullmatch(r"exited none 0 [1-9]\d*", told["ended-last"])
+    assert told["crash-state"] in ("restarting", "running") and int(told["crash-log"]) > 0
 
 
 async def test_exec_tells_what_the_command_said(host: ContractHost) -> None:

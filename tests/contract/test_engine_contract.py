@@ -355,7 +355,7 @@ async def test_a_build_that_fails_says_so_and_leaves_no_image(host: ContractHost
 async def test_the_metrics_channel_tells_machine_containers_and_deploys(host: ContractHost) -> None:
     project = await one(host)
     container = (await project.inspect("web"))["Id"]
-    await project.sh('mkdir -p deploy/stacks/web/releases/r1; ln -sfn releases/r1 deploy/stacks/web/current')
+    await project.sh("mkdir -p deploy/stacks/web/releases/r1; ln -sfn releases/r1 deploy/stacks/web/current")
     parser, samples = MetricsParser("sese"), list[Sample]()
     argv = ["sh", "-s", "1", project.place.root]
     async with asyncio.timeout(15), host.connection.stream(argv, root=True, stdin=script()) as lines:

@@ -89,7 +89,9 @@ async def test_the_end_of_the_channel_ends_who_reads_from_it(host: ContractHost)
 async def test_a_child_with_a_session_of_its_own_outlives_channel_and_connection(host: ContractHost) -> None:
     path = f"{host.root}/child"
     await host.run("mkdir", "-p", host.root)
-    start = 'setsid sh -c "echo begun >\\$0; sleep 1.5; echo ended >>\\$0" "$0" </dev/null >/dev/null 2>&1 & echo started'
+    start = (
+        'setsid sh -c "echo begun >\\$0; sleep 1.5; echo ended >>\\$0" "$0" </dev/null >/dev/null 2>&1 & echo started'
+    )
     async with another(host) as connection:
         done = await connection.run(["sh", "-c", start, path], root=True, timeout_s=5)
         assert done.text == "started\n" and done.duration_s < 1.4  # the channel does not wait for it
