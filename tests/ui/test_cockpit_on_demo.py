@@ -1,0 +1,103 @@
+"""The whole way with nothing scripted: keys, screens, SSH, the runner's sh, on the demo fleet."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from argparse import Namespace
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from vpai_tui.app import CockpitApp
+from vpai_tui.backend import LiveBackend
+from vpai_tui.fleet.model import FleetSnapshot, HostState, Sync
+from vpai_tui.fleet.operation import Outcome
+from vpai_tui.remote.prompts import Prompts
+from vpai_tui.world import World, expected_fleet, open_world
+
+PATIENCE_S = 60
+
+
+@asynccontextmanager
+async def cockpit(folder: Path) -> AsyncIterator[tuple[CockpitApp, Pilot[None], World]]:
+    args = Namespace(demo=True, demo_dir=folder, demo_reset=False, config=None)
+    async with AsyncExitStack() as exits:
+        world = await exits.enter_async_context(open_world(args))
+
+        async def factory(prompts: Prompts) -> LiveBackend:
+            return LiveBackend(world, prompts)
+
+        app = CockpitApp(expected_fleet(args), factory)
+        async with app.run_test(size=(120, 40)) as pilot:
+            yield app, pilot, world
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        await asyncio.sleep(0.2)
+
+
+def seen(app: CockpitApp) -> FleetSnapshot:
+    return app.context.snapshot
+
+
+def sync_of(app: CockpitApp, stack: str) -> Sync:
+    return next(item.sync for item in seen(app).stacks if item.id == stack)
+
+
+async def carry_out(app: CockpitApp, pilot: Pilot[None], key: str, kind: str) -> None:
+    """The plan's key, its question answered, the end awaited; back on the stacks."""
+
+    def shows(screen: str) -> bool:
+        return type(app.screen).__name__ == screen
+
+    await pilot.press(key)
+    await until(lambda: shows("PlanScreen"), f"the plan of the {kind}")
+    await pilot.press("A")
+    await until(lambda: shows("Confirm"), "the question")
+    before = len(app.context.operations.all)
+    await pilot.press("right", "enter")
+    await until(lambda: len(app.context.operations.all) > before, f"the {kind}")
+    operation = app.context.operations.all[-1]
+    await until(lambda: not operation.running, f"the end of the {kind}")
+    assert (operation.kind, operation.error, operation.outcome) == (kind, None, Outcome.COMMITTED)
+    await pilot.press("escape")
+    await until(lambda: shows("DeployScreen"), "the stacks again")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cockpit-demo")
+
+
+async def test_a_deploy_and_the_way_back_from_the_keyboard(folder: Path) -> None:
+    async with cockpit(folder) as (app, pilot, world):
+        await until(lambda: all(host.link.state is HostState.READY for host in seen(app).hosts), "three hosts ready")
+        await until(lambda: sync_of(app, "sese/apps") is Sync.DRIFTED, "the pending change is seen")
+
+        await pilot.press("2", "j")  # the deploy screen, from infra to apps
+        for key, kind in (("D", "deploy"), ("B", "rollback")):
+            await carry_out(app, pilot, key, kind)
+        entries, _ = world.history.read()
+        assert [entry.what for entry in entries] == ["deploy", "rollback"]
+        assert any("probe plan" in record.command for record in app.context.backend.command_log.records())  # type: ignore[union-attr]
+
+
+async def test_a_host_is_cut_and_comes_back_and_the_others_do_not_notice(folder: Path) -> None:
+    async with cockpit(folder) as (app, _, world):
+        await until(lambda: all(host.metrics and host.containers for host in seen(app).hosts), "three hosts known")
+        demo = world.demo
+        assert demo is not None
+        await demo.cut("pi")
+        await until(lambda: not seen(app).host("pi").live, "pi is gone")
+        assert seen(app).host("pi").metrics is not None  # its last values stay
+        assert seen(app).host("sese").link.state is HostState.READY
+        await demo.heal("pi")
+        app.context.backend.reconnect("pi")  # type: ignore[union-attr]
+        await until(lambda: seen(app).host("pi").link.state is HostState.READY, "pi is back")
