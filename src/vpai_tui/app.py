@@ -55,8 +55,8 @@ class CockpitApp(Shell):
         super().__init__(Context(fleet, clock, read_only, operations, first_snapshot(fleet, clock.boot_s())))
         self._factory = factory
         self._dispatcher: Dispatcher | None = None
-        self._keymap_wanted = dict(keymap or {})
-        check_keymap(self._keymap_wanted, "keymap")
+        self.context.keymap = dict(keymap or {})
+        check_keymap(self.context.keymap, "keymap")
         self.add_mode("fleet", lambda: FleetScreen(self.context))
         self.add_mode("deploy", self._deploy_screen)
         for item in THEMES:
@@ -72,8 +72,8 @@ class CockpitApp(Shell):
     # -- life ----------------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        if self._keymap_wanted:
-            self.set_keymap(self._keymap_wanted)
+        if self.context.keymap:
+            self.set_keymap(dict(self.context.keymap))
         self.call_after_refresh(self._bring_up)
 
     def _bring_up(self) -> None:

@@ -7,12 +7,14 @@ Bindings, footer, palette and help screen are all made from `COMMANDS`; nothing 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from textual.binding import Binding
 
 from vpai_tui.errors import UsageError
+from vpai_tui.text import clean_line
 
 # What the digit row sends without shift on AZERTY, after the digit itself: nothing needs AltGr.
 DIGIT_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -75,25 +77,20 @@ class Command:
     def mutates(self) -> bool:
         return self.danger is not Danger.LOOK
 
-    @property
-    def key_text(self) -> str:
-        """The first key as people write it."""
-        return key_text(self.keys[0]) if self.keys else ""
-
 
 TABLES = ("fleet", "deploy")
 COMMANDS: tuple[Command, ...] = (
     Command("go.fleet", "go fleet", "Hosts, services and what needs you", DIGIT_KEYS["1"]),
-    Command("go.deploy", "go deploy", "Stacks, their releases, plans and deploys", DIGIT_KEYS["2"]),
+    Command("go.deploy", "go deploy", "Stacks, releases, plans, deploys", DIGIT_KEYS["2"]),
     Command("describe", "describe", "Everything known of this row", ("enter",), TABLES, Arg.SERVICE, footer="describe"),
-    Command("yaml", "yaml", "The container as the engine inspects it", ("y",), ("fleet",), Arg.SERVICE, footer="yaml"),
+    Command("yaml", "yaml", "The container as the engine has it", ("y",), ("fleet",), Arg.SERVICE, footer="yaml"),
     Command("logs", "logs", "The last log lines of this service", ("l",), ("fleet",), Arg.SERVICE, footer="logs"),
-    Command("events", "events", "What changed in this service since the cockpit looks", (), ("fleet",), Arg.SERVICE),
+    Command("events", "events", "Changes seen since the cockpit looks", (), ("fleet",), Arg.SERVICE),
     Command("deploy", "deploy", "Plan a deploy of this stack", ("D",), TABLES, Arg.STACK, Danger.PLAN, "deploy"),
     Command(
         "rollback",
         "rollback",
-        "Plan a way back to an earlier release",
+        "Plan a way back to a release",
         ("B",),
         (*TABLES, "operation"),
         Arg.STACK,
@@ -112,7 +109,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "restart",
         "restart",
-        "Restart this service, or all that are marked",
+        "Restart it, or all that are marked",
         ("R",),
         ("fleet",),
         Arg.SERVICE,
@@ -122,7 +119,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "stop",
         "stop",
-        "Stop this service, or all that are marked",
+        "Stop it, or all that are marked",
         ("S",),
         ("fleet",),
         Arg.SERVICE,
@@ -132,7 +129,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "start",
         "start",
-        "Start this service, or all that are marked",
+        "Start it, or all that are marked",
         ("U",),
         ("fleet",),
         Arg.SERVICE,
@@ -144,34 +141,32 @@ COMMANDS: tuple[Command, ...] = (
     Command("watch", "watch", "Follow a running deploy", ("w",), ("deploy",), Arg.STACK, footer="watch"),
     Command("mark", "mark", "Mark or unmark this row", ("space",), ("fleet",), in_palette=False),
     Command("sort", "sort", "Sort by the next column", ("o",), TABLES),
-    Command("filter", "filter", "Keep the rows that contain some text", ("slash",), TABLES, Arg.TEXT, footer="filter"),
+    Command("filter", "filter", "Keep the rows that hold these words", ("slash",), TABLES, Arg.TEXT, footer="filter"),
     Command("scope", "scope", "Show one host, or all of them", ("h",), TABLES, Arg.HOST, footer="host"),
     Command("copy", "copy", "Copy what the row stands for", ("c",)),
     Command(
         "refresh",
         "refresh",
-        "Ask again now; hosts in backoff reconnect at once",
+        "Ask again; lost hosts reconnect now",
         ("ctrl+r",),
         (),
         Arg.HOST,
         footer="refresh",
     ),
-    Command("log", "command log", "Every command run on a host, with its time and status", ("v",)),
-    Command("help", "help", "The keys and commands of this screen", ("question_mark",), footer="help"),
+    Command("log", "command log", "Every command run on the hosts", ("v",)),
+    Command("help", "help", "Keys and commands of this screen", ("question_mark",), footer="help"),
     Command(
         "palette",
         "palette",
-        "Any command by its words, with arguments",
+        "Any command, with its argument",
         ("colon", "ctrl+p"),
         in_palette=False,
         footer="command",
     ),
     Command("theme", "theme", "Change the colours", (), (), Arg.THEME),
-    Command("demo", "demo", "Steer the simulated fleet: `demo cut pi`, `demo heal pi`", (), (), Arg.TEXT),
-    Command(
-        "back", "back", "Close, else clear the filter, else the marks, else go back", ("escape",), in_palette=False
-    ),
-    Command("leave", "leave", "Go back; at the top ask whether to quit", ("q",), in_palette=False),
+    Command("demo", "demo", "`demo cut pi`, `demo heal pi`", (), (), Arg.TEXT),
+    Command("back", "back", "Dialog, filter, marks, detail, back", ("escape",), in_palette=False),
+    Command("leave", "leave", "Back; at the top ask to quit", ("q",), in_palette=False),
     Command("quit", "quit", "Quit, saying what still runs where", ("ctrl+q",)),
 )
 BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
@@ -199,6 +194,16 @@ class Situation:
     demo: bool = False
     finished: bool = True  # the operation shown has ended
     watchable: bool = False  # a deploy runs on the stack shown
+    keymap: Mapping[str, str] = field(default_factory=dict)  # the operator's keys by command id
+
+    def keys(self, command: Command) -> tuple[str, ...]:
+        """The keys of a command here."""
+        return keys_of(command, self.keymap)
+
+    def key_text(self, command: Command) -> str:
+        """The first key as people write it."""
+        keys = self.keys(command)
+        return key_text(keys[0]) if keys else ""
 
 
 def key_text(key: str) -> str:
@@ -281,6 +286,21 @@ def check_keymap(keymap: Mapping[str, str], source: str) -> None:
         raise UsageError(
             f"{source}: " + "; ".join(dict.fromkeys(problems)), remedy="Give each command of a screen a key of its own."
         )
+
+
+def load_keymap(path: Path) -> dict[str, str]:
+    """An operator's keys, `command id: keys`, several separated by commas; raises UsageError when wrong."""
+    import yaml  # not needed where there is no keymap
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path}: {clean_line(str(error))}", remedy="Write lines such as `logs: L`.") from error
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found.values()):
+        raise UsageError(f"{path}: expected lines of `command: keys`", remedy="Quote digits: `go.fleet: '1'`.")
+    keymap = {str(name): str(keys).replace(" ", "") for name, keys in found.items()}
+    check_keymap(keymap, str(path))
+    return keymap
 
 
 def parse(line: str) -> tuple[Command | None, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from vpai_tui.commands import (
@@ -17,13 +19,18 @@ from vpai_tui.commands import (
     check_keymap,
     footer_of,
     key_clashes,
+    load_keymap,
     parse,
     refusal,
     suggestions,
     visible,
 )
 from vpai_tui.errors import UsageError
+from vpai_tui.widgets.command_log import CommandLogPane
 from vpai_tui.widgets.help import help_lines
+
+from . import fake_backend as fake
+from .conftest import TALL, OpenCockpit
 
 # DESIGN.md "Keys", for what exists.
 DESIGNED = {
@@ -142,3 +149,29 @@ def test_a_keymap_is_refused_with_all_its_problems() -> None:
         check_keymap({"logs": "y", "frobnicate": "z"}, "keymap.yaml")
     assert "frobnicate: no such command" in str(refused.value)
     assert "y is both" in str(refused.value)
+
+
+def test_a_keymap_file_is_read_and_checked(tmp_path: Path) -> None:
+    file = tmp_path / "keymap.yaml"
+    file.write_text("# mine\nlogs: L\nhelp: question_mark, f1\n", encoding="utf-8")
+    assert load_keymap(file) == {"logs": "L", "help": "question_mark,f1"}
+    for wrong in ("logs: [", "- a", "logs: 1", "logs: y"):
+        file.write_text(wrong, encoding="utf-8")
+        with pytest.raises(UsageError, match=r"keymap\.yaml"):
+            load_keymap(file)
+    with pytest.raises(UsageError):
+        load_keymap(tmp_path / "none.yaml")
+
+
+def test_the_shipped_keymap_changes_nothing() -> None:
+    assert load_keymap(Path(__file__).resolve().parents[2] / "config" / "keymap.yaml") == {}
+
+
+async def test_an_operators_keys_replace_ours(cockpit: OpenCockpit) -> None:
+    async with cockpit(fake.calm(), TALL, keymap={"log": "L"}) as at:
+        await at.press("v")
+        assert not at.app.screen.query_one(CommandLogPane).display
+        await at.press("L")
+        assert at.app.screen.query_one(CommandLogPane).display
+        await at.press("question_mark")
+        assert " L          command log" in at.text()

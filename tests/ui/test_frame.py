@@ -12,8 +12,10 @@ from vpai_tui.config import Fleet, Host, Ssh
 from vpai_tui.errors import HostUnreachable
 from vpai_tui.fleet.model import FleetSnapshot
 from vpai_tui.widgets.command_log import CommandLogPane
+from vpai_tui.widgets.detail import DetailPane
 from vpai_tui.widgets.host_strip import strip_height, strip_lines
 from vpai_tui.widgets.paint import width_of
+from vpai_tui.widgets.safe_table import SafeTable
 
 from . import fake_backend as fake
 from .conftest import Cockpit, OpenCockpit
@@ -135,7 +137,7 @@ async def test_quitting_says_what_still_runs_where(cockpit: OpenCockpit, picture
     async with cockpit(fake.troubled()) as at:
         at.app.context.operations.start("deploy", "sese/apps", at.backend.apply(fake.make_plan()), fake.make_plan())
         await at.press("ctrl+q")
-        assert "has not reached sese yet: quitting ends it" in at.text()
+        assert "not on sese yet: quitting ends it, nothing was changed" in at.text()
         picture(at, "quit")
 
 
@@ -232,3 +234,29 @@ async def test_one_host_and_five_hosts_fit(cockpit: OpenCockpit) -> None:
         rows = strip_lines(snapshot, None, fake.BOOT, 80)
         assert len(rows) == strip_height(count, 80) == (3 if count == 1 else 5)
         assert all(width_of(row) <= 80 for row in rows)
+
+
+async def test_the_mouse_sorts_chooses_and_presses_keys(cockpit: OpenCockpit) -> None:
+    async with cockpit(fake.calm()) as at:
+        table = at.app.screen.query_one("#main-table", SafeTable)
+        await at.pilot.click("#main-table", offset=(22, 0))
+        assert table.sorted_by == "service"
+        await at.pilot.click("#main-table", offset=(5, 3))
+        assert table.cursor_key == table.rows[2].key
+        assert not at.app.screen.query_one(DetailPane).display
+        await at.pilot.click("#main-table", offset=(5, 3))
+        await at.settle()
+        assert at.app.screen.query_one(DetailPane).subject == table.rows[2].key
+        await at.pilot.click("#footer", offset=(at.text().splitlines()[-1].index("help"), 0))
+        await at.settle()
+        assert at.screen == "Help"
+
+
+async def test_a_screen_too_small_says_so(cockpit: OpenCockpit) -> None:
+    async with cockpit(fake.troubled(), (50, 12)) as at:
+        assert "needs 60×16" in at.text()
+        assert "postgresql" not in at.text()
+        await at.pilot.resize_terminal(80, 24)
+        await at.settle()
+        assert "postgresql" in at.text()
+        assert "needs 60×16" not in at.text()

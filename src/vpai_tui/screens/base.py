@@ -15,6 +15,7 @@ from textual.worker import Worker, WorkerState
 
 from vpai_tui.commands import Situation
 from vpai_tui.screens.messages import Failed
+from vpai_tui.widgets.canvas import SafeStatic
 from vpai_tui.widgets.command_log import CommandLogPane
 from vpai_tui.widgets.context import Context
 from vpai_tui.widgets.frame import FooterBar, TitleBar
@@ -22,6 +23,7 @@ from vpai_tui.widgets.host_strip import HostStrip
 from vpai_tui.widgets.operations import Operation
 
 _TICK_S = 1.0
+_TOO_SMALL = (((" vpai-tui needs 60×16; 80×24 is comfortable.", ""),), ((" ctrl+q quits.", "dim"),))
 
 
 class CockpitScreen(Screen[None]):
@@ -32,8 +34,8 @@ class CockpitScreen(Screen[None]):
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
-        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (110, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-short"), (32, "-tall")]
         self.context = context
         self._ticker: Timer | None = None
         self._ready = False  # its widgets exist
@@ -49,6 +51,7 @@ class CockpitScreen(Screen[None]):
         log.display = False
         yield log
         yield FooterBar(id="footer")
+        yield SafeStatic(_TOO_SMALL, id="too-small")
 
     def body(self) -> Iterable[Widget]:
         """The widgets between the host strip and the footer."""
@@ -107,6 +110,7 @@ class CockpitScreen(Screen[None]):
             connected=backend is not None,
             read_only=self.context.read_only,
             demo=backend is not None and backend.demo is not None,
+            keymap=self.context.keymap,
         )
 
     def target_services(self) -> list[str]:

@@ -120,7 +120,7 @@ class DeployScreen(CockpitScreen):
         try:
             self.releases[stack] = tuple(await backend.releases(stack))
         except OperatorError as error:
-            trouble.show(error_lines(error), top=True)
+            trouble.show([((" ", ""), *row) for row in error_lines(error)], top=True)
             table.display, trouble.display = False, True
             return
         table.display, trouble.display = True, False

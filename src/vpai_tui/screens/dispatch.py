@@ -233,6 +233,6 @@ def quit_question(running: tuple[Operation, ...]) -> list[Line]:
         rows.append(
             ((f"  goes on by itself on {host}; the next look says how it ended", ""),)
             if goes_on
-            else ((f"  has not reached {host} yet: quitting ends it, nothing was changed", "warn"),)
+            else ((f"  not on {host} yet: quitting ends it, nothing was changed", "warn"),)
         )
     return rows

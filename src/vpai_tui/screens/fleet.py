@@ -228,7 +228,7 @@ class FleetScreen(CockpitScreen):
         try:
             rows = await self._detail_lines(backend, subject, view)
         except OperatorError as error:
-            rows = error_lines(error)
+            rows = [((" ", ""), *row) for row in error_lines(error)]
         pane.fill(rows, top=fresh)
         if view == "logs":
             pane.scroll_to_end()

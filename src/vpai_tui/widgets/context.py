@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -46,6 +47,7 @@ class Context:
     failure: str = ""  # why there is no backend
     busy: str = ""  # what the cockpit works on right now, in a few words
     scope: str | None = None  # a host's name; None: all
+    keymap: Mapping[str, str] = field(default_factory=dict)  # the operator's keys by command id
     heard: bool = False  # at least one snapshot came from the backend
     seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=_EVENTS_KEPT))
 

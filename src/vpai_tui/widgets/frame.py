@@ -71,7 +71,7 @@ class FooterBar(SafeStatic):
         self._places = []
         left = 1
         for command in footer_of(now):
-            part: Line = ((command.key_text, "key"), (f" {command.footer}  ", "dim"))
+            part: Line = ((now.key_text(command), "key"), (f" {command.footer}  ", "dim"))
             self._places.append((left, left + width_of(part), command))
             left += width_of(part)
             spans += part

@@ -48,24 +48,25 @@ class Help(ModalScreen[None]):
 def help_lines(now: Situation) -> list[Line]:
     """Keys of the screen, then how the cursor moves, then the commands that have no key here."""
     here = [command for command in commands_of(now.screen) if command.keys and visible(command, now)]
-    rows = [_row(command, " ".join(key_text(key) for key in _shown(command)), now) for command in here]
-    rows += [(), *(((fit(f" {keys}", 13), "key"), (text, "dim")) for keys, text in _MOVES)]
+    rows = [_row(command, " ".join(key_text(key) for key in _shown(command, now)), now) for command in here]
+    rows += [(), *(((fit(f" {keys}", 11), "key"), (text, "dim")) for keys, text in _MOVES)]
     others = [c for c in COMMANDS if c not in here and c.in_palette and visible(c, now)]
     rows += [(), ((" in the palette (: or ctrl+p)", "head"),)]
     return rows + [_row(command, "", now) for command in others]
 
 
-def _shown(command: Command) -> tuple[str, ...]:
+def _shown(command: Command, now: Situation) -> tuple[str, ...]:
     """Keys worth printing: not the AZERTY twins of a digit."""
-    return command.keys[:1] if command.id.startswith("go.") else command.keys
+    keys = now.keys(command)
+    return keys[:1] if command.id.startswith("go.") else keys
 
 
 def _row(command: Command, keys: str, now: Situation) -> Line:
     words = command.words + (f" {command.arg.value.upper()}" if command.arg is not Arg.NONE else "")
     why = refusal(command, now)
     return (
-        (fit(f" {keys}", 13), "key"),
-        (fit(words, 19), "dim" if why else ""),
+        (fit(f" {keys}", 11), "key"),
+        (fit(words, 17), "dim" if why else ""),
         (fit(_DANGER[command.danger], 5), "warn"),
         (why or command.help, "dim"),
     )

@@ -8,7 +8,7 @@ from vpai_tui.clock import duration
 from vpai_tui.fleet.model import Disk, FleetSnapshot, Health, HostSnapshot, HostState, Service
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.canvas import SafeStatic
-from vpai_tui.widgets.paint import Line, Span, spread
+from vpai_tui.widgets.paint import Line, Span, spread, width_of
 
 CELL = 26  # the narrowest cell with three rows
 STALE_S = 12.0  # metrics come every few seconds: older than this, they are history
@@ -71,12 +71,11 @@ def _cell(host: HostSnapshot, snapshot: FleetSnapshot, scope: str | None, now: f
     if not host.live and host.link.state is not HostState.CONNECTING:
         return [
             head,
-            spread(_reason(host), (), width),
+            spread(_reason(host, width, _retry(host, now)), (), width),
             spread(_meters(host, 0, gone=True), _counts(host, snapshot), width),
         ]
     if host.metrics is None:
-        step = host.link.step or "…"
-        return [head, ((f"{step}", "dim"),), ()]
+        return [head, ((host.title, "dim"),), ((host.link.step, "busy"),)]
     old = _stale(host, now)
     second = spread(_load(host, old, width), _memory(host, width, old), width)
     third = spread((*_counts(host, snapshot), *_heat(host, width)), _disk(host, width, old), width)
@@ -103,14 +102,18 @@ def _stale(host: HostSnapshot, now: float) -> bool:
     return host.metrics is not None and now - host.metrics.at_boot_s > STALE_S
 
 
-def _reason(host: HostSnapshot) -> Line:
+def _reason(host: HostSnapshot, width: int, again: Line = ()) -> Line:
+    """Why a host is gone: all of it when it fits, else the step; the alert has the rest."""
     where = f"{host.link.step}: " if host.link.step else ""
-    return ((f"{where}{host.link.error or 'no connection'}", "error"),)
+    full = f"{where}{host.link.error or 'no connection'}"
+    if width_of(((full, ""), *again)) > width and host.link.step:
+        full = f"{host.link.step} failed"
+    return ((full, "error"), *again)
 
 
-def _retry(host: HostSnapshot, now: float, width: int) -> Line:
+def _retry(host: HostSnapshot, now: float) -> Line:
     at = host.link.retry_at_boot_s
-    return ((f" again in {duration(at - now)}", "dim"),) if at is not None and at > now and width >= 36 else ()
+    return ((f", again in {duration(at - now)}", "dim"),) if at is not None and at > now else ()
 
 
 def _load(host: HostSnapshot, old: bool, width: int = 0) -> Line:
@@ -197,5 +200,5 @@ def _meters(host: HostSnapshot, width: int, *, gone: bool) -> Line:
 
 def _compact(host: HostSnapshot, snapshot: FleetSnapshot, scope: str | None, now: float, width: int) -> Line:
     left = (*_name(host, scope), ("  ", ""), *_counts(host, snapshot), ("  ", ""))
-    middle = _reason(host) if not host.live else (*_load(host, False), ("  ", ""), *_meters(host, 0, gone=False))
+    middle = _reason(host, width) if not host.live else (*_load(host, False), ("  ", ""), *_meters(host, 0, gone=False))
     return spread(((" ", ""), *left, *middle), (*_age(host, now), (" ", "")), width)

@@ -71,7 +71,7 @@ class Palette(ModalScreen[tuple[str, str]]):
             f"{at}",
             {
                 "words": (words, "dim" if why else "strong"),
-                "key": (command.key_text, "key"),
+                "key": (self._now.key_text(command), "key"),
                 "help": (why or command.help, "dim"),
             },
         )
