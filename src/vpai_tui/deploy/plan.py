@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from vpai_tui.clock import Clock
@@ -22,7 +24,7 @@ from vpai_tui.fleet.stacks import Stack
 from vpai_tui.redact import redact
 from vpai_tui.remote.connection import Connection
 from vpai_tui.remote.docker import Docker
-from vpai_tui.text import last_lines
+from vpai_tui.text import clean_line, last_lines
 
 COMPOSE_FLOOR = (2, 21, 0)
 _REGISTRY_TIMEOUT_S = 6.0
@@ -74,16 +76,36 @@ async def make_plan(
         PreflightRefused: host or stack are not fit; all reasons at once.
         Interrupted: an earlier deploy must be settled first.
     """
+    if stack.spec.before or stack.spec.after:
+        raise PreflightRefused(
+            f"{stack.id} has before or after commands, which this version does not run",
+            host=connection.name,
+            remedy="take them out of its stack.yaml, or run them by hand",
+        )
     bundle = await asyncio.to_thread(read_bundle, stack, connection.host.root.rstrip("/"))
     place = place_of(connection, bundle.name, bundle.project)
-    facts = await probe(connection, place, "plan", bundle=bundle)
+    facts, git = await asyncio.gather(
+        probe(connection, place, "plan", bundle=bundle), asyncio.to_thread(git_state, stack.dir)
+    )
     facts.missing_networks = [name for name in facts.missing_networks if name not in coming]
     check(facts, bundle, connection.name)
     digests = await registry_digests(docker, bundle, facts)
     targets = {service: _target(service, bundle, facts, digests) for service in bundle.services}
     notes = [text for ref, text in sorted(digests.items()) if text and not text.startswith("sha256:")]
     bundle, kept = with_live_values(bundle, facts)
-    return assemble(connection, stack, bundle, place, facts, targets, clock, notes=notes, kept=kept)
+    prepared = assemble(connection, stack, bundle, place, facts, targets, clock, notes=notes, kept=kept)
+    return replace(prepared, git=git)
+
+
+def git_state(folder: Path) -> tuple[str, bool]:
+    """The commit that `folder` is at and whether it has changes of its own; ("", False) outside of git."""
+    try:
+        at = subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, check=True, timeout=5)
+        changed = ["git", "-C", str(folder), "status", "--porcelain", "--", "."]
+        dirty = subprocess.run(changed, capture_output=True, check=True, timeout=5)
+    except (OSError, subprocess.SubprocessError):
+        return "", False
+    return clean_line(at.stdout), bool(dirty.stdout.strip())
 
 
 def assemble(
