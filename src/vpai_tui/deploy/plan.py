@@ -7,7 +7,7 @@ import re
 import secrets
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +56,8 @@ class Prepared:
     revert_steps: tuple[Step, ...]
     structure: Mapping[str, Any]
     confirm_timeout_s: int  # 0: no fresh connection is asked for
-    project_dir: str | None = None
     compose_version: str = ""
     git: tuple[str, bool] = ("", False)
-    notes: tuple[str, ...] = field(default=())
 
 
 def new_release_id(clock: Clock) -> str:
