@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
@@ -55,6 +56,7 @@ class CockpitApp(Shell):
         super().__init__(Context(fleet, clock, read_only, operations, first_snapshot(fleet, clock.boot_s())))
         self._factory = factory
         self._dispatcher: Dispatcher | None = None
+        self._soon_timer: Timer | None = None
         self.context.keymap = dict(keymap or {})
         check_keymap(self.context.keymap, "keymap")
         self.add_mode("fleet", lambda: FleetScreen(self.context))
@@ -74,6 +76,7 @@ class CockpitApp(Shell):
     def on_mount(self) -> None:
         if self.context.keymap:
             self.set_keymap(dict(self.context.keymap))
+        self._soon_timer = self.set_interval(_REDRAW_S, self.redraw, pause=True)
         self.call_after_refresh(self._bring_up)
 
     def _bring_up(self) -> None:
@@ -102,9 +105,15 @@ class CockpitApp(Shell):
     # -- drawing -------------------------------------------------------------------------------------------------
 
     def _soon(self) -> None:
-        if not self._redraw_due:
-            self._redraw_due = True
-            self.set_timer(_REDRAW_S, self.redraw)
+        """Called from tasks that are not Textual's too (a connection's), where no timer could be made."""
+        if self._soon_timer is not None:
+            self._soon_timer.resume()
+
+    def redraw(self) -> None:
+        """Draw the screen that is seen."""
+        if self._soon_timer is not None:
+            self._soon_timer.pause()
+        super().redraw()
 
     def _operation_moved(self, operation: Operation) -> None:
         self._soon()
