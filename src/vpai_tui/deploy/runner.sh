@@ -115,6 +115,10 @@ restore_files() {
 }
 tag_images() { # RELEASE-DIR
   while IFS="$TAB" read -r _ ref id digest _; do
+    case $ref in *@*) # a digest takes no tag: it names its bits by itself
+      dk image inspect "$ref" >/dev/null 2>&1 || dk pull -q "$ref" >>"$REL/out.log" 2>&1 || return 1
+      continue ;;
+    esac
     dk tag "$id" "$ref" 2>/dev/null && continue
     [ "$digest" != - ] && dk pull -q "$digest" >>"$REL/out.log" 2>&1 && dk tag "$id" "$ref" 2>>"$REL/out.log" || return 1
   done <"$1/images.lock"
