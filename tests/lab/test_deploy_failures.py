@@ -26,7 +26,7 @@ from lab_host import LabHost
 from lab_registry import Registry
 
 from vpai_tui.errors import PreflightRefused
-from vpai_tui.fleet.operation import Outcome, RevertStarted, StepFailed
+from vpai_tui.fleet.operation import Outcome, RevertStarted, StepFailed, StepStarted
 
 pytestmark = pytest.mark.lab
 
@@ -74,6 +74,9 @@ async def test_failing_health_takes_back_every_service_of_the_deploy(sese: LabHo
         assert "V" not in environment(sese, "web-first-1")
         assert "V" not in environment(sese, "web-second-1")
         assert container_id(sese, "web-third-1") == untouched
+        names = [event.name for event in me.events]
+        back = me.events[names.index("revert_started") :]
+        assert [event.service for event in back if isinstance(event, StepStarted)] == ["first", "second"]
 
 
 async def test_a_first_deploy_that_fails_leaves_nothing(sese: LabHost, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from vpai_tui.deploy import apply
 from vpai_tui.deploy.host import place_of
 from vpai_tui.errors import Interrupted, UsageError
 from vpai_tui.fleet.operation import Confirmed, Event, Finished, Journaled, Outcome, RevertStarted, ServiceStarted
+from vpai_tui.remote import login
 
 pytestmark = pytest.mark.lab
 
@@ -177,7 +178,13 @@ async def test_a_host_that_lost_power_is_settled_afterwards(sese: LabHost, tmp_p
         assert environment(sese, "web-web-1")["V"] == "1"
 
 
-async def test_a_cut_link_is_taken_up_again(sese: LabHost, tmp_path: Path) -> None:
+@pytest.fixture
+def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead link is noticed in 2 s instead of 8 (which test_remote_lab measures)."""
+    monkeypatch.setattr(login, "KEEPALIVE_INTERVAL_S", 0.5)
+
+
+async def test_a_cut_link_is_taken_up_again(sese: LabHost, tmp_path: Path, watchful: None) -> None:
     async with laptop(sese, tmp_path) as me:
         await first(sese, me)
         deployer = me.world.deployer()
@@ -195,7 +202,7 @@ async def test_a_cut_link_is_taken_up_again(sese: LabHost, tmp_path: Path) -> No
 
 
 async def test_a_link_that_stays_cut_leaves_the_outcome_unknown_and_the_host_commits(
-    sese: LabHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sese: LabHost, tmp_path: Path, watchful: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apply, "RECONNECT_WITHIN_S", 0.5)
     async with laptop(sese, tmp_path) as me:

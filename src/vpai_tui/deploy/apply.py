@@ -36,7 +36,7 @@ from vpai_tui.text import last_lines
 
 _OUTCOMES = {"ok": Outcome.COMMITTED, "adopted": Outcome.COMMITTED}
 _OUTPUT_LINES = 24
-_OF_ONE_RUN = "journal status out.log failure.log confirmed prior prior.* networks.before env.marks .listing"
+_OF_ONE_RUN = "journal status out.log failure.log confirmed touched prior prior.* networks.before env.marks .listing"
 _REFUSALS = {75: "another deploy holds the lock", 77: "the interrupted deploy was settled by somebody else"}
 RECONNECT_WITHIN_S = 60.0
 

@@ -210,9 +210,14 @@ bring() { # COMPOSE-DIR STEPS-FILE: stops at the first step that fails
     step "$1" "$what" "$service" "$kind" "$limit" "$command" || return 1
   done 3<"$2"
 }
+touched() { # SERVICE[,SERVICE…]: whether a step of this release was begun for one of them
+  printf '%s\n' "$1" | tr , '\n' | grep -qxFf "$REL/touched"
+}
 bring_back() { # COMPOSE-DIR STEPS-FILE: every step is tried; 1 when one could not be taken, 2 when all were and one is not healthy
   ND=$(no_deps); worst=0
+  awk -F "$TAB" '$2 == "step_started" { gsub(/,/, "\n", $3); print $3 }' "$REL/journal" >"$REL/touched"
   while IFS="$TAB" read -r what service kind limit command <&3; do
+    touched "$service" || continue
     step "$1" "$what" "$service" "$kind" "$limit" "$command"
     case $? in 0) ;; 2) [ "$worst" = 1 ] || worst=2 ;; *) worst=1 ;; esac
   done 3<"$2"
