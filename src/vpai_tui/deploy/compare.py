@@ -138,11 +138,16 @@ def _config_causes(service: str, container: RunningContainer, wanted: Wanted, fa
     if container.files_label != wanted.bundle.labels.get(service, "") and changed:
         paths = _differing(service, wanted, facts, "recreate") or changed
         causes.append(Cause("files", ", ".join(paths)))
-    if not causes and facts.compose and container.compose_version.removeprefix("v") != facts.compose:
+    if not causes and facts.compose and _release(container.compose_version) != _release(facts.compose):
         causes.append(
             Cause("compose_upgrade", f"compose {container.compose_version} → {facts.compose} reads it differently")
         )
     return causes or [Cause("config", "its configuration differs from what runs", _text(old), _text(new))]
+
+
+def _release(version: str) -> str:
+    """`2.26.1` of `v2.26.1-4`: a container's label does not name the distribution's build, the command does."""
+    return version.removeprefix("v").partition("-")[0].partition("+")[0]
 
 
 def _file_effect(service: str, wanted: Wanted, facts: HostFacts) -> tuple[Effect, list[Cause]]:

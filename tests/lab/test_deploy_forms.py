@@ -1,11 +1,11 @@
-"""A stack that names its image by digest: no tag can be put on such a reference."""
+"""Ways to write a Compose file that Compose itself takes and some of its parts do not."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from deploy_kit import compose, image_id, laptop, service
+from deploy_kit import WEB, causes, compose, image_id, laptop, push, service
 from lab_host import LabHost
 from lab_registry import Registry
 
@@ -32,3 +32,19 @@ async def test_images_named_by_digest_are_deployed_and_rolled_back(
         done = await me.rollback(releases[0])  # has to pull
         assert done.outcome is Outcome.COMMITTED, done
         assert image_id(sese, "web-web-1") == seen[0]
+
+
+async def test_a_default_with_a_colon_in_a_short_volume(sese: LabHost, registry: Registry, tmp_path: Path) -> None:
+    """`config --no-interpolate` takes `${DIR:-./x}` for too many colons, though the file is good."""
+    push(registry, WEB)
+    sese.sh(f"mkdir -p {sese.root}/pages")
+    async with laptop(sese, tmp_path) as me:
+        web = service(volumes=["${PAGES:-./pages}:/pages:ro"])
+        me.write("sese/web", compose({"web": web}))
+        plan = await me.plan()
+        assert any("too many colons" in note for note in plan.notes)
+        await me.committed()
+        assert (await me.plan()).empty
+        me.write("sese/web", compose({"web": {**web, "environment": {"A": "1"}}}))
+        assert causes(await me.plan()) == {"config": "its configuration differs from what runs"}
+        await me.committed()
