@@ -106,6 +106,7 @@ class CockpitApp(Shell):
 
     def _soon(self) -> None:
         """Called from tasks that are not Textual's too (a connection's), where no timer could be made."""
+        self._redraw_due = True
         if self._soon_timer is not None:
             self._soon_timer.resume()
 

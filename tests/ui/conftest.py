@@ -84,10 +84,25 @@ class Cockpit:
         await self.settle()
 
     async def settle(self) -> None:
-        """Wait until workers that can end have ended and the screen is drawn."""
-        await self.pilot.pause(0.25)
+        """Wait until no worker but the fleet's runs and two looks at the screen show the same."""
+        before = ""
+        for _ in range(80):
+            await self.pilot.pause(0.05)
+            working = any(worker.is_running for worker in self.app.workers if worker.group != "fleet")
+            shown = self.text()
+            if shown == before and not working and not self.app._redraw_due:
+                break
+            before = shown
         self.app.redraw()
         await self.pilot.pause()
+
+    async def started(self) -> None:
+        """Wait until the backend was asked to start, which is after the first frame."""
+        for _ in range(100):
+            if self.backend.asked or self.app.context.failure:
+                break
+            await self.pilot.pause(0.05)
+        await self.settle()
 
     async def type(self, text: str) -> None:
         await self.press(*("space" if letter == " " else "slash" if letter == "/" else letter for letter in text))
@@ -129,7 +144,7 @@ def cockpit() -> OpenCockpit:
         messages: list[Message] = []
         async with app.run_test(size=size, notifications=True, message_hook=messages.append) as pilot:
             at = Cockpit(app, pilot, backend, clock, messages)
-            await at.settle()
+            await at.started()
             yield at
 
     return open_cockpit

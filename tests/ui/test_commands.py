@@ -174,4 +174,4 @@ async def test_an_operators_keys_replace_ours(cockpit: OpenCockpit) -> None:
         await at.press("L")
         assert at.app.screen.query_one(CommandLogPane).display
         await at.press("question_mark")
-        assert " L          command log" in at.text()
+        assert " L         command log" in at.text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 
 from textual import events
@@ -109,6 +110,19 @@ async def test_the_command_log_shows_every_command(cockpit: OpenCockpit, picture
         picture(at, "command-log")
         await at.press("v")
         assert not at.app.screen.query_one(CommandLogPane).display
+
+
+async def test_the_command_log_hears_tasks_that_know_no_app(cockpit: OpenCockpit) -> None:
+    async with cockpit(fake.troubled()) as at:
+        await at.press("v")
+        log = at.backend.command_log
+
+        async def run() -> None:
+            log.end(log.begin("pi", "uptime"), 0)
+
+        await asyncio.create_task(run(), context=contextvars.Context())
+        await at.settle()
+        assert "uptime" in at.text()
 
 
 async def test_refresh_reconnects(cockpit: OpenCockpit) -> None:
