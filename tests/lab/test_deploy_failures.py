@@ -197,3 +197,50 @@ async def test_a_failing_service_that_prints_its_secret_prints_it_to_nobody(sese
         assert canary not in str(me.events)
     assert canary.encode() not in bytes(heard)
     assert canary not in sese.sh(f"cat {home(sese)}/releases/*/journal {home(sese)}/releases/*/status")
+
+
+PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
+HIDE = "for tool in {tools}; do mv $(command -v $tool) /root/hidden-$tool; done"
+SHOW = "cd /root; for hidden in hidden-*; do [ ! -e $hidden ] || mv $hidden /usr/bin/${hidden#hidden-}; done"
+
+
+async def test_a_host_without_its_tools_or_docker_is_refused_with_their_names(sese: LabHost, tmp_path: Path) -> None:
+    async with laptop(sese, tmp_path) as me:
+        try:
+            sese.sh(HIDE.format(tools="flock setsid"))
+            with pytest.raises(PreflightRefused) as caught:
+                await me.plan()
+            assert "`flock` is not installed on the host\n`setsid` is not installed on the host" in caught.value.output
+            sese.sh(SHOW)
+            sese.sh(HIDE.format(tools="docker"))
+            with pytest.raises(PreflightRefused, match="Docker does not answer"):
+                await me.plan()
+            sese.sh(SHOW)
+            sese.sh(f"mv {PLUGIN} /root/hidden-compose")
+            with pytest.raises(PreflightRefused, match="the Compose plugin does not answer"):
+                await me.plan()
+        finally:
+            sese.sh(f"[ ! -e /root/hidden-compose ] || mv /root/hidden-compose {PLUGIN}")
+            sese.sh(SHOW)
+        assert sese.sh(f"ls {sese.root}") == ""
+
+
+async def test_a_compose_that_is_too_old_is_refused(sese: LabHost, tmp_path: Path) -> None:
+    wrapper = '#!/bin/sh\n[ "$*" = "compose version --short" ] && { echo 2.20.3; exit; }\nexec /usr/bin/docker "$@"\n'
+    sese.sh("cat >/usr/local/bin/docker; chmod 755 /usr/local/bin/docker", stdin=wrapper.encode())
+    try:
+        async with laptop(sese, tmp_path) as me:
+            with pytest.raises(PreflightRefused, match=r"Compose 2\.20\.3 is too old; 2\.21 or newer is needed"):
+                await me.plan()
+    finally:
+        sese.sh("rm /usr/local/bin/docker")
+
+
+async def test_hostile_output_of_a_service_reaches_nobody_as_it_is(sese: LabHost, tmp_path: Path) -> None:
+    async with laptop(sese, tmp_path) as me:
+        hostile = ["sh", "-c", r"printf '\033]0;pwned\007[red]\302\233\377 tail\n'; exit 1"]
+        me.write("sese/web", compose({"web": service(entrypoint=hostile, healthcheck=None)}))
+        end = await me.deploy()
+        assert end.outcome is Outcome.REVERTED
+        assert "]0;pwned[red]\ufffd tail" in end.output
+        assert all(char.isprintable() or char == "\n" for char in end.output)

@@ -163,15 +163,13 @@ def check(facts: HostFacts, bundle: Bundle, host: str) -> None:
             host=host,
             remedy=f"vpai-tui resume {bundle.stack}   or   vpai-tui revert {bundle.stack}",
         )
-    problems = [
-        _stage_problem(stage, text)
-        for stage, text in facts.errors.items()
-        if stage != "structure" or len(facts.errors) == 1
-    ]
+    problems = _stage_problems(facts)
     version = tuple(int(part) for part in re.findall(r"\d+", facts.compose)[:3])
     if facts.compose and version < COMPOSE_FLOOR:
         problems.append(f"Compose {facts.compose} is too old; 2.21 or newer is needed")
-    if not facts.errors and (unknown := [name for name in bundle.services if name not in facts.hashes]):
+    if not facts.errors.keys() - {"structure"} and (
+        unknown := [name for name in bundle.services if name not in facts.hashes]
+    ):
         problems.append(f"Compose gives no hash of {', '.join(unknown)} (a service with a profile cannot be deployed)")
     problems += [
         f"env file {path} is missing; write it on the host" for path in bundle.envs if facts.envs.get(path) == "missing"
@@ -202,15 +200,18 @@ def check(facts: HostFacts, bundle: Bundle, host: str) -> None:
         )
 
 
-def _stage_problem(stage: str, text: str) -> str:
-    if stage.startswith("tool "):
-        return f"`{stage.removeprefix('tool ')}` is not installed on the host"
-    what = {
-        "config": "compose refuses the files",
-        "structure": "compose refuses the files",
-        "docker": "Docker does not answer",
-    }
-    return f"{what.get(stage, stage)}: {last_lines(text, 2) or 'no word why'}"
+def _stage_problems(facts: HostFacts) -> list[str]:
+    """What kept the probe from its work, without what only followed from it."""
+    tools = [stage.removeprefix("tool ") for stage in facts.errors if stage.startswith("tool ")]
+    problems = [f"`{tool}` is not installed on the host" for tool in tools]
+    said = {stage: last_lines(text, 2) or "no word why" for stage, text in facts.errors.items()}
+    if "docker" in said:
+        problems.append(f"Docker does not answer: {said['docker']}")
+    elif not facts.compose:
+        problems.append("the Compose plugin does not answer: install docker-compose-plugin 2.21 or newer")
+    elif not tools and (refusal := said.get("config")):
+        problems.append(f"compose refuses the files: {refusal}")
+    return problems
 
 
 async def registry_digests(docker: Docker, bundle: Bundle, facts: HostFacts) -> dict[str, str]:
@@ -308,6 +309,9 @@ def _notes(facts: HostFacts) -> list[str]:
         for name in sorted({*before, *after}):
             if old and name in before and name in after and before[name] != after[name]:
                 notes.append(f"{kind[:-1]} {name} changes its definition: {danger}")
+    if "structure" in facts.errors:  # as with `${DIR:-./x}:/x`, a good file; the structure only names what changes
+        why = redact(last_lines(facts.errors["structure"], 1))
+        notes.append(f"what changes inside a service is not named: Compose cannot show these files raw ({why})")
     if facts.compose.startswith("5.2."):
         notes.append(f"Compose {facts.compose} recreates services that share a network at every deploy; 5.3 mends it")
     if facts.busy:
