@@ -19,6 +19,7 @@ class Shell(App[None]):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self.context = context
+        self._redraw_due = False
 
     @property
     def cockpit(self) -> CockpitScreen:
@@ -27,6 +28,7 @@ class Shell(App[None]):
 
     def redraw(self) -> None:
         """Draw the screen that is seen."""
+        self._redraw_due = False
         if self.is_running and self.screen_stack:
             self.cockpit.redraw()
 
