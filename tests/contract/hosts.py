@@ -31,6 +31,7 @@ WEB = "contract/web:1"
 OTHER = "contract/web:2"
 BROKEN = "contract/web:1-broken"  # ends at once with a status that is not 0
 UNHEALTHY = "contract/web:1-unhealthy"
+SHA = re.compile(r"[0-9a-f]{64}")
 GONE = "contract/missing:1"  # in no registry
 
 # What the scripts of deploy/ do, in functions of one name: `dc` is their compose, `piped` their hashes, `id_of` a

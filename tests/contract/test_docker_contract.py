@@ -1,4 +1,4 @@
-"""What the deploy and the fleet rely on in `docker` and `docker compose`: the same facts on simulated and real hosts."""
+"""What the deploy and the fleet rely on in `docker` and `docker compose`, the same on simulated and real hosts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import re
 
 import pytest
 
-from .hosts import BROKEN, GONE, OTHER, UNHEALTHY, WEB, ContractHost, Project
+from .hosts import BROKEN, GONE, OTHER, SHA, UNHEALTHY, WEB, ContractHost, Project
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-SHA = re.compile(r"[0-9a-f]{64}")
 GATE = (
     "{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} "
     "{{.RestartCount}} {{.State.ExitCode}}"
@@ -68,7 +67,8 @@ async def test_a_container_says_what_it_was_made_from(host: ContractHost) -> Non
     assert seen["Image"] == image
     assert seen["Config"]["Labels"]["com.docker.compose.oneoff"] == "False"
     told = await project.facts(
-        f'say hashes "$(piped | sort | tr "\\n" " ")"; say one "$(piped web)"; say missing "$(field {"0" * 64} x 2>&1 | tail -n 1)"'
+        'say hashes "$(piped | sort | tr "\\n" " ")"; say one "$(piped web)";'
+        f'say missing "$(field {"0" * 64} x 2>&1 | tail -n 1)"'
     )
     assert told["hashes"].split() == ["base", by_service["base"][4], "web", hash_]
     assert told["one"] == f"web {hash_}"
@@ -143,13 +143,14 @@ async def test_a_shared_network_is_hashed_with_the_container_that_holds_it(host:
 async def test_up_recreates_what_differs_and_nothing_else(host: ContractHost) -> None:
     project = await two(host)
     told = await project.facts(
-        rf"""
-        look() {{ say "$1" "$(id_of web) $(id_of base) $(field "$(id_of base)" '{{{{.State.StartedAt}}}}')"; }}
+        r"""
+        look() { say "$1" "$(id_of web) $(id_of base) $(field "$(id_of base)" '{{.State.StartedAt}}')"; }
         look first; up web; look again
         echo second >page; up web; look page
         echo SECRET=three >web.env; up web; look env-file
-        echo 'services: {{web: {{labels: {{vpai.files: "1"}}}}}}' >compose/01-more.yaml; up web; look label; up web; look label-again
-        say marked "$(containers | awk -F "$TAB" '$4 == "web" {{ print $8 }}')"
+        echo 'services: {web: {labels: {vpai.files: "1"}}}' >compose/01-more.yaml
+        up web; look label; up web; look label-again
+        say marked "$(containers | awk -F "$TAB" '$4 == "web" { print $8 }')"
         """
     )
     web = {name: row.split()[0] for name, row in told.items()}
@@ -158,31 +159,6 @@ async def test_up_recreates_what_differs_and_nothing_else(host: ContractHost) ->
     assert web["label"] == web["label-again"]
     assert told["marked"] == "1"
     assert len({row.split(" ", 1)[1] for name, row in told.items() if name != "marked"}) == 1  # base runs on
-
-
-async def test_a_moved_tag_recreates_and_a_running_container_keeps_its_bits(host: ContractHost) -> None:
-    ref = "contract/moving:1"
-    await host.bits.publish(ref, "1")
-    await host.run("docker", "pull", "-q", ref)
-    project = await host.project(f"services: {{web: {{image: {ref}}}, base: {{image: {WEB}}}}}").prepare()
-    told = await project.facts(
-        rf"""
-        up web base; before=$(id_of web); other=$(id_of base)
-        image() {{ field "$1" '{{{{.Image}}}} {{{{index .Config.Labels "com.docker.compose.image"}}}}'; }}
-        say before "$(image "$before")"; say hash "$(piped web)"
-        $DOCKER tag {OTHER} {ref}
-        say ran-on "$(image "$before")"; say asked-for "$(field "$before" '{{{{.Config.Image}}}}')"
-        say wanted "$($DOCKER image inspect -f '{{{{.Id}}}}' {ref})"; say hash-after "$(piped web)"
-        up web; after=$(id_of web)
-        say after "$(image "$after")"; say ids "$before $after"; say others "$other $(id_of base)"
-        """
-    )
-    old, label = told["before"].split()
-    new, label_after = told["after"].split()
-    assert old == label and new == label_after == told["wanted"] != old
-    assert told["ran-on"] == told["before"] and told["asked-for"] == ref
-    assert told["hash"] == told["hash-after"]
-    assert len(set(told["ids"].split())) == 2 and len(set(told["others"].split())) == 1
 
 
 async def test_what_the_files_do_not_name_is_left_alone(host: ContractHost) -> None:
@@ -311,42 +287,6 @@ async def test_stop_start_restart_rename_remove(host: ContractHost) -> None:
     assert told["taken"] != "0" and told["rm-running"] != "0"
     assert (told["rm-forced"], told["gone"], told["rm-nothing"]) == ("0", "", "0")
     assert told["base"] == "running"
-
-
-async def test_images_are_found_tagged_and_held(host: ContractHost) -> None:
-    project = await host.project(f"services: {{a: {{image: {WEB}}}}}").prepare()
-    told = await project.facts(
-        rf"""
-        line="local$TAB{{{{.Id}}}}$TAB{{{{.Os}}}}/{{{{.Architecture}}}}$TAB{{{{range .RepoTags}}}}{{{{.}}}} {{{{end}}}}$TAB"
-        line="$line{{{{range .RepoDigests}}}}{{{{.}}}} {{{{end}}}}"
-        $DOCKER image inspect -f "$line" {GONE} {WEB} sha256:{"0" * 64} {OTHER} {WEB}; say some-missing $?
-        id=$($DOCKER image inspect -f '{{{{.Id}}}}' {WEB}); say id "$id"
-        $DOCKER image inspect "$id" >/dev/null; say by-id $?
-        digest=$($DOCKER image inspect -f '{{{{range .RepoDigests}}}}{{{{println .}}}}{{{{end}}}}' "$id" | head -n 1)
-        say digest "$digest"; say by-digest "$($DOCKER image inspect -f '{{{{.Id}}}}' "$digest")"
-        keep=vpai.keep/web-a:0123456789ab
-        $DOCKER tag "$id" "$keep"
-        $DOCKER create --name {project.name}-keep --network none --label vpai.keep=1 --label vpai.stack={project.name} "$keep" true >created
-        say created "$(cat created)"; say keeper "$(field {project.name}-keep '{{{{.State.Status}}}} {{{{.Config.Image}}}} {{{{.Image}}}}')"
-        say keepers "$($DOCKER ps -a --filter label=vpai.keep=1 --filter label=vpai.stack={project.name} --format '{{{{.Names}}}}')"
-        say unlisted "$($DOCKER ps -q --filter label=vpai.stack={project.name})"
-        $DOCKER create --name {project.name}-keep "$keep" true >/dev/null 2>&1; say name-taken $?
-        say all "$($DOCKER images -a -q --no-trunc | sort -u | grep -cx "$id")"
-        $DOCKER rm {project.name}-keep >/dev/null && $DOCKER rmi "$keep" >/dev/null; say given-up $?
-        say still "$($DOCKER image inspect -f '{{{{.Id}}}}' {WEB})"
-        $DOCKER image inspect "$keep" >/dev/null 2>&1; say keep-gone $?
-        """
-    )
-    raw = (await project.sh(f"$DOCKER image inspect -f '{{{{.Id}}}}' {GONE} {WEB}", status=None)).stderr.decode()
-    assert re.search(r"(?i)no such image: contract/missing:1", raw)
-    assert told["some-missing"] == "1"
-    assert re.fullmatch(rf"{told['id']}\tlinux/\w+\t(\S+ )*\t(\S+ )*", told["local"])
-    assert SHA.fullmatch(told["created"])
-    assert told["digest"].startswith("contract/web@sha256:") and told["by-digest"] == told["id"]
-    assert told["keeper"] == f"created vpai.keep/web-a:0123456789ab {told['id']}"
-    assert told["keepers"] == f"{project.name}-keep" and told["unlisted"] == ""
-    assert told["name-taken"] != "0" and told["all"] == "1" and told["by-id"] == "0"
-    assert told["given-up"] == "0" and told["still"] == told["id"] and told["keep-gone"] != "0"
 
 
 LIVES = f"""

@@ -348,7 +348,7 @@ async def test_an_image_is_built_from_a_tar(host: ContractHost) -> None:
 async def test_a_build_that_fails_says_so_and_leaves_no_image(host: ContractHost) -> None:
     rows = await build(host, "contract/failed:1", f"FROM {WEB}\nRUN exit 3\n")
     assert "returned a non-zero code: 3" in rows[-1]["error"]
-    with pytest.raises(EngineError, match="(?i)no such image"):
+    with pytest.raises(EngineError, match=r"(?i)no such image"):
         await host.docker.call("inspect_image", "contract/failed:1")
 
 

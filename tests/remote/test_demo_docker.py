@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from contract.docker_cases import CASES, FILES, LIFE_CASES, filled
 from vpai_tui import demo
 from vpai_tui.demo import DemoFleet
 from vpai_tui.remote.connection import Connection, connect
@@ -43,25 +41,6 @@ async def engine(sese: Connection) -> AsyncIterator[Docker]:
     client = Docker(sese)
     yield client
     await client.close()
-
-
-async def test_docker_cases(fleet: DemoFleet, sese: Connection) -> None:
-    place = fleet.root("sese") / "contract"
-    place.mkdir()
-    words = {**WORDS, "dir": str(place)}
-    for name, text in FILES.items():
-        (place / name).write_text(filled(text, words))
-    seen: dict[str, str] = {}
-    for case in (*CASES, *LIFE_CASES):
-        done = await sese.run(["sh", "-c", filled(case.command, words)], root=True, check=False)
-        out, err = done.stdout.decode(), done.stderr.decode()
-        told = f"{case.name}: {done.exit_status}\n{out}\n{err}"
-        assert (done.exit_status != 0) if case.status is None else (done.exit_status == case.status), told
-        assert case.out is None or re.search(case.out, out.strip("\n")), told
-        assert case.err is None or re.search(case.err, err), told
-        assert not case.same_as or out == seen[case.same_as], told
-        assert not case.differs_from or out != seen[case.differs_from], told
-        seen[case.name] = out
 
 
 async def test_what_other_processes_do_is_told_soon(sese: Connection, engine: Docker) -> None:

@@ -76,7 +76,9 @@ def _move_tag(state: Doc, tagged: str, image: Doc) -> None:
 
 
 def tag(state: Doc, now: float, source: str, target: str) -> None:
-    """Let `target` name the image `source`."""
+    """Let `target` name the image `source`. EngineError(400) when `target` has a digest, which names bits itself."""
+    if "@" in target:
+        raise EngineError(400, "refusing to create a tag with a digest reference")
     image = need(state, source)
     tagged = parse(target).tagged
     _move_tag(state, tagged, image)
