@@ -143,6 +143,37 @@ async def test_a_killed_runner_is_found_refused_and_settled(sese: LabHost, tmp_p
         assert (await me.plan()).empty is (how == "resume")
 
 
+@pytest.mark.parametrize(("how", "model"), [("revert", "small"), ("resume", "large")])
+async def test_a_value_edited_while_a_deploy_lay_interrupted_survives_its_settling(
+    sese: LabHost, tmp_path: Path, how: str, model: str
+) -> None:
+    path = "configs/litellm/config.yaml"
+    spec = {"files": [{"path": path}], "live": [{"file": path, "keys": ["max_budget"]}]}
+
+    def stack(number: str) -> dict[str, Any]:
+        made = waiting(number)
+        made["services"]["web"]["volumes"].append("./configs/litellm:/etc/litellm:ro")
+        return made
+
+    async with laptop(sese, tmp_path) as me:
+        sese.sh(f"mkdir -p {sese.root}/gate; touch {sese.root}/gate/1")
+        me.write("sese/web", stack("1"), spec, {path: "# money\nmax_budget: 10\nmodel: small\n"})
+        await me.committed()
+        me.write("sese/web", stack("2"), spec, {path: "# money\nmax_budget: 10\nmodel: large\n"})
+        deployer = me.world.deployer()
+        async with aclosing(deployer.apply(await deployer.plan("web"))) as events:
+            await at_gate(events)
+            kill_runner(sese)
+            await rest(events)
+        sese.sh(f"sed -i 's/max_budget: 10/max_budget: 99/' {sese.root}/{path}")
+        let_go(sese, "2")
+        await me.settle(how)
+        assert sese.sh(f"cat {sese.root}/{path}") == f"# money\nmax_budget: 99\nmodel: {model}\n"
+        assert sese.sh(f"stat -c '%a %U' {sese.root}/{path}") == "644 root\n"
+        assert sese.sh("docker exec web-web-1 cat /etc/litellm/config.yaml").endswith(f"99\nmodel: {model}\n")
+        assert pending(sese) == ""
+
+
 async def test_runner_and_compose_killed_in_the_middle_of_a_recreate(sese: LabHost, tmp_path: Path) -> None:
     """Compose leaves `<12 hex>_name` behind and no service running; nothing of it is left after the revert."""
     async with laptop(sese, tmp_path) as me:

@@ -36,7 +36,9 @@ from vpai_tui.text import last_lines
 
 _OUTCOMES = {"ok": Outcome.COMMITTED, "adopted": Outcome.COMMITTED}
 _OUTPUT_LINES = 24
-_OF_ONE_RUN = "journal status out.log failure.log confirmed touched prior prior.* networks.before env.marks .listing"
+_OF_ONE_RUN = (
+    "journal status out.log failure.log confirmed touched carried* prior prior.* networks.before env.marks .listing"
+)
 _REFUSALS = {75: "another deploy holds the lock", 77: "the interrupted deploy was settled by somebody else"}
 RECONNECT_WITHIN_S = 60.0
 
@@ -66,19 +68,17 @@ class Run:
         self._seen = lines
 
     async def start(self, verb: str, tar: bytes, source: str | None = None) -> AsyncIterator[Event]:
-        """Uploads `tar` as the release (apply) or into a temporary place (resume, revert) and starts the runner."""
+        """Uploads `tar` and starts the runner. It is the release (apply), or what goes into it (resume, revert)."""
         runner = script("common.sh") + script("runner.sh")
         path = f"{self.place.deploy}/bin/{script_name(runner)}"
         environment = f"{self.place.environment()} WHO={shlex.quote(self.by)}"
         start = start_command(environment, path, (verb, self.release), self.directory, self._seen)
-        command = (
-            _install(self.place, self.release, path, runner, source) if tar else _install(self.place, "", path, runner)
-        )
+        settles = verb != "apply"
+        command = _install(self.place, path, runner)
+        command += _into(self.directory, tar) if settles else _release(self.directory, source)
         yield RunnerStarted(self._now(), self.release)
         try:
-            async for event in self._follow_started(
-                f"{command} && {{ {start}; }}", runner, tar, settles=verb != "apply"
-            ):
+            async for event in self._follow_started(f"{command} && {{ {start}; }}", runner, tar, settles=settles):
                 yield event
         except LinkLost:
             async for event in self.resume_following("the link was lost; the host goes on"):
@@ -199,24 +199,36 @@ class Run:
         return rfc3339(self._clock.now())
 
 
-def _install(place: Place, release: str, path: str, runner: bytes, source: str | None = None) -> str:
-    """sh that puts the runner (first bytes of stdin) in its place, then the release (a tar, the rest) as one rename."""
+def _install(place: Place, path: str, runner: bytes) -> str:
+    """sh that puts the runner (the first bytes of stdin) in its place."""
     home, quoted = place.home, shlex.quote
-    parts = [
-        "umask 022",
-        f"mkdir -p {quoted(place.root)}",
-        "umask 077",
-        f"mkdir -p {quoted(place.deploy)}/bin {quoted(home)}/releases",
-        f"head -c {len(runner)} >{quoted(path)}.$$ && mv -f {quoted(path)}.$$ {quoted(path)}",
-    ]
-    if release:
-        target = quoted(f"{home}/releases/{release}")
-        parts += [f"rm -rf {target}.part", f"mkdir {target}.part"]
-        if source:
-            parts.append(f"cp -R {quoted(f'{home}/releases/{source}')}/. {target}.part")
-            parts.append(f"(cd {target}.part && rm -rf {_OF_ONE_RUN})")
-        parts += [f"tar -xf - -C {target}.part", f"sync -f {target}.part", f"mv -T {target}.part {target}"]
+    return " && ".join(
+        (
+            "umask 022",
+            f"mkdir -p {quoted(place.root)}",
+            "umask 077",
+            f"mkdir -p {quoted(place.deploy)}/bin {quoted(home)}/releases",
+            f"head -c {len(runner)} >{quoted(path)}.$$ && mv -f {quoted(path)}.$$ {quoted(path)}",
+        )
+    )
+
+
+def _release(directory: str, source: str | None) -> str:
+    """sh that makes a release of the rest of stdin (a tar) over a copy of `source`, visible as one rename."""
+    target = shlex.quote(directory)
+    parts = ["", f"rm -rf {target}.part", f"mkdir {target}.part"]
+    if source:
+        kept = f"{directory.rpartition('/')[0]}/{source}"
+        parts.append(f"cp -R {shlex.quote(kept)}/. {target}.part")
+        parts.append(f"(cd {target}.part && rm -rf {_OF_ONE_RUN})")
+    parts += [f"tar -xf - -C {target}.part", f"sync -f {target}.part", f"mv -T {target}.part {target}"]
     return " && ".join(parts)
+
+
+def _into(directory: str, tar: bytes) -> str:
+    """sh that lays the rest of stdin beside an interrupted release, for its runner to take in under the lock."""
+    target = f"{shlex.quote(directory)}/carried.tar"
+    return f" && cat >{target}.part && mv -f {target}.part {target}" if tar else f" && rm -f {target}"
 
 
 def as_event(line: JournalLine) -> Event:

@@ -11,6 +11,7 @@ from vpai_tui.deploy.bundle import bundle_on_host
 from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.plan import Prepared, assemble, check, make_plan, with_live_values
 from vpai_tui.deploy.release import locked_targets, releases_of, who
+from vpai_tui.deploy.settle import carried
 from vpai_tui.errors import OperatorError, PreflightRefused, StalePlan, UsageError
 from vpai_tui.fleet.history import Entry, History
 from vpai_tui.fleet.model import Sync
@@ -116,7 +117,8 @@ class Deployer:
             raise UsageError(f"{stack}: {what}", remedy="look at `vpai-tui status`")
         run = Run(connection, place, facts.pending, self._by, self._clock, self._new(connection))
         run.skip(await self._journal_length(connection, run))
-        async for event in self._recorded(run.start(how, b""), how, stack):
+        values = await carried(connection, place, facts.pending)
+        async for event in self._recorded(run.start(how, values), how, stack):
             yield event
 
     async def attach(self, stack: str) -> AsyncIterator[Event]:

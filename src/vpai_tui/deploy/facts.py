@@ -58,6 +58,7 @@ class HostFacts:
     env_keys: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # path → [(+ - ~, KEY)]
     lives: dict[str, bytes] = field(default_factory=dict)
     bundle_lives: dict[str, bytes] = field(default_factory=dict)  # live files of the release rolled back to
+    prior_lives: dict[str, bytes] = field(default_factory=dict)  # live files before an interrupted deploy
     missing_networks: list[str] = field(default_factory=list)
     binds: dict[str, str] = field(default_factory=dict)
     free_kib: int | None = None
@@ -167,6 +168,8 @@ _TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {
 def _take(facts: HostFacts, kind: str, cells: list[str]) -> None:
     if kind == "bundle.live":
         facts.bundle_lives[cells[0]] = _blob(cells[1])
+    elif kind == "prior.live":
+        facts.prior_lives[cells[0]] = _blob(cells[1])
     elif kind.startswith(("base.", "bundle.")):
         facts.blobs[kind] = _blob(cells[0])
     else:

@@ -124,6 +124,7 @@ plan() { # [RELEASE]; each docker command takes its time to start, so those that
     references | tee "$HERE/references"
     awk -F "$TAB" '$1 == "image" { print $3 }' "$HERE/references" >"$HERE/refs"
   fi
+  print=$(fingerprint bundle/services bundle/lives) # before live files are read: an edit in between makes the plan stale
   images >"$HERE/images" &
   surroundings >"$HERE/surroundings" &
   [ "$resolved" = 0 ] && hashes hash
@@ -132,7 +133,7 @@ plan() { # [RELEASE]; each docker command takes its time to start, so those that
   fi
   wait
   cat "$HERE/images" "$HERE/surroundings" "$HERE/version"
-  rec fingerprint "$(fingerprint bundle/services bundle/lives)"
+  rec fingerprint "$print"
   if [ -s "$HERE/structure" ]; then rec structure "$(b64 <"$HERE/structure")"; else rec error structure "$(b64 <"$HERE/structure.err")"; fi
 }
 
@@ -144,6 +145,17 @@ releases() {
     rec release "$id" "$(head -n 1 "$dir/status" 2>/dev/null)" "$(b64 <"$dir/manifest")" "$([ -r "$dir/images.lock" ] && b64 <"$dir/images.lock")"
   done
   $DOCKER images -a -q --no-trunc 2>/dev/null | sort -u | sed "s/^/have$TAB/"
+}
+
+settling() { # RELEASE: the live files of an interrupted deploy, as they are, as it brings them, as they were before it
+  state
+  dir=$HOME_OF/releases/$1
+  rec bundle.bundle.json "$(b64 <"$dir/bundle.json")"
+  while read -r path; do
+    [ -f "$ROOT/$path" ] && rec live "$path" "$(b64 <"$ROOT/$path")"
+    [ -f "$dir/files/$path" ] && rec bundle.live "$path" "$(b64 <"$dir/files/$path")"
+    [ -f "$dir/prior/$path" ] && rec prior.live "$path" "$(b64 <"$dir/prior/$path")"
+  done <"$dir/lives"
 }
 
 tail_of() { # RELEASE: what the runner and Compose printed last

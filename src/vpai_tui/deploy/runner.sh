@@ -146,6 +146,13 @@ mark_envs() { # so that the next plan can name the keys that changed
   done >"$REL/env.marks"
 }
 
+carry_in() { # values edited since a deploy was interrupted, merged by the laptop, go into its files there and back
+  [ -e "$REL/carried.tar" ] || return 0
+  rm -rf "$REL/carried"; mkdir "$REL/carried" && tar -xf "$REL/carried.tar" -C "$REL/carried" || return 1
+  (cd "$REL/carried" && find . -type f) | while read -r path; do cat "$REL/carried/$path" >"$REL/$path" || exit 1; done || return 1
+  rm -rf "$REL/carried" "$REL/carried.tar"
+}
+
 # --- services ----------------------------------------------------------------------------------------------------
 gate() { # service kind timeout_s: 0 when it may pass; else REASON
   deadline=$(($(date +%s) + $3)); good=0; first=; REASON="not healthy after $3 s"; polls=0
@@ -322,6 +329,7 @@ case $verb in
     forward ;;
   resume | revert)
     [ "$(link_id "$HOME_OF/pending")" = "$ID" ] || refuse 77 "release $ID is not pending any more"
+    carry_in || refuse 78 "the values edited on the host could not be carried over"
     look; J "$verb" - "$WHO"
     if [ "$BASE" = "$ID" ]; then commit # it died after its commit
     elif [ "$verb" = resume ]; then forward
