@@ -1,5 +1,6 @@
 # Shared by probe.sh and runner.sh; POSIX sh, coreutils, util-linux, docker with Compose >= 2.21.
 # Set before this is read: ROOT STACK PROJECT DOCKER (the docker command, words).
+# shellcheck shell=sh disable=SC2086,SC2317,SC2329 # $DOCKER is words; each of the two uses other functions of these
 set -u
 umask 077
 export COMPOSE_IGNORE_ORPHANS=1 COMPOSE_PROGRESS=plain

@@ -1,6 +1,8 @@
 # Read-only: what the laptop needs to plan, one TSV record a line; nothing on the host changes.
 # usage: probe.sh VERB   with ROOT STACK PROJECT DOCKER in the environment; `bundle/` beside this script for `plan`.
+# shellcheck shell=sh disable=SC2086 # $DOCKER is words
 HERE=$(pwd)
+# shellcheck source=/dev/null
 . ./common.sh
 
 rec() { printf '%s' "$1"; shift; for field in "$@"; do printf '\t%s' "$field"; done; echo; }
