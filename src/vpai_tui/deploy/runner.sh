@@ -8,8 +8,13 @@ J() { # event, service or -, detail: one journal line, on the disk before anythi
   printf '%s\t%s\t%s\t%s\n' "$(now)" "$1" "${2:--}" "${3:--}" >>"$REL/journal"
   sync -d "$REL/journal" 2>/dev/null || sync
 }
-finish() { # outcome, exit code, reason
+status() { # outcome, exit code, reason
   printf '%s %s %s\n' "$1" "$2" "${3:-}" >"$REL/status"; sync -d "$REL/status" 2>/dev/null
+}
+finish() { status "$@"; J finished - "$1 $2 ${3:-}"; }
+settled() { # the same, and nothing is pending any more; whoever dies in between leaves a status and can be settled again
+  status "$@"
+  rm -f "$HOME_OF/pending" "$LISTING"; sync "$HOME_OF"
   J finished - "$1 $2 ${3:-}"
 }
 refuse() { # code, reason: the release of an `apply` is told; that of another run, which `resume` or `revert` name, is left
@@ -241,10 +246,9 @@ undo() { # reason
   bring_back "$from/compose" "$REL/steps.revert"; back=$?
   [ "$back" = 1 ] && { revert_failed; return; }
   [ -n "$BASE" ] || drop_networks
-  rm -f "$HOME_OF/pending" "$LISTING"; sync "$HOME_OF"
   # all of the base is back; that it does not run well is for its health to tell, and no reason to refuse the next deploy
-  [ "$back" = 2 ] && { finish revert_failed 3 "$why; it was taken back, but then $FAILURE"; return 3; }
-  finish reverted 2 "$why"; return 2
+  [ "$back" = 2 ] && { settled revert_failed 3 "$why; it was taken back, but then $FAILURE"; return 3; }
+  settled reverted 2 "$why"; return 2
 }
 revert_failed() { rm -f "$LISTING"; finish revert_failed 3 "$why; then the revert failed: $FAILURE"; return 3; }
 networks() { dk network ls -q --no-trunc --filter "label=$LABEL.project=$PROJECT"; }
@@ -295,8 +299,7 @@ retain() { # five committed releases besides the current one; what never took ef
 }
 commit() {
   point "releases/$ID" "$HOME_OF/current"
-  rm -f "$HOME_OF/pending"; sync "$HOME_OF"
-  finish ok 0
+  settled ok 0
   own "$TIDIES after $STACK" # the next deployer waits for this instead of being refused
   rm -rf "$LISTING" "$REL/prior" "$REL/prior.done" "$REL/prior.absent"
   retain
