@@ -392,7 +392,7 @@ class FakeBackend:
     async def inspect_yaml(self, service_id: str) -> str:
         return "Config:\n  Hostname: 6e386e6e\n  Image: n8n:2.7.3\n  # read only\nState:\n  Status: running\n"
 
-    async def logs(self, service_id: str, lines: int) -> list[str]:
+    async def logs(self, service_id: str, _lines: int, /) -> list[str]:
         if service_id.endswith("comfyui"):
             raise CommandFailed("docker logs ended with 1", exit_status=1, host="pi", output="Error: no such container",
                                 remedy="It may have been recreated: ctrl+r looks again.")  # fmt: skip

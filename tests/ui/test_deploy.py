@@ -101,6 +101,19 @@ async def test_stacks_and_their_releases(cockpit: OpenCockpit, picture: Picture,
         picture(at, "deploy-stacks")
 
 
+async def test_releases_are_asked_for_again_after_an_end_and_on_refresh(cockpit: OpenCockpit) -> None:
+    backend = scripted(REVERTED, ends=False)
+    async with cockpit(backend=backend) as at:
+        await apply(at)
+        backend.release_list = [replace(fake.RELEASES[0], id="r99"), *fake.RELEASES]
+        backend.gate.set()
+        await at.press("escape")
+        assert " r99 " in at.text()
+        backend.release_list = fake.RELEASES
+        await at.press("ctrl+r")
+        assert " r99 " not in at.text()
+
+
 async def test_releases_that_cannot_be_had_say_why(cockpit: OpenCockpit) -> None:
     backend = FakeBackend(fake.troubled())
     backend.release_list = CommandFailed("find ended with 1", exit_status=1, host="sese", remedy="doctor checks sudo")

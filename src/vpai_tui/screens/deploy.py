@@ -47,7 +47,7 @@ class DeployScreen(CockpitScreen):
         super().__init__(context)
         self.order = STACK_SORTS[0]
         self.releases: dict[str, tuple[Release, ...]] = {}
-        self._asked: tuple[str, str | None, bool] | None = None
+        self._asked: tuple[object, ...] | None = None
 
     def body(self) -> Iterable[Widget]:
         stacks = SafeTable(stack_columns(()), id="main-table")
@@ -94,8 +94,9 @@ class DeployScreen(CockpitScreen):
     # -- releases ------------------------------------------------------------------------------------------------
 
     def _ask(self, stack: StackStatus, *, after_s: float) -> None:
-        """Fetch a stack's releases when it is another stack, or when its release changed."""
-        want = (stack.id, stack.current, stack.pending is not None)
+        """Fetch a stack's releases when it is another one, when something ended on it, or on ctrl+r."""
+        ended = sum(1 for item in self.context.operations.all if item.stack == stack.id and not item.running)
+        want = (stack.id, stack.current, stack.pending, ended, self.context.refreshes)
         if want == self._asked or self.context.backend is None:
             return
         self._asked = want
@@ -126,10 +127,6 @@ class DeployScreen(CockpitScreen):
         table.display, trouble.display = True, False
         table.empty_line = ((" never deployed from here: the first deploy records what runs as r0", "dim"),)
         self._draw_history()
-
-    def forget(self) -> None:
-        """Ask for the releases again."""
-        self._asked = None
 
     # -- what a command means here -------------------------------------------------------------------------------
 

@@ -154,7 +154,9 @@ class Dispatcher:
     def do_refresh(self, argument: str) -> None:
         backend = self._shell.context.backend
         if backend is not None:
-            backend.reconnect(argument or None)
+            backend.reconnect(None if argument in ("", "all") else argument)
+            self._shell.context.refreshes += 1
+            self._shell.redraw()
             self._shell.toast(f"asking {argument or 'every host'} again")
 
     def do_log(self, _argument: str) -> None:

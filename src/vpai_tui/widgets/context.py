@@ -48,6 +48,7 @@ class Context:
     busy: str = ""  # what the cockpit works on right now, in a few words
     scope: str | None = None  # a host's name; None: all
     keymap: Mapping[str, str] = field(default_factory=dict)  # the operator's keys by command id
+    refreshes: int = 0  # how often the operator asked again
     heard: bool = False  # at least one snapshot came from the backend
     seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=_EVENTS_KEPT))
 
@@ -64,9 +65,6 @@ class Context:
                 self.seen.append(Seen(now, service.id, text, role))
         self.snapshot = snapshot
         self.heard = True
-
-    def in_scope(self, host: str) -> bool:
-        return self.scope is None or host == self.scope
 
     def service(self, service_id: str) -> Service | None:
         return next((item for item in self.snapshot.services if item.id == service_id), None)

@@ -79,13 +79,8 @@ def sync(value: Sync, *, stale: bool = False) -> Span:
     return (f"{STALE} {word}", "stale") if stale else (f"{glyph} {word}", "dim" if role == "ok" else role)
 
 
-def host_state(value: HostState) -> Span:
-    """Glyph and word of a host's connection."""
-    glyph, role = _HOST[value]
-    return (f"{glyph} {value.value}", role)
-
-
 def host_glyph(value: HostState) -> Span:
+    """Glyph and role of a host's connection."""
     return _HOST[value]
 
 
@@ -107,11 +102,6 @@ def safe(text: str) -> str:
 def line(*spans: Span | str) -> Line:
     """A line of spans; plain strings have no role."""
     return tuple((item, "") if isinstance(item, str) else item for item in spans)
-
-
-def lines(text: str, role: str = "") -> list[Line]:
-    """A text of several lines, all in one role."""
-    return [((row, role),) for row in text.splitlines()]
 
 
 def width_of(row: Iterable[Span]) -> int:

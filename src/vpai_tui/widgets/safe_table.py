@@ -36,7 +36,6 @@ class Row:
     key: str
     cells: dict[str, Span] = field(default_factory=dict)
     dim: bool = False
-    indent: int = 0
 
 
 class SafeTable(ScrollView, can_focus=True):
