@@ -278,6 +278,7 @@ async def test_another_operator_may_watch_and_is_refused_a_deploy_of_his_own(ses
 async def test_a_deploy_right_after_another_waits_while_the_first_tidies_up(sese: LabHost, tmp_path: Path) -> None:
     async with laptop(sese, tmp_path) as me:
         await me.committed()
+        await until(sese, f"flock -n {sese.root}/deploy/lock true")
         sese.sh(
             f"cd {sese.root}/deploy; echo 'pid=1 tidies up after web since now' >owner;"
             "(exec 9>>lock; flock 9; sleep 5) >/dev/null 2>&1 &"

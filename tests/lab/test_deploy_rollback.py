@@ -239,7 +239,7 @@ async def test_five_releases_are_kept_besides_the_current_and_keepers_hold_their
         )
         me.write("sese/web", version("2"))
         second = await me.committed()
-        await until(sese, f"test ! -e {sese.root}/deploy/owner")  # it tidies up after it has told its end
+        await until(sese, f"flock -n {sese.root}/deploy/lock true")  # it tidies up after it has told its end
         assert sese.sh(f"ls {home(sese)}/releases").split() == [*older[2:], first, second]
         assert sum(item.restorable for item in await me.world.deployer().releases("web")) == 5
         held = sese.sh("docker ps -a --filter label=vpai.keep=1 --format '{{.Names}} {{.State}}'").splitlines()
@@ -249,7 +249,7 @@ async def test_five_releases_are_kept_besides_the_current_and_keepers_hold_their
         sese.sh(f"cd {home(sese)}/releases; rm -r {' '.join(older[2:])} {first}")
         me.write("sese/web", version("3"))
         await me.committed()
-        await until(sese, f"test ! -e {sese.root}/deploy/owner")
+        await until(sese, f"flock -n {sese.root}/deploy/lock true")
         names = sese.sh("docker ps -a --filter label=vpai.keep=1 --format '{{.Names}}'").split()
         assert names == [f"vpai-keep-web-web-{image_id(sese, 'web-web-1').removeprefix('sha256:')[:12]}"]
         assert list(running(sese)) == ["web-web-1"]

@@ -19,7 +19,7 @@ settled() { # the same, and nothing is pending any more; whoever dies in between
 }
 refuse() { # code, reason: the release of an `apply` is told; that of another run, which `resume` or `revert` name, is left
   if [ "$verb" = apply ]; then finish refused "$1" "$2"; else echo "refused: $2"; fi
-  rm -f "$LISTING"; [ -z "$LOCKED" ] || rm -f "$DEPLOY/owner"; exit "$1"
+  rm -f "$LISTING"; [ -z "$LOCKED" ] || own "$TIDIES after $STACK"; exit "$1"
 }
 dk() { timeout -k 10 "${DOCKER_TIMEOUT_S:-900}" $DOCKER "$@" </dev/null; } # a stuck daemon must not hold the lock for ever
 hide() { mask "$REL/envs" "$REL/envs.optional"; }
@@ -338,4 +338,4 @@ case $verb in
     elif [ "$verb" = resume ]; then forward
     else undo "on request of $WHO"; fi ;;
 esac
-code=$?; rm -f "$DEPLOY/owner"; exit "$code"
+code=$?; own "$TIDIES after $STACK"; exit "$code" # stays there: to take it away would be to touch the next one's
