@@ -160,9 +160,9 @@ carry_in() { # values edited since a deploy was interrupted, merged by the lapto
 
 # --- services ----------------------------------------------------------------------------------------------------
 gate() { # service kind timeout_s: 0 when it may pass; else REASON
-  deadline=$(($(date +%s) + $3)); good=0; first=; REASON="not healthy after $3 s"; polls=0
+  deadline=$(($(date +%s) + $3)); good=0; first=; seen=; REASON="not healthy after $3 s"; polls=0
   while [ "$(date +%s)" -lt "$deadline" ]; do
-    id=$(dk ps -aq --no-trunc --filter "label=$LABEL.project=$PROJECT" --filter "label=$LABEL.service=$1" --filter "label=$LABEL.oneoff=False" | head -n 1)
+    [ -n "$seen" ] || id=$(dk ps -aq --no-trunc --filter "label=$LABEL.project=$PROJECT" --filter "label=$LABEL.service=$1" --filter "label=$LABEL.oneoff=False" | head -n 1)
     seen=$(dk inspect -f '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.RestartCount}} {{.State.ExitCode}}' "$id" 2>/dev/null)
     state=${seen%% *}; rest=${seen#* }; health=${rest%% *}; rest=${rest#* }; restarts=${rest%% *}; code=${rest##* }
     [ -n "$seen" ] && : "${first:=$restarts}"
