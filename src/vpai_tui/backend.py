@@ -23,10 +23,11 @@ from vpai_tui.world import World
 
 
 class LiveBackend:
-    """One per running cockpit."""
+    """One per running cockpit. With `read_only` every change is refused here too, whatever a screen asks."""
 
-    def __init__(self, world: World, prompts: Prompts) -> None:
+    def __init__(self, world: World, prompts: Prompts, *, read_only: bool = False) -> None:
         self._world = world
+        self._read_only = read_only
         world.prompts = prompts
         self.command_log = CommandLog()
         world.log = self.command_log
@@ -66,6 +67,10 @@ class LiveBackend:
     def watch(self) -> AsyncIterator[FleetSnapshot]:
         return self._watch.watch()
 
+    def snapshot(self) -> FleetSnapshot:
+        """The fleet as it is known now."""
+        return self._watch.snapshot()
+
     def reconnect(self, host: str | None) -> None:
         self._watch.reconnect(host)
         self._watch.recheck()
@@ -77,18 +82,21 @@ class LiveBackend:
         return await self._deployer.plan_rollback(stack, release)
 
     def apply(self, plan: Plan) -> AsyncIterator[Event]:
+        self._may_change()
         return self._deployer.apply(plan)
 
     async def releases(self, stack: str) -> list[Release]:
         return await self._deployer.releases(stack)
 
     def settle(self, stack: str, how: Settle) -> AsyncIterator[Event]:
+        self._may_change()
         return self._deployer.settle(stack, how)
 
     def attach(self, stack: str) -> AsyncIterator[Event]:
         return self._deployer.attach(stack)
 
     async def act(self, service_id: str, action: Act) -> None:
+        self._may_change()
         await act_and_record(self._world, self._watch, service_id, action)
 
     async def describe(self, service_id: str) -> Description:
@@ -104,6 +112,10 @@ class LiveBackend:
     async def logs(self, service_id: str, lines: int) -> list[str]:
         service = find(self._watch.snapshot(), service_id)
         return await last_log_lines(self._watch.docker(service.host), _container_id(service), lines)
+
+    def _may_change(self) -> None:
+        if self._read_only:
+            raise UsageError("this cockpit is read-only", remedy="open it without --read-only")
 
     async def _connection(self, host: str) -> Connection:
         return self._watch.connection(host)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from vpai_tui.app import CockpitApp
-from vpai_tui.config import Fleet
+from vpai_tui.commands import load_keymap
+from vpai_tui.config import Fleet, load_fleet
 from vpai_tui.errors import UsageError
-from vpai_tui.world import expected_fleet
+from vpai_tui.world import config_path
 
 if TYPE_CHECKING:
     from vpai_tui.remote.prompts import Prompts
@@ -21,12 +23,14 @@ def open_cockpit(args: Namespace) -> int:
     """Runs the app until the operator quits; its exit code.
 
     Raises:
-        UsageError: fleet.yaml or a stack is wrong; the terminal is the operator's again.
+        UsageError: fleet.yaml, keymap.yaml or a stack is wrong; the terminal is the operator's again.
     """
-    return asyncio.run(_run(args, expected_fleet(args)))
+    path = config_path(args)
+    keymap = path.with_name("keymap.yaml")
+    return asyncio.run(_run(args, load_fleet(path), load_keymap(keymap) if keymap.is_file() else {}))
 
 
-async def _run(args: Namespace, fleet: Fleet) -> int:
+async def _run(args: Namespace, fleet: Fleet, keymap: Mapping[str, str]) -> int:
     wrong: list[UsageError] = []
     async with AsyncExitStack() as exits:
 
@@ -40,9 +44,9 @@ async def _run(args: Namespace, fleet: Fleet) -> int:
                 wrong.append(error)
                 app.exit(return_code=error.exit_code)
                 raise
-            return LiveBackend(world, prompts)
+            return LiveBackend(world, prompts, read_only=args.read_only)
 
-        app = CockpitApp(fleet, factory, read_only=args.read_only, theme=args.theme)
+        app = CockpitApp(fleet, factory, read_only=args.read_only, theme=args.theme, keymap=keymap)
         await app.run_async()
     if wrong:
         raise wrong[0]

@@ -84,19 +84,19 @@ def state_dir() -> Path:
     return Path(platformdirs.user_state_dir("vpai-tui", appauthor=False))
 
 
-def expected_fleet(args: Namespace, environ: Mapping[str, str] = os.environ) -> config.Fleet:
-    """The fleet the world will have, known at once: for the demo without its addresses.
+def config_path(args: Namespace, environ: Mapping[str, str] = os.environ) -> Path:
+    """The fleet.yaml the world will have, known at once; the demo's is a copy of the starter's with other addresses.
 
     Raises:
-        UsageError: the configuration is wrong, or there is none.
+        UsageError: there is none.
     """
     if sys.platform == "win32":
         raise UsageError("native Windows is not supported", remedy="run it in WSL2")
     if args.demo:
         from vpai_tui.starter import find_starter
 
-        return config.load_fleet(find_starter() / "config" / "fleet.yaml")
-    return config.load_fleet(config.find_config(args.config, environ))
+        return find_starter() / "config" / "fleet.yaml"
+    return config.find_config(args.config, environ)
 
 
 @asynccontextmanager
@@ -106,18 +106,16 @@ async def open_world(args: Namespace, environ: Mapping[str, str] = os.environ) -
     Raises:
         UsageError: the configuration is wrong, or there is none.
     """
-    if sys.platform == "win32":
-        raise UsageError("native Windows is not supported", remedy="run it in WSL2")
+    path = config_path(args, environ)
     async with AsyncExitStack() as exits:
-        world = await _demo_world(args, exits) if args.demo else _real_world(args, environ)
+        world = await _demo_world(args, exits) if args.demo else _real_world(path)
         exits.push_async_callback(world.close)
         yield world
 
 
-def _real_world(args: Namespace, environ: Mapping[str, str]) -> World:
+def _real_world(path: Path) -> World:
     from vpai_tui.fleet.stacks import load_stacks
 
-    path = config.find_config(args.config, environ)
     fleet = config.load_fleet(path)
     stacks = load_stacks(config.find_stacks_dir(path), fleet)
     return World(fleet, stacks, SystemClock(), History(state_dir() / "history.jsonl"), config_path=path)

@@ -14,10 +14,12 @@ from textual.pilot import Pilot
 
 from vpai_tui.app import CockpitApp
 from vpai_tui.backend import LiveBackend
+from vpai_tui.cli_ask import TerminalPrompts
+from vpai_tui.errors import UsageError
 from vpai_tui.fleet.model import FleetSnapshot, HostState, Sync
 from vpai_tui.fleet.operation import Outcome
 from vpai_tui.remote.prompts import Prompts
-from vpai_tui.world import World, expected_fleet, open_world
+from vpai_tui.world import World, open_world
 
 PATIENCE_S = 60
 
@@ -31,7 +33,7 @@ async def cockpit(folder: Path) -> AsyncIterator[tuple[CockpitApp, Pilot[None], 
         async def factory(prompts: Prompts) -> LiveBackend:
             return LiveBackend(world, prompts)
 
-        app = CockpitApp(expected_fleet(args), factory)
+        app = CockpitApp(world.fleet, factory)
         async with app.run_test(size=(120, 40)) as pilot:
             yield app, pilot, world
 
@@ -101,3 +103,21 @@ async def test_a_host_is_cut_and_comes_back_and_the_others_do_not_notice(folder:
         await demo.heal("pi")
         app.context.backend.reconnect("pi")  # type: ignore[union-attr]
         await until(lambda: seen(app).host("pi").link.state is HostState.READY, "pi is back")
+
+
+async def test_a_read_only_cockpit_changes_nothing_whoever_asks(folder: Path) -> None:
+    args = Namespace(demo=True, demo_dir=folder, demo_reset=False, config=None)
+    async with open_world(args) as world:
+        backend = LiveBackend(world, TerminalPrompts(), read_only=True)
+        await backend.start()
+        try:
+            await until(lambda: all(host.live for host in backend.snapshot().hosts), "three hosts ready")
+            plan = await backend.plan("sese/apps")
+            with pytest.raises(UsageError):
+                backend.apply(plan)
+            with pytest.raises(UsageError):
+                backend.settle("sese/apps", "revert")
+            with pytest.raises(UsageError):
+                await backend.act("sese/apps/litellm", "stop")
+        finally:
+            await backend.stop()
