@@ -49,8 +49,8 @@ async def test_versions(host: ContractHost) -> None:
 
 async def test_a_container_says_what_it_was_made_from(host: ContractHost) -> None:
     project = await two(host, marked=MARKED)
-    told = await project.sh("containers; $DOCKER compose version --short; $DOCKER image inspect -f '{{.Id}}' " + WEB)
-    *rows, version, image = told.stdout.decode().splitlines()
+    listed = await project.sh("containers; $DOCKER compose version --short; $DOCKER image inspect -f '{{.Id}}' " + WEB)
+    *rows, version, image = listed.stdout.decode().splitlines()
     by_service = {row.split("\t")[3]: row.split("\t") for row in rows}
     assert set(by_service) == {"web", "base"}
     id_, name, state, service, hash_, image_id, made_by, marked, config_files, directory, ref = by_service["web"]

@@ -233,6 +233,27 @@ async def test_a_crash_loop_is_told_by_events_and_count(host: ContractHost) -> N
     await host.run("docker", "rm", "-f", name)
 
 
+async def test_acting_on_a_crash_loop(host: ContractHost) -> None:
+    project = host.project(f"services: {{web: {{image: '{BROKEN}', restart: always}}}}")
+    await project.prepare()
+    name = project.container("web")
+    await project.sh("up web")
+    await host.until(name, "{{ge .RestartCount 4}}", "true")
+    await host.docker.call("restart", name)
+    again = from_inspect(await host.docker.call("inspect_container", name))
+    assert again is not None and again.restarts is not None and again.restarts < 4  # it counts anew
+    assert again.state in ("running", "restarting")
+    await host.docker.call("stop", name)
+    stopped = from_inspect(await host.docker.call("inspect_container", name))
+    assert stopped is not None and stopped.state == "exited"
+    await asyncio.sleep(0.5)
+    assert (await host.docker.call("inspect_container", name))["State"]["Status"] == "exited"
+    await host.docker.call("start", name)
+    started = from_inspect(await host.docker.call("inspect_container", name))
+    assert started is not None and started.restarts is not None and started.restarts < 4
+    await host.run("docker", "rm", "-f", name)
+
+
 async def test_logs_are_lines_of_both_streams(host: ContractHost) -> None:
     project = await one(host, image=BROKEN)
     name = project.container("web")

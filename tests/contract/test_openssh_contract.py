@@ -101,6 +101,12 @@ async def test_a_child_with_a_session_of_its_own_outlives_channel_and_connection
             await asyncio.sleep(0.2)
 
 
+async def test_a_channel_lasts_as_long_as_somebody_holds_its_output(host: ContractHost) -> None:
+    held = await host.connection.run(["sh", "-c", "sleep 1 & echo started"])
+    free = await host.connection.run(["sh", "-c", "sleep 1 >/dev/null 2>&1 </dev/null & echo started"])
+    assert held.duration_s >= 1 and free.duration_s < held.duration_s
+
+
 async def test_a_connection_that_ends_leaves_the_outcome_unknown(host: ContractHost) -> None:
     async with another(host) as connection:
         pending = asyncio.create_task(connection.run(["sleep", "30"]))
