@@ -51,7 +51,7 @@ class Severity(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Link:
     """The connection to one host."""
 
@@ -66,7 +66,7 @@ class Link:
     http_bridge: str | None = None  # how HTTP reaches containers: direct-tcpip, bash, nc, socat
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Disk:
     """One mounted filesystem."""
 
@@ -82,7 +82,7 @@ class Disk:
         return 100 * self.used_bytes / size if size else 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Metrics:
     """One sample of a host, as its metrics channel sent it."""
 
@@ -102,7 +102,7 @@ class Metrics:
     temperature_c: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Port:
     """A published port."""
 
@@ -116,7 +116,7 @@ class Port:
         return f"{where}{self.host_port}→{self.container_port}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Usage:
     """CPU and memory of one container, from its control group."""
 
@@ -124,7 +124,7 @@ class Usage:
     cpu_percent: float | None  # of one core; None in the first sample
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Container:
     """One container as the engine tells it; all strings are cleaned."""
 
@@ -147,7 +147,7 @@ class Container:
     restart_policy: str = ""  # no, always, unless-stopped, on-failure; "" while unknown
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DockerInfo:
     """The engine and the Compose plugin of a host."""
 
@@ -156,7 +156,7 @@ class DockerInfo:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DeployState:
     """A stack's release state on its host, as its release directory tells it."""
 
@@ -171,7 +171,7 @@ class DeployState:
         return self.pending is not None and not self.busy
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HostSnapshot:
     """All that is known of one host, and how old each part is. A dead host keeps its last values."""
 
@@ -191,7 +191,7 @@ class HostSnapshot:
         return self.link.state in (HostState.READY, HostState.DEGRADED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Service:
     """One service of one stack, wanted or running."""
 
@@ -211,7 +211,7 @@ class Service:
         return f"{self.host}/{self.stack}/{self.service}" if self.stack else f"{self.host}//{self.service}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StackStatus:
     """One stack: its services' worst health and sync, and its release."""
 
@@ -239,7 +239,7 @@ class StackStatus:
         return self.pending is not None and not self.busy
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Alert:
     """Something that needs the operator; `target` is where it is fixed (a host, a stack or a service id)."""
 
@@ -251,7 +251,7 @@ class Alert:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FleetSnapshot:
     """The whole fleet at one moment."""
 

@@ -34,7 +34,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # the link was lost: the host goes on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cause:
     """Why a service is touched. `kind`: new, gone, image, config, env, files, live, network, volume, compose_upgrade,
     build, state. `detail` is one safe line, without secret values. `before`/`after` are multi-line texts to diff."""
@@ -46,7 +46,7 @@ class Cause:
     danger: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Change:
     """What happens to one service, and why. `interruption_s` is the expected time it does not answer."""
 
@@ -59,7 +59,7 @@ class Change:
     has_data: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What a deploy or a rollback of one stack would do, as compared with the host a moment ago."""
 
@@ -91,7 +91,7 @@ class Plan:
         return ", ".join(parts) or ("nothing to change" if self.base else "nothing to change, recorded as a release")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Release:
     """One release of a stack as its host keeps it. `images` maps service to `ref@id12`."""
 
@@ -106,7 +106,7 @@ class Release:
     current: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     """Base of the past facts of an operation. `at` is RFC 3339 UTC by the clock of whoever saw it."""
 
@@ -122,7 +122,7 @@ class Event:
         return {"event": self.name} | {item.name: getattr(self, item.name) for item in fields(self)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LayerPulled(Event):
     """Progress of one layer; `done` when it is there. Byte counts are None while unknown."""
 
@@ -134,38 +134,38 @@ class LayerPulled(Event):
     done: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ImagePulled(Event):
     image: str
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ImageBuilt(Event):
     service: str
     tag: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BuildLine(Event):
     service: str
     line: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReleaseUploaded(Event):
     release: str
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunnerStarted(Event):
     """From here on the host goes on by itself, whatever happens to the laptop."""
 
     release: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Journaled(Event):
     """A journal line with no class of its own (`begin`, `pending`, `files_installed`, `repaired`, …)."""
 
@@ -173,20 +173,20 @@ class Journaled(Event):
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepStarted(Event):
     service: str
     effect: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServiceStarted(Event):
     """Compose brought the container up; the gate watches it now."""
 
     service: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServiceHealthy(Event):
     """The gate let the service pass."""
 
@@ -194,37 +194,37 @@ class ServiceHealthy(Event):
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServiceRemoved(Event):
     service: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepFailed(Event):
     service: str
     reason: str
     output: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ConfirmAwaited(Event):
     """The host waits for a fresh connection; it reverts when none comes within `timeout_s`."""
 
     timeout_s: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Confirmed(Event):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RevertStarted(Event):
     to: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finished(Event):
     """Always the last event. `reason` is a sentence when the outcome is not `committed`; `output` the last lines.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.message import Message
 from textual.worker import Worker
 
 from vpai_tui.errors import OperatorError
-from vpai_tui.fleet.operation import Plan
 from vpai_tui.text import clean_line
+
+if TYPE_CHECKING:
+    from vpai_tui.fleet.operation import Plan
 
 
 class TargetWanted(Message):

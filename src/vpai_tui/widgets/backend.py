@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from vpai_tui.fleet.model import FleetSnapshot
-from vpai_tui.fleet.operation import Event, Plan, Release
-from vpai_tui.remote.command_log import CommandLog
 from vpai_tui.remote.prompts import Prompts
+
+if TYPE_CHECKING:
+    from vpai_tui.fleet.model import FleetSnapshot
+    from vpai_tui.fleet.operation import Event, Plan, Release
+    from vpai_tui.remote.command_log import CommandLog
 
 Act = Literal["restart", "stop", "start"]
 Settle = Literal["resume", "revert"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from vpai_tui.clock import duration
-from vpai_tui.remote.command_log import CommandRecord
 from vpai_tui.widgets.paint import BUSY, DOWN, OK, STALE, Span
 from vpai_tui.widgets.safe_table import Column, Row, SafeTable
+
+if TYPE_CHECKING:
+    from vpai_tui.remote.command_log import CommandRecord
 
 _COLUMNS = (
     Column("at", "time", 8, drop=2),

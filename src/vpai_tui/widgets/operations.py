@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from vpai_tui.clock import Clock
 from vpai_tui.errors import LinkLost, OperatorError
-from vpai_tui.fleet.operation import Event, Finished, Outcome, Plan
-from vpai_tui.widgets.progress import Progress
+
+if TYPE_CHECKING:  # the first frame knows no operation, and does without 30 classes
+    from vpai_tui.fleet.operation import Event, Outcome, Plan
+    from vpai_tui.widgets.progress import Progress
 
 
 @dataclass(slots=True, eq=False)
@@ -75,6 +78,8 @@ class Operations:
 
     def start(self, kind: str, stack: str, events: AsyncIterator[Event], plan: Plan | None = None) -> Operation:
         """Run `events` to their end as a task of the app."""
+        from vpai_tui.widgets.progress import Progress
+
         operation = Operation(len(self._all) + 1, kind, stack, plan, self._clock.boot_s(), Progress(plan))
         self._all.append(operation)
         operation.task = asyncio.create_task(self._run(operation, events), name=f"operation {kind} {stack}")
@@ -97,12 +102,16 @@ class Operations:
         except OperatorError as error:
             operation.error = error
             lost = isinstance(error, LinkLost)
+            from vpai_tui.fleet.operation import Outcome
+
             self._end(operation, Outcome.UNKNOWN if lost else Outcome.FAILED, error)
         finally:
             operation.ended_boot_s = self._clock.boot_s()
             self._tell(operation)
 
     def _end(self, operation: Operation, outcome: Outcome, error: OperatorError) -> None:
+        from vpai_tui.fleet.operation import Finished
+
         at = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         operation.progress.add(Finished(at, outcome, operation.progress.release, str(error), error.output))
 
