@@ -34,6 +34,16 @@ UNHEALTHY = "contract/web:1-unhealthy"
 SHA = re.compile(r"[0-9a-f]{64}")
 GONE = "contract/missing:1"  # in no registry
 
+TWO = f"""
+services:
+  web:
+    image: {WEB}
+    env_file: [./web.env]
+    environment: {{GREETING: "${{GREETING:-hello}} $$x"}}
+    volumes: ["./page:/www/page:ro"]
+    depends_on: [base]
+  base: {{image: {WEB}}}
+"""
 # What the scripts of deploy/ do, in functions of one name: `dc` is their compose, `piped` their hashes, `id_of` a
 # service's container, `say` a fact for the test; `dk`, `gate` and `networks` are the runner's own.
 _PRELUDE = r"""
@@ -144,6 +154,14 @@ class Project:
         done = await self.host.run("docker", "inspect", self.container(service))
         (found,) = json.loads(done.stdout)
         return dict(found)
+
+
+async def two(host: ContractHost, **more: str) -> Project:
+    """`web`, which has an env file and a bind mount and needs `base`; both up."""
+    project = host.project(TWO, **more)
+    await project.prepare(web_env="SECRET=one$$two\n", page="first\n")
+    await project.sh("up web base")
+    return project
 
 
 def _quoted(text: str) -> str:

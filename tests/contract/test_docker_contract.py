@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
 
-from .hosts import BROKEN, GONE, OTHER, SHA, UNHEALTHY, WEB, ContractHost, Project
+from .hosts import BROKEN, GONE, OTHER, SHA, UNHEALTHY, WEB, ContractHost, two
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -15,25 +14,7 @@ GATE = (
     "{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} "
     "{{.RestartCount}} {{.State.ExitCode}}"
 )
-TWO = f"""
-services:
-  web:
-    image: {WEB}
-    env_file: [./web.env]
-    environment: {{GREETING: "${{GREETING:-hello}} $$x"}}
-    volumes: ["./page:/www/page:ro"]
-    depends_on: [base]
-  base: {{image: {WEB}}}
-"""
 MARKED = 'services: {web: {labels: {vpai.files: "one"}}}\n'
-
-
-async def two(host: ContractHost, **more: str) -> Project:
-    """`web`, which has an env file and a bind mount and needs `base`; both up."""
-    project = host.project(TWO, **more)
-    await project.prepare(web_env="SECRET=one$$two\n", page="first\n")
-    await project.sh("up web base")
-    return project
 
 
 async def test_versions(host: ContractHost) -> None:
@@ -73,71 +54,6 @@ async def test_a_container_says_what_it_was_made_from(host: ContractHost) -> Non
     assert told["hashes"].split() == ["base", by_service["base"][4], "web", hash_]
     assert told["one"] == f"web {hash_}"
     assert "No such object" in told["missing"]
-
-
-async def test_what_changes_the_hash_of_a_service(host: ContractHost) -> None:
-    project = await host.project(TWO).prepare(web_env="SECRET=one\n", page="first\n")
-    told = await project.facts(
-        r"""
-        yaml=$ROOT/compose/00-compose.yaml; cp "$yaml" "$ROOT/saved"
-        try() { say "$1" "$(piped | sort | tr '\n' ' ')"; cp "$ROOT/saved" "$yaml"; rm -f "$ROOT"/compose/01-*; }
-        try base
-        try again
-        echo second >page; try page; echo first >page
-        echo SECRET=two >web.env; try env-file; echo SECRET=one >web.env
-        sed -i 's/:-hello/:-bye/' "$yaml"; try default
-        echo GREETING=bye >.env; try variable; rm .env
-        sed -i 's/:1$/:2/' "$yaml"; try image
-        echo 'services: {web: {labels: {vpai.files: "1"}}}' >compose/01-more.yaml; try label
-        echo 'services: {web: {environment: {MORE: "1"}}}' >compose/01-more.yaml; try merged
-        echo 'services: {web: {environment: {GREETING: "hello $$x"}}}' >compose/01-more.yaml; try same-merged
-        echo 'services: {web: {x-note: one}}' >compose/01-more.yaml; try extension
-        echo 'services: {web: {ports: ["127.0.0.1:18123:8080"]}}' >compose/01-more.yaml; try port
-        echo 'services: {web: {deploy: {resources: {limits: {memory: 64M}}}}}' >compose/01-more.yaml; try limit
-        """
-    )
-    web = {name: dict(zip(row.split()[::2], row.split()[1::2], strict=True))["web"] for name, row in told.items()}
-    same = {name for name, hash_ in web.items() if hash_ == web["base"]}
-    assert same == {"base", "again", "page", "same-merged", "extension"}
-    assert web["default"] == web["variable"]  # what a variable resolves to counts, not how
-    assert len({web[name] for name in web if name not in same}) == len(web) - len(same) - 1
-    base = {row.split()[1] for name, row in told.items() if name != "image"}
-    assert len(base) == 1  # the neighbour's hash is its own
-
-
-async def test_the_resolved_form_has_the_shape_the_probe_reads(host: ContractHost) -> None:
-    child = f"services: {{child: {{image: {WEB}, network_mode: 'service:base'}}}}"
-    project = await host.project(TWO, child=child).prepare(web_env="SECRET=one$$two\n", page="x")
-    done = await project.sh("dc config --format json")
-    lines = done.stdout.decode().splitlines()
-    assert '  "services": {' in lines
-    assert lines.count(f'      "image": "{WEB}",') + lines.count(f'      "image": "{WEB}"') == 3
-    assert any(re.fullmatch(r'      "network_mode": "service:base",?', line) for line in lines)
-    services = json.loads(done.stdout)["services"]
-    assert services["web"]["environment"] == {"GREETING": "hello $$x", "SECRET": "one$$two"}
-    assert services["web"]["volumes"][0]["source"] == f"{project.place.root}/page"
-    raw = (await project.sh("dc config --no-interpolate --format json")).stdout.decode()
-    assert "one$" not in raw and "${GREETING:-hello}" in raw  # no value of an env file
-
-
-async def test_a_shared_network_is_hashed_with_the_container_that_holds_it(host: ContractHost) -> None:
-    child = f"services: {{child: {{image: {WEB}, network_mode: 'service:base'}}}}"
-    project = await host.project(f"services: {{base: {{image: {WEB}}}}}", child=child).prepare()
-    told = await project.facts(
-        r"""
-        up base child
-        id=$(id_of base)
-        say label "$(field "$(id_of child)" '{{index .Config.Labels "com.docker.compose.config-hash"}}')"
-        say plain "$(piped child)"
-        dc config --format json | sed "s/\"service:base\"/\"container:$id\"/" >resolved.json
-        say named "$($DOCKER compose -p "$PROJECT" --project-directory "$ROOT" -f - config --hash child <resolved.json)"
-        say mode "$(field "$(id_of child)" '{{.HostConfig.NetworkMode}}')"
-        say id "$id"
-        """
-    )
-    assert told["mode"] == f"container:{told['id']}"
-    assert told["named"] == f"child {told['label']}"
-    assert told["plain"] != told["named"]
 
 
 async def test_up_recreates_what_differs_and_nothing_else(host: ContractHost) -> None:
