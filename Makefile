@@ -31,7 +31,9 @@ check: $(READY) ## format, lint, types, imports, dead code, shell scripts, then 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vulture
-	@if command -v shellcheck >/dev/null; then set -x; shellcheck .ci/run $$(find src tests -name '*.sh'); \
+	@if command -v shellcheck >/dev/null; then set -ex; shellcheck .ci/run; \
+	shellcheck -s sh $$(find src tests -name '*.sh' ! -name runner.sh); \
+	cat src/vpai_tui/deploy/common.sh src/vpai_tui/deploy/runner.sh | shellcheck -s sh -; \
 	else echo "shellcheck is not installed: shell scripts are not checked"; fi
 	$(MAKE) --no-print-directory test
 
