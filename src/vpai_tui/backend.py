@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from vpai_tui.clock import rfc3339
-from vpai_tui.deploy.deployer import Deployer
-from vpai_tui.deploy.release import who
 from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.fleet import actions
 from vpai_tui.fleet.describe import describe, inspect_yaml, last_log_lines
-from vpai_tui.fleet.history import Entry
-from vpai_tui.fleet.model import FleetSnapshot, Service
+from vpai_tui.fleet.history import Entry, who
+from vpai_tui.fleet.model import FleetSnapshot, Service, Sync
 from vpai_tui.fleet.operation import Event, Plan, Release
 from vpai_tui.fleet.watch import FleetWatch
 from vpai_tui.remote.command_log import CommandLog
-from vpai_tui.remote.connection import Connection
 from vpai_tui.remote.prompts import Prompts
 from vpai_tui.widgets.backend import Act, Description, Section, Settle
 from vpai_tui.world import World
+
+if TYPE_CHECKING:
+    from vpai_tui.deploy.deployer import Deployer
+    from vpai_tui.fleet.stacks import Stack
+    from vpai_tui.remote.connection import Connection
 
 
 class LiveBackend:
@@ -31,22 +36,29 @@ class LiveBackend:
         world.prompts = prompts
         self.command_log = CommandLog()
         world.log = self.command_log
-        self._deployer = Deployer(
-            world.stacks,
-            self._connection,
-            world.fresh,
-            lambda it: self._watch.docker(it.name),
-            world.clock,
-            world.history,
-        )
         self._watch = FleetWatch(
             world.fleet,
             world.stacks,
             clock=world.clock,
             prompts=world.prompts,
             log=self.command_log,
-            sync_probe=self._deployer.sync_of,
+            sync_probe=self._sync_of,
         )
+
+    @cached_property
+    def _deployer(self) -> Deployer:
+        """Made at the first plan: what it imports would keep the hosts waiting at the start."""
+        from vpai_tui.deploy.deployer import Deployer
+
+        world = self._world
+        docker_of = self._watch.docker
+        return Deployer(
+            world.stacks, self._connection, world.fresh, lambda it: docker_of(it.name), world.clock, world.history
+        )
+
+    async def _sync_of(self, connection: Connection, stack: Stack) -> Mapping[str, Sync]:
+        await asyncio.to_thread(import_module, "vpai_tui.deploy.deployer")
+        return await self._deployer.sync_of(connection, stack)
 
     @property
     def demo(self) -> Callable[[str, str], Awaitable[None]] | None:

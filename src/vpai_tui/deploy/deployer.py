@@ -10,12 +10,12 @@ from vpai_tui.deploy.apply import Run, execute
 from vpai_tui.deploy.bundle import bundle_on_host
 from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.plan import Prepared, assemble, check, make_plan, with_live_values
-from vpai_tui.deploy.release import locked_targets, releases_of, who
+from vpai_tui.deploy.release import locked_targets, releases_of
 from vpai_tui.deploy.settle import carried
-from vpai_tui.errors import OperatorError, PreflightRefused, StalePlan, UsageError
-from vpai_tui.fleet.history import Entry, History
+from vpai_tui.errors import LinkLost, OperatorError, PreflightRefused, StalePlan, UsageError
+from vpai_tui.fleet.history import Entry, History, who
 from vpai_tui.fleet.model import Sync
-from vpai_tui.fleet.operation import Effect, Event, Finished, Outcome, Plan, Release
+from vpai_tui.fleet.operation import Effect, Event, Finished, Journaled, Outcome, Plan, Release, RunnerStarted
 from vpai_tui.fleet.stacks import Stack, find_stack
 from vpai_tui.remote.connection import Connection
 from vpai_tui.remote.docker import Docker
@@ -133,28 +133,40 @@ class Deployer:
             yield event
 
     async def sync_of(self, connection: Connection, stack: Stack) -> Mapping[str, Sync]:
-        """By service: whether what runs is what the laptop's files say. What cannot be planned is unknown."""
-        try:
-            prepared = await make_plan(connection, self._docker(connection), stack, self._clock)
-        except OperatorError:
-            return dict.fromkeys(stack.services, Sync.UNKNOWN)
+        """By service: whether what runs is what the laptop's files say.
+
+        Raises:
+            OperatorError: it cannot be planned; sync is unknown for that reason.
+        """
+        prepared = await make_plan(connection, self._docker(connection), stack, self._clock)
         words = {Effect.NONE: Sync.IN_SYNC, Effect.CREATE: Sync.NOT_DEPLOYED}
         return {change.service: words.get(change.effect, Sync.DRIFTED) for change in prepared.plan.changes}
 
     async def _recorded(self, events: AsyncIterator[Event], what: str, stack: str) -> AsyncIterator[Event]:
-        """The same events; how it ended goes into the laptop's journal."""
+        """The same events; how it ended goes into the laptop's journal, also when nobody waited for the end."""
+        result: tuple[str, str] | None = None
         try:
             async for event in events:
-                if isinstance(event, Finished):
-                    self._record(what, stack, event.outcome.value, f"{event.release} {event.reason}".strip())
+                if isinstance(event, RunnerStarted):
+                    result = (Outcome.UNKNOWN.value, f"{event.release}: not watched to its end")
+                elif isinstance(event, Finished):
+                    result = None
+                    problem = self._record(what, stack, event.outcome.value, f"{event.release} {event.reason}".strip())
+                    if problem:
+                        yield Journaled(event.at, "history_failed", problem)
                 yield event
         except OperatorError as error:
-            self._record(what, stack, "refused", error.message)
+            unknown = result is not None or isinstance(error, LinkLost)
+            result = (Outcome.UNKNOWN.value if unknown else Outcome.REFUSED.value, error.message)
             raise
+        finally:
+            if result is not None:
+                self._record(what, stack, *result)
 
-    def _record(self, what: str, stack: str, result: str, detail: str) -> None:
+    def _record(self, what: str, stack: str, result: str, detail: str) -> str:
+        """One entry of the laptop's journal; returns why it could not be written, or an empty text."""
         host = stack.split("/")[0]
-        self._history.append(Entry(rfc3339(self._clock.now()), self._by, host, what, stack, result, detail))
+        return self._history.append(Entry(rfc3339(self._clock.now()), self._by, host, what, stack, result, detail))
 
     async def _journal_length(self, connection: Connection, run: Run) -> int:
         done = await connection.run(["sh", "-c", f"wc -l <{run.directory}/journal"], root=True, label="journal length")

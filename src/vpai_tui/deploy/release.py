@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import socket
 from collections.abc import Mapping
 
 from vpai_tui import __version__
@@ -15,11 +13,6 @@ from vpai_tui.deploy.facts import HostFacts, manifest, tsv
 from vpai_tui.deploy.host import lines
 from vpai_tui.deploy.plan import Prepared
 from vpai_tui.fleet.operation import Release
-
-
-def who() -> str:
-    """`user@laptop`, as journals and the lock's owner name it."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def upload(prepared: Prepared, targets: Mapping[str, ImageTarget], clock: Clock, by: str) -> bytes:

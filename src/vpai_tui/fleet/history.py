@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vpai_tui.redact import redact
 from vpai_tui.text import clean_line
+
+
+def who() -> str:
+    """`user@laptop`, as journals and the lock's owner name it."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +36,24 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.problem = ""  # why the last line could not be written
 
-    def append(self, entry: Entry) -> None:
-        """One more line; the folder is made when it is missing."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    def append(self, entry: Entry) -> str:
+        """One more line; the folder is made when it is missing.
+
+        What the line tells has happened already, so a full disk is no error of it: `problem` and the answer say why
+        the line could not be written; both are empty when it was.
+        """
         safe = {key: redact(clean_line(str(value), 500)) for key, value in asdict(entry).items()}
-        line = (json.dumps(safe, ensure_ascii=False) + "\n").encode()
+        try:
+            self._write((json.dumps(safe, ensure_ascii=False) + "\n").encode())
+            self.problem = ""
+        except OSError as error:
+            self.problem = f"{self.path} could not be written: {clean_line(error.strerror or str(error))}"
+        return self.problem
+
+    def _write(self, line: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(descriptor, line)

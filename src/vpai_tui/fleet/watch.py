@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from vpai_tui import config
@@ -77,6 +78,7 @@ class FleetWatch:
             asyncio.create_task(session.run(), name=f"session {name}") for name, session in self._sessions.items()
         ]
         self._tasks.append(asyncio.create_task(self._mind_the_clock(), name="suspend watchdog"))
+        self._tasks.append(asyncio.create_task(_import_ahead(), name="imports"))
 
     async def stop(self) -> None:
         """End all sessions and their connections; watchers end too. What runs detached on the hosts goes on."""
@@ -196,3 +198,9 @@ class FleetWatch:
             if self._clock.boot_s() - before_s > JUMP_FACTOR * self._tick_s:
                 for session in self._sessions.values():
                     session.drop()
+
+
+async def _import_ahead() -> None:
+    """The engine's client, imported while the hosts shake hands: it takes as long as three round trips."""
+    for name in ("vpai_tui.remote.connection", "vpai_tui.remote.docker"):
+        await asyncio.to_thread(import_module, name)
