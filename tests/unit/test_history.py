@@ -1,11 +1,19 @@
 """The laptop's journal keeps whole lines, no secrets, and survives what others write into it."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vpai_tui.clock import SystemClock
+from vpai_tui.deploy.deployer import Deployer
+from vpai_tui.errors import CommandFailed, HostUnreachable, LinkLost, OperatorError, PreflightRefused
 from vpai_tui.fleet.history import Entry, History
+from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome, RunnerStarted
+from vpai_tui.remote.connection import Connection
+from vpai_tui.remote.docker import Docker
 
 
 def entry(**changed: str) -> Entry:
@@ -50,6 +58,76 @@ def test_the_file_is_the_operators_alone(tmp_path: Path) -> None:
     history = History(tmp_path / "history.jsonl")
     history.append(entry())
     assert history.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_journal_that_cannot_be_written_is_told_not_raised(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the folder should be")
+    history = History(tmp_path / "state" / "history.jsonl")
+    assert "could not be written" in history.append(entry())
+    assert history.problem
+    (tmp_path / "state").unlink()
+    assert history.append(entry()) == history.problem == ""
+
+
+class Recorder(Deployer):
+    """A deployer of which only the recording is used."""
+
+    def __init__(self, history: History) -> None:
+        async def nobody(host: str) -> Connection:
+            raise HostUnreachable("nobody", host=host)
+
+        super().__init__((), nobody, nobody, Docker, SystemClock(), history)
+
+
+async def story(*events: Event, then: OperatorError | None = None) -> AsyncIterator[Event]:
+    for event in events:
+        yield event
+    if then is not None:
+        raise then
+
+
+STARTED = RunnerStarted("2026-02-26T23:04:00Z", "r2")
+FINISHED = Finished("2026-02-26T23:04:09Z", Outcome.COMMITTED, "r2")
+
+
+@pytest.mark.parametrize(
+    ("told", "then", "result"),
+    [
+        ([STARTED, FINISHED], None, "committed"),
+        ([], PreflightRefused("an image is gone"), "refused"),
+        ([], LinkLost("gone"), "unknown"),
+        ([STARTED], CommandFailed("docker is gone", exit_status=1), "unknown"),
+    ],
+)
+async def test_every_end_is_recorded_once(
+    tmp_path: Path, told: list[Event], then: OperatorError | None, result: str
+) -> None:
+    history = History(tmp_path / "history.jsonl")
+    try:
+        seen = [item async for item in Recorder(history)._recorded(story(*told, then=then), "deploy", "sese/apps")]
+        assert seen == told
+    except OperatorError as error:
+        assert error is then
+    assert [item.result for item in history.read()[0]] == [result]
+
+
+async def test_who_leaves_after_the_runner_started_leaves_an_unknown_end(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.jsonl")
+    events = Recorder(history)._recorded(story(STARTED, FINISHED), "deploy", "sese/apps")
+    assert await anext(events) is STARTED
+    await events.aclose()
+    (left,) = history.read()[0]
+    assert left.result == "unknown"
+    assert "r2" in left.detail
+
+
+async def test_an_outcome_is_told_though_it_cannot_be_recorded(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    recorder = Recorder(History(tmp_path / "state" / "history.jsonl"))
+    seen = [item async for item in recorder._recorded(story(STARTED, FINISHED), "deploy", "sese/apps")]
+    assert seen[-1] is FINISHED
+    assert isinstance(seen[-2], Journaled)
+    assert "could not be written" in seen[-2].detail
 
 
 @given(st.binary(max_size=200))
