@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from vpai_tui import __version__
-from vpai_tui.errors import OperatorError
+from vpai_tui.errors import OperatorError, UsageError
 
 EXIT_CODES = (
     "exit codes: 0 done · 1 failed · 2 usage or configuration · 3 plan has changes · 4 failed and reverted · "
@@ -21,13 +22,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
     args = _parse(argv)
     try:
-        if args.verb is None:
-            from vpai_tui.cockpit import open_cockpit
-
-            return open_cockpit(args)
-        from vpai_tui.cli_verbs import run
-
-        return run(args)
+        return _run(args)
     except OperatorError as error:
         _complain(error, as_json=args.json)
         return error.exit_code
@@ -37,7 +32,35 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted; what runs detached on a host goes on (vpai-tui status tells)", file=sys.stderr)
         return 130
+    except Exception as error:
+        if os.environ.get("VPAI_TUI_DEBUG"):
+            raise
+        _complain(_defect(error), as_json=args.json)
+        return 1
 
+
+def _run(args: argparse.Namespace) -> int:
+    if args.verb is None:
+        from vpai_tui.cockpit import open_cockpit
+
+        return open_cockpit(args)
+    if args.read_only and args.verb in _CHANGES:
+        raise UsageError(f"--read-only: {args.verb} would change something", remedy="leave --read-only out")
+    from vpai_tui.cli_verbs import run
+
+    return run(args)
+
+
+def _defect(error: Exception) -> OperatorError:
+    """What nobody foresaw, in one line."""
+    from vpai_tui.redact import redact
+    from vpai_tui.text import clean_line
+
+    told = redact(clean_line(f"{type(error).__name__}: {error}", 300))
+    return OperatorError(f"internal error: {told}", remedy="VPAI_TUI_DEBUG=1 shows where it comes from")
+
+
+_CHANGES = ("init", "deploy", "rollback", "revert", "resume", "restart", "stop", "start")
 
 _GLOBALS = {"demo": False, "demo_dir": None, "demo_reset": False, "config": None, "json": False}
 
@@ -50,7 +73,7 @@ def _common() -> argparse.ArgumentParser:
     group.add_argument("--demo", action="store_true", help="work on a simulated fleet on this machine")
     group.add_argument("--demo-dir", type=Path, metavar="DIR", help="where the demo keeps its state (implies --demo)")
     group.add_argument("--demo-reset", action="store_true", help="begin the demo anew (implies --demo)")
-    group.add_argument("--json", action="store_true", help="print JSON (docs/json.md)")
+    group.add_argument("--json", action="store_true", help="print JSON (docs/json.md); nothing is asked")
     return common
 
 
@@ -72,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
     )
     parser.add_argument("--version", action="version", version=f"vpai-tui {__version__}")
-    parser.add_argument("--read-only", action="store_true", help="the cockpit hides and refuses every change")
+    parser.add_argument("--read-only", action="store_true", help="hide and refuse every change")
     parser.add_argument("--theme", default="", metavar="NAME", help="dark, light, colour-blind or mono")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
 

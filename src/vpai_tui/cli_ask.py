@@ -1,4 +1,4 @@
-"""Questions on a terminal. Where there is none, nothing is assumed: exit 2."""
+"""Questions on a terminal. Where there is none, or JSON is printed, nothing is asked and nothing assumed: exit 2."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from vpai_tui.errors import UsageError
 
 
-def _terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+def _terminal(args: Namespace) -> bool:
+    return not args.json and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def confirm(words: Sequence[str | None], what: str, args: Namespace) -> None:
@@ -23,17 +23,17 @@ def confirm(words: Sequence[str | None], what: str, args: Namespace) -> None:
     names = [word for word in words if word]
     for name in names:
         if not _given(name, args.confirm):
-            _typed(name, f"type {name} to {what}: ", f"--confirm {name}")
+            _typed(name, f"type {name} to {what}: ", f"--confirm {name}", args)
     if not names and words and not args.yes:
-        _typed("yes", f"type yes to {what}: ", "--yes")
+        _typed("yes", f"type yes to {what}: ", "--yes", args)
 
 
 def _given(name: str, given: Sequence[str]) -> bool:
     return name in given or name.rpartition("/")[2] in given
 
 
-def _typed(word: str, question: str, flag: str) -> None:
-    if not _terminal():
+def _typed(word: str, question: str, flag: str, args: Namespace) -> None:
+    if not _terminal(args):
         raise UsageError("nobody can be asked here", remedy=f"give {flag}")
     try:
         answer = input(question)
@@ -43,9 +43,9 @@ def _typed(word: str, question: str, flag: str) -> None:
         raise UsageError("not confirmed; nothing was changed")
 
 
-def confirmed(question: str) -> bool:
+def confirmed(question: str, args: Namespace) -> bool:
     """A question that may be left unanswered: False then."""
-    if not _terminal():
+    if not _terminal(args):
         return False
     try:
         return input(f"{question} type yes: ").strip() == "yes"
@@ -56,11 +56,14 @@ def confirmed(question: str) -> bool:
 class TerminalPrompts:
     """`remote.prompts.Prompts` on a terminal; blocking is fine, a command does nothing else meanwhile."""
 
+    def __init__(self, args: Namespace) -> None:
+        self._args = args
+
     async def accept_host_key(self, host: str, address: str, fingerprint: str, key_type: str) -> bool:
-        if not _terminal():
+        if not _terminal(self._args):
             return False
         print(f"{host} at {address} shows a key that is not known yet:\n  {key_type} {fingerprint}")
-        return confirmed("is it this host's?")
+        return confirmed("is it this host's?", self._args)
 
     async def passphrase(self, key_path: str) -> str | None:
-        return getpass.getpass(f"passphrase of {key_path}: ") if _terminal() else None
+        return getpass.getpass(f"passphrase of {key_path}: ") if _terminal(self._args) else None

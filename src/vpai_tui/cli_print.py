@@ -74,7 +74,8 @@ def status_json(snapshot: FleetSnapshot) -> dict[str, Any]:
             }
             for it in snapshot.alerts
         ],
-        "notes": [f"{host.name}: {host.link.error}" for host in snapshot.hosts if host.link.error],
+        "notes": [f"{host.name}: {host.link.error}" for host in snapshot.hosts if host.link.error]
+        + [f"{stack.id}: {stack.note}" for stack in snapshot.stacks if stack.note],
     }
 
 
@@ -132,6 +133,9 @@ def status(snapshot: FleetSnapshot) -> None:
             host.link.error,
         )
         print("  ".join(word for word in words if word))
+    for stack in snapshot.stacks:
+        if stack.note:
+            print(f"◌ {stack.id}: {stack.note}")
     for alert in snapshot.alerts:
         _alert(alert)
     rows = [_service_row(item) for item in snapshot.services]
@@ -180,6 +184,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             }
             for it in plan.changes
         ],
+        "installs": list(plan.installs),
         "kept": list(plan.kept),
         "notes": list(plan.notes),
         "summary": plan.summary,
@@ -206,6 +211,8 @@ def _plan(plan: Plan) -> None:
         for cause in change.causes:
             print(f"      {cause.kind}: {cause.detail}")
             _diff(cause)
+    for path in plan.installs:
+        print(f"  » {path}")
     for kept in plan.kept:
         print(f"  = {kept} kept as it is on the host")
     if plan.adopts:

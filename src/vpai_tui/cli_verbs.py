@@ -13,7 +13,7 @@ from vpai_tui import cli_print as show
 from vpai_tui.cli_ask import TerminalPrompts, confirm, confirmed
 from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.model import Severity
-from vpai_tui.fleet.operation import Finished, Outcome, Plan
+from vpai_tui.fleet.operation import Finished, Outcome, Plan, confirm_word, stop_word
 from vpai_tui.fleet.stacks import find_service, find_stack
 from vpai_tui.world import World, open_world
 
@@ -29,8 +29,12 @@ def run(args: Namespace) -> int:
 
 async def _in_world(verb: Verb, args: Namespace) -> int:
     async with open_world(args) as world:
-        world.prompts = TerminalPrompts()
-        return await verb(world, args)
+        world.prompts = TerminalPrompts(args)
+        try:
+            return await verb(world, args)
+        finally:
+            if world.history.problem:
+                print(world.history.problem, file=sys.stderr)
 
 
 def _init(folder: Path, *, as_json: bool) -> int:
@@ -107,7 +111,13 @@ async def _deploy(world: World, args: Namespace) -> int:
         confirm([plan.confirm_word for plan in plans if not plan.empty], "deploy", args)
     done: list[Plan] = []
     for plan in plans:
-        last = await _carry_out(deployer.apply(plan), plan, args)
+        try:
+            last = await _carry_out(deployer.apply(plan), plan, args)
+        except OperatorError as error:
+            if done:
+                print(f"{plan.stack}: {error}", file=sys.stderr)
+                await _take_back(deployer, done, args)
+            raise
         if last.exit_code:
             await _take_back(deployer, done, args)
             return last.exit_code
@@ -132,15 +142,26 @@ async def _carry_out(events: Any, plan: Plan | None, args: Namespace) -> Finishe
 
 
 async def _take_back(deployer: Any, done: Sequence[Plan], args: Namespace) -> None:
-    """Offers, in reverse order, to roll back what this command committed before something failed."""
+    """Offers, in reverse order, to roll back what this command committed before something failed.
+
+    One that cannot be taken back does not keep the others from it.
+    """
     for plan in reversed(done):
-        if plan.base is None:
+        before = plan.base or ("what ran before" if plan.adopts else None)
+        by_hand = f"to take it back: vpai-tui rollback {plan.stack}" + (f" --to {plan.base}" if plan.base else "")
+        if before is None:
             print(f"{plan.stack} was deployed for the first time and stays as it is", file=sys.stderr)
-        elif args.take_back or confirmed(f"take {plan.stack} back to {plan.base}?"):
-            back = await deployer.plan_rollback(plan.stack, plan.base)
-            await _carry_out(deployer.apply(back), back, args)
+        elif not args.take_back and not confirmed(f"take {plan.stack} back to {before}?", args):
+            print(by_hand, file=sys.stderr)
         else:
-            print(f"to take it back: vpai-tui rollback {plan.stack} --to {plan.base}", file=sys.stderr)
+            try:
+                back = await deployer.plan_rollback(plan.stack, plan.base)
+                taken = not (await _carry_out(deployer.apply(back), back, args)).exit_code
+            except OperatorError as error:
+                taken = False
+                print(f"{plan.stack}: {error}", file=sys.stderr)
+            if not taken:
+                print(f"{plan.stack} was not taken back; {by_hand}", file=sys.stderr)
 
 
 async def _releases(world: World, args: Namespace) -> int:
@@ -162,9 +183,11 @@ async def _rollback(world: World, args: Namespace) -> int:
 
 async def _settle(world: World, args: Namespace) -> int:
     stack = find_stack(world.stacks, args.stack)
-    hub = world.fleet.hosts[stack.host].hub
-    confirm([stack.id if stack.spec.data or hub else None], f"{args.verb} the interrupted deploy of {stack.id}", args)
-    last = await _carry_out(world.deployer().settle(stack.id, args.verb), None, args)
+    deployer = world.deployer()
+    release = await deployer.interrupted(stack.id)
+    word = confirm_word(stack.id, data=bool(stack.spec.data), hub=world.fleet.hosts[stack.host].hub)
+    confirm([word], f"{args.verb} the interrupted deploy {release} of {stack.id}", args)
+    last = await _carry_out(deployer.settle(stack.id, args.verb), None, args)
     settled = args.verb == "revert" and last.outcome is Outcome.REVERTED
     return 0 if settled else last.exit_code
 
@@ -173,7 +196,8 @@ async def _act(world: World, args: Namespace) -> int:
     from vpai_tui.backend import act_and_record
 
     stack, service = find_service(world.stacks, args.service)
-    confirm([None], f"{args.verb} {stack.id}/{service}", args)
+    word = stop_word(service, hub=args.verb == "stop" and world.fleet.hosts[stack.host].hub)
+    confirm([word], f"{args.verb} {stack.id}/{service}", args)
     async with _looking(world, stack.host) as watch:
         await act_and_record(world, watch, f"{stack.id}/{service}", args.verb)
         if args.json:

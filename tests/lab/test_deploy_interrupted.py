@@ -31,7 +31,7 @@ from lab_registry import Registry
 from vpai_tui.clock import SystemClock
 from vpai_tui.deploy import apply
 from vpai_tui.deploy.host import place_of
-from vpai_tui.errors import Interrupted, UsageError
+from vpai_tui.errors import Interrupted, LockHeld, UsageError
 from vpai_tui.fleet.operation import Confirmed, Event, Finished, Journaled, Outcome, RevertStarted, ServiceStarted
 from vpai_tui.remote import login
 
@@ -265,7 +265,7 @@ async def test_another_operator_may_watch_and_is_refused_a_deploy_of_his_own(ses
             assert (end.outcome, end.exit_code) == (Outcome.REFUSED, 75)
             assert "another deploy holds the lock: pid=" in end.reason
             assert "apply web by " in end.reason
-            with pytest.raises(UsageError, match="a deploy is running"):
+            with pytest.raises(LockHeld, match="a deploy is running"):
                 await other.settle("revert")
             let_go(sese, "2")
             watched, end = await asyncio.gather(other.follow(other.world.deployer().attach("web")), rest(events))

@@ -108,7 +108,7 @@ async def test_a_host_is_cut_and_comes_back_and_the_others_do_not_notice(folder:
 async def test_a_read_only_cockpit_changes_nothing_whoever_asks(folder: Path) -> None:
     args = Namespace(demo=True, demo_dir=folder, demo_reset=False, config=None)
     async with open_world(args) as world:
-        backend = LiveBackend(world, TerminalPrompts(), read_only=True)
+        backend = LiveBackend(world, TerminalPrompts(Namespace(json=False)), read_only=True)
         await backend.start()
         try:
             await until(lambda: all(host.live for host in backend.snapshot().hosts), "three hosts ready")

@@ -4,14 +4,27 @@ import json
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from vpai_tui import cli, cli_print
-from vpai_tui.cli_ask import confirm
-from vpai_tui.errors import UsageError
-from vpai_tui.fleet.operation import Cause, Change, Effect, Finished, LayerPulled, Outcome, Plan
+from vpai_tui import cli, cli_print, cli_verbs
+from vpai_tui.cli_ask import confirm, confirmed
+from vpai_tui.errors import OperatorError, PreflightRefused, UsageError
+from vpai_tui.fleet.model import FleetSnapshot, Health, StackStatus, Sync
+from vpai_tui.fleet.operation import (
+    Cause,
+    Change,
+    Effect,
+    Event,
+    Finished,
+    LayerPulled,
+    Outcome,
+    Plan,
+    confirm_word,
+    stop_word,
+)
 
 AT = "2026-02-26T23:04:00Z"
 
@@ -62,7 +75,7 @@ def test_init_writes_and_never_overwrites(capsys: pytest.CaptureFixture[str], tm
 
 
 def args(**given: object) -> Namespace:
-    return Namespace(**{"yes": False, "confirm": [], **given})
+    return Namespace(**{"yes": False, "confirm": [], "json": False, "take_back": False, **given})
 
 
 def test_nobody_to_ask_is_refused() -> None:
@@ -81,6 +94,128 @@ def test_yes_and_the_typed_name_answer() -> None:
 def test_a_wrong_name_is_refused() -> None:
     with pytest.raises(UsageError):
         confirm(["sese/infra"], "deploy", args(confirm=["sese/apps"]))
+
+
+def test_json_never_asks_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(question: str) -> str:
+        raise AssertionError(question)
+
+    monkeypatch.setattr("builtins.input", asked)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    with pytest.raises(UsageError):
+        confirm([None], "deploy", args(json=True))
+    assert not confirmed("take it back?", args(json=True))
+    with pytest.raises(AssertionError, match="take it back"):
+        confirmed("take it back?", args())
+
+
+@pytest.mark.parametrize("words", [["deploy", "apps", "--yes"], ["stop", "n8n", "--yes"], ["revert", "apps"]])
+def test_a_read_only_command_line_changes_nothing(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert cli.main(["--read-only", *words]) == 2
+    assert "--read-only" in capsys.readouterr().err
+
+
+def test_what_nobody_foresaw_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_args: Namespace) -> int:
+        raise KeyError("no such thing\nPASSWORD=hunter2hunter2")
+
+    monkeypatch.setattr(cli, "_run", broken)
+    monkeypatch.delenv("VPAI_TUI_DEBUG", raising=False)
+    assert cli.main(["status"]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("vpai-tui: internal error: KeyError")
+    assert len(told) == 2
+    assert "hunter2" not in told[0]
+    assert cli.main(["status", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 1
+    monkeypatch.setenv("VPAI_TUI_DEBUG", "1")
+    with pytest.raises(KeyError):
+        cli.main(["status"])
+
+
+class Shipper:
+    """A deployer whose stacks end as the test says; remembers what it was asked to go back to."""
+
+    def __init__(self, ends: dict[str, Outcome | OperatorError]) -> None:
+        self.ends = ends
+        self.back: list[tuple[str, str | None]] = []
+
+    async def plan(self, stack: str, _after: object) -> Plan:
+        first = stack == "sese/first"
+        return plan(
+            stack=stack, base=None if first or stack == "sese/adopted" else "r1", adopts=stack == "sese/adopted"
+        )
+
+    async def plan_rollback(self, stack: str, release: str | None) -> Plan:
+        self.back.append((stack, release))
+        if f"back {stack}" in self.ends:
+            raise OperatorError("the host is gone")
+        return plan(stack=stack, kind="rollback", rollback_to=release or "r0")
+
+    async def apply(self, planned: Plan) -> AsyncIterator[Event]:
+        end = Outcome.COMMITTED if planned.rollback_to else self.ends.get(planned.stack, Outcome.COMMITTED)
+        if isinstance(end, OperatorError):
+            raise end
+        yield Finished(AT, end, planned.release)
+
+
+class Ground:
+    """As much of a world as `deploy` needs."""
+
+    def __init__(self, shipper: Shipper) -> None:
+        self.deployer = lambda: shipper
+
+
+@pytest.mark.parametrize("end", [Outcome.REVERTED, PreflightRefused("an image is gone")])
+async def test_what_went_before_a_failure_is_taken_back_in_reverse(
+    end: Outcome | OperatorError, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stacks = ["sese/infra", "sese/adopted", "sese/first", "sese/apps", "sese/edge"]
+    shipper = Shipper({"sese/apps": end, "back sese/adopted": Outcome.FAILED})
+    given = args(yes=True, take_back=True, stacks=stacks)
+    if isinstance(end, OperatorError):
+        with pytest.raises(PreflightRefused):
+            await cli_verbs._deploy(Ground(shipper), given)  # type: ignore[arg-type]
+    else:
+        assert await cli_verbs._deploy(Ground(shipper), given) == 4  # type: ignore[arg-type]
+    assert shipper.back == [("sese/adopted", None), ("sese/infra", "r1")]
+    told = capsys.readouterr().err
+    assert "sese/first was deployed for the first time and stays" in told
+    assert "sese/adopted was not taken back; to take it back: vpai-tui rollback sese/adopted" in told
+
+
+async def test_who_cannot_be_asked_is_told_the_way_back(capsys: pytest.CaptureFixture[str]) -> None:
+    shipper = Shipper({"sese/apps": Outcome.FAILED})
+    given = args(yes=True, json=True, stacks=["sese/infra", "sese/apps"])
+    assert await cli_verbs._deploy(Ground(shipper), given) == 1  # type: ignore[arg-type]
+    assert shipper.back == []
+    assert "vpai-tui rollback sese/infra --to r1" in capsys.readouterr().err
+
+
+def test_names_that_are_typed() -> None:
+    assert confirm_word("sese/apps", data=False, hub=False) is None
+    assert confirm_word("sese/infra", data=True, hub=False) == "sese/infra"
+    assert confirm_word("seko/headscale", data=False, hub=True) == "seko/headscale"
+    assert stop_word("seko/headscale/headscale", hub=True) == "headscale"
+    assert stop_word("sese/apps/n8n", hub=False) is None
+
+
+def test_files_that_are_installed_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    installing = plan(installs=("configs/litellm/config.yaml",))
+    cli_print.plans([installing], as_json=False)
+    assert "  » configs/litellm/config.yaml" in capsys.readouterr().out.splitlines()
+    assert cli_print.plan_json(installing)["installs"] == ["configs/litellm/config.yaml"]
+
+
+def test_why_sync_is_unknown_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    stack = StackStatus(
+        "sese", "apps", "", Sync.UNKNOWN, Health.HEALTHY, 1, 1, "r1", None, False, note="an env file is missing"
+    )
+    snapshot = FleetSnapshot(100.0, (), (stack,), (), ())
+    assert cli_print.status_json(snapshot)["notes"] == ["sese/apps: an env file is missing"]
+    cli_print.status(snapshot)
+    assert "sese/apps: an env file is missing" in capsys.readouterr().out
 
 
 def test_a_plan_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:

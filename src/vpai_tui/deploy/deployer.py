@@ -12,7 +12,7 @@ from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.plan import Prepared, assemble, check, make_plan, with_live_values
 from vpai_tui.deploy.release import locked_targets, releases_of
 from vpai_tui.deploy.settle import carried
-from vpai_tui.errors import LinkLost, OperatorError, PreflightRefused, StalePlan, UsageError
+from vpai_tui.errors import LinkLost, LockHeld, OperatorError, PreflightRefused, StalePlan, UsageError
 from vpai_tui.fleet.history import Entry, History, who
 from vpai_tui.fleet.model import Sync
 from vpai_tui.fleet.operation import Effect, Event, Finished, Journaled, Outcome, Plan, Release, RunnerStarted
@@ -104,20 +104,32 @@ class Deployer:
         connection, place = await self._place(find_stack(self._stacks, stack))
         return releases_of(await probe(connection, place, "releases"))
 
+    async def interrupted(self, stack: str) -> str:
+        """The release that an interrupted deploy of `stack` was making.
+
+        Raises:
+            UsageError: no deploy was interrupted.
+            LockHeld: a deploy runs.
+        """
+        connection, place = await self._place(find_stack(self._stacks, stack))
+        facts = await probe(connection, place, "state")
+        if facts.busy:
+            raise LockHeld(f"{stack}: a deploy is running: {facts.owner}", remedy="look at `vpai-tui status`")
+        if not facts.pending:
+            raise UsageError(f"{stack}: no deploy of it was interrupted", remedy="look at `vpai-tui status`")
+        return facts.pending
+
     async def settle(self, stack: str, how: str) -> AsyncIterator[Event]:
         """Ends an interrupted deploy: `resume` goes on with it, `revert` goes back to the release before.
 
         Raises:
-            UsageError: nothing is pending.
+            UsageError, LockHeld: see `interrupted`.
         """
+        release = await self.interrupted(stack)
         connection, place = await self._place(find_stack(self._stacks, stack))
-        facts = await probe(connection, place, "state")
-        if not facts.pending or facts.busy:
-            what = f"a deploy is running: {facts.owner}" if facts.busy else "no deploy of it was interrupted"
-            raise UsageError(f"{stack}: {what}", remedy="look at `vpai-tui status`")
-        run = Run(connection, place, facts.pending, self._by, self._clock, self._new(connection))
+        run = Run(connection, place, release, self._by, self._clock, self._new(connection))
         run.skip(await self._journal_length(connection, run))
-        values = await carried(connection, place, facts.pending)
+        values = await carried(connection, place, release)
         async for event in self._recorded(run.start(how, values), how, stack):
             yield event
 

@@ -135,6 +135,7 @@ def _status(
         on_demand=stack.spec.on_demand,
         order=stack.spec.order,
         note=sync if isinstance(sync, str) else "",
+        holds_data=bool(stack.spec.data),
     )
 
 

@@ -229,6 +229,7 @@ class StackStatus:
     on_demand: bool = False
     order: int = 0
     note: str = ""  # why sync is unknown
+    holds_data: bool = False
 
     @property
     def id(self) -> str:

@@ -34,6 +34,16 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # the link was lost: the host goes on
 
 
+def confirm_word(stack: str, *, data: bool, hub: bool) -> str | None:
+    """What is typed before a stack is changed: its name when it holds data or its host carries the VPN, else None."""
+    return stack if data or hub else None
+
+
+def stop_word(service: str, *, hub: bool) -> str | None:
+    """What is typed before a service is stopped: its name on the host that carries the VPN, which may lock us out."""
+    return service.rpartition("/")[2] if hub else None
+
+
 @dataclass(frozen=True)
 class Cause:
     """Why a service is touched. `kind`: new, gone, image, config, env, files, live, network, volume, compose_upgrade,

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import get_args
 
 from vpai_tui.errors import OperatorError
-from vpai_tui.fleet.operation import Effect, Plan
+from vpai_tui.fleet.operation import Effect, Plan, confirm_word, stop_word
 from vpai_tui.screens.deploy import DeployScreen
 from vpai_tui.screens.operation import OperationScreen
 from vpai_tui.screens.plan import PlanScreen
@@ -117,8 +117,9 @@ class Flows:
         choices = [
             Choice(word, f"{word.capitalize()} {stack}", "warning") for word in get_args(Settle) if how in ("", word)
         ]
+        word = confirm_word(stack, data=status.holds_data, hub=self._is_hub([stack]))
         self._app.push_screen(
-            Confirm(f"{stack} was interrupted", body, choices), lambda answer: self._settle(stack, answer)
+            Confirm(f"{stack} was interrupted", body, choices, word=word), lambda answer: self._settle(stack, answer)
         )
 
     def _settle(self, stack: str, answer: str | None) -> None:
@@ -136,7 +137,7 @@ class Flows:
         if backend is None or not services or self._context.read_only:
             return
         many = f"{len(services)} services" if len(services) > 1 else services[0]
-        word = services[0].rpartition("/")[2] if action == "stop" and self._is_hub(services) else None
+        word = stop_word(services[0], hub=action == "stop" and self._is_hub(services))
         dialog = Confirm(
             f"{action.capitalize()} {many}?",
             act_question(action, services),
@@ -145,10 +146,10 @@ class Flows:
         )
         self._app.push_screen(dialog, lambda answer: self._act(backend, action, services) if answer == "act" else None)
 
-    def _is_hub(self, services: Sequence[str]) -> bool:
-        """Whether one of them runs on the host that carries the VPN: stopping it may lock the operator out."""
+    def _is_hub(self, things: Sequence[str]) -> bool:
+        """Whether one of these services or stacks is on the host that carries the VPN."""
         hosts = self._context.fleet.hosts
-        return any(name in hosts and hosts[name].hub for name in (item.partition("/")[0] for item in services))
+        return any(name in hosts and hosts[name].hub for name in (item.partition("/")[0] for item in things))
 
     def _act(self, backend: Backend, action: Act, services: Sequence[str]) -> None:
         async def run() -> None:
