@@ -46,6 +46,7 @@ def test_a_host_that_is_fit_is_not_refused() -> None:
 def test_every_reason_is_told_at_once() -> None:
     facts = fit()
     facts.compose = "2.20.3"
+    facts.unset = ["TAG", "DOMAIN", "TAG"]
     facts.envs = {"/opt/vpai/a.env": "missing", "/opt/vpai/b.env": "600 root", "/opt/vpai/c.env": "missing"}
     facts.missing_networks = ["backbone"]
     facts.files = {"configs/web": "dir"}
@@ -53,6 +54,8 @@ def test_every_reason_is_told_at_once() -> None:
     facts.free_kib = 100
     assert refusal(facts) == [
         "Compose 2.20.3 is too old; 2.21 or newer is needed",
+        "variable DOMAIN has no value; write it to the .env below the host's root, empty where that is meant",
+        "variable TAG has no value; write it to the .env below the host's root, empty where that is meant",
         "env file /opt/vpai/a.env is missing; write it on the host",
         "network backbone does not exist; deploy the stack that defines it first",
         "configs/web is a directory on the host, the stack ships a file",

@@ -31,6 +31,12 @@ compose_in() { # DIR of yaml files, then compose's own arguments; the files' ord
   while [ "$n" -gt 0 ]; do set -- "$@" "$1"; shift; n=$((n - 1)); done
   timeout -k 10 "${COMPOSE_TIMEOUT_S:-900}" $DOCKER compose --ansi never -p "$owner_project" --project-directory "$place" "$@" </dev/null
 }
+unset_in() { # DIR of yaml files: the variables in them that Compose, whose words are on stdin, found no value for
+  # a `$` in an env file's value is told by Compose the same way; what follows it there is no name to be repeated
+  sed -n 's/.*The \\\{0,1\}"\([A-Za-z_][A-Za-z0-9_]*\)\\\{0,1\}" variable is not set.*/\1/p' | sort -u | while read -r name; do
+    if cat "$1"/*.yaml | grep -qE "[$][{]?$name([^A-Za-z0-9_]|\$)"; then printf '%s\n' "$name"; fi
+  done
+}
 containers() { # every container of the project, one TSV line each
   $DOCKER ps -a --no-trunc --filter "label=$LABEL.project=$PROJECT" --filter "label=$LABEL.oneoff=False" \
     --format "{{.ID}}$TAB{{.Names}}$TAB{{.State}}$TAB{{.Label \"$LABEL.service\"}}$TAB{{.Label \"$LABEL.config-hash\"}}$TAB{{.Label \"$LABEL.image\"}}$TAB{{.Label \"$LABEL.version\"}}$TAB{{.Label \"vpai.files\"}}$TAB{{.Label \"$LABEL.project.config_files\"}}$TAB{{.Label \"$LABEL.project.working_dir\"}}$TAB{{.Image}}"

@@ -51,6 +51,7 @@ class HostFacts:
     hashes: dict[str, str] = field(default_factory=dict)
     plain_hashes: dict[str, str] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)  # service → image reference
+    unset: list[str] = field(default_factory=list)  # variables of the compose files that have no value
     netns: dict[str, str] = field(default_factory=dict)  # service → the service whose network it shares
     images: list[LocalImage] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)  # path → sha256, `missing` or `dir`
@@ -148,6 +149,7 @@ _TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {
     "hash": lambda facts, cells: facts.hashes.update({cells[0]: cells[1]}),
     "plain": lambda facts, cells: facts.plain_hashes.update({cells[0]: cells[1]}),
     "image": lambda facts, cells: facts.refs.update({cells[0]: cells[1]}),
+    "unset": lambda facts, cells: facts.unset.append(cells[0]),
     "netns": lambda facts, cells: facts.netns.update({cells[0]: cells[1]}),
     "have": lambda facts, cells: facts.have.add(cells[0]),
     "file": lambda facts, cells: facts.files.update({cells[0]: cells[1]}),

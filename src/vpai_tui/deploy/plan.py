@@ -172,6 +172,10 @@ def check(facts: HostFacts, bundle: Bundle, host: str) -> None:
     ):
         problems.append(f"Compose gives no hash of {', '.join(unknown)} (a service with a profile cannot be deployed)")
     problems += [
+        f"variable {name} has no value; write it to the .env below the host's root, empty where that is meant"
+        for name in sorted(set(facts.unset))
+    ]
+    problems += [
         f"env file {path} is missing; write it on the host" for path in bundle.envs if facts.envs.get(path) == "missing"
     ]
     problems += [

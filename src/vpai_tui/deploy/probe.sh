@@ -16,6 +16,7 @@ state() {
 
 resolve() { # DIR: the resolved configuration into $json: it has secrets in it and stays in memory
   json=$(compose_in "$1" config --format json 2>"$HERE/config.err") || { rec error config "$(mask bundle/envs bundle/envs.optional <"$HERE/config.err" | b64)"; return 1; }
+  unset_in "$1" <"$HERE/config.err" | sed "s/^/unset$TAB/"
 }
 
 references() { # image and shared network of each service in $json

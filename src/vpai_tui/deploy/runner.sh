@@ -8,13 +8,14 @@ J() { # event, service or -, detail: one journal line, on the disk before anythi
   printf '%s\t%s\t%s\t%s\n' "$(now)" "$1" "${2:--}" "${3:--}" >>"$REL/journal"
   sync -d "$REL/journal" 2>/dev/null || sync
 }
-status() { # outcome, exit code, reason
-  printf '%s %s %s\n' "$1" "$2" "${3:-}" >"$REL/status"; sync -d "$REL/status" 2>/dev/null
+status() { # outcome, exit code, reason: whole or not at all
+  printf '%s %s %s\n' "$1" "$2" "${3:-}" >"$REL/status.new" && mv -T "$REL/status.new" "$REL/status" || return 1
+  sync -d "$REL/status" 2>/dev/null || sync
 }
 finish() { status "$@"; J finished - "$1 $2 ${3:-}"; }
-settled() { # the same, and nothing is pending any more; whoever dies in between leaves a status and can be settled again
-  status "$@"
-  rm -f "$HOME_OF/pending" "$LISTING"; sync "$HOME_OF"
+settled() { # the same, and nothing is pending any more; whoever dies or fails in between leaves it to be settled again
+  { status "$@" && rm -f "$HOME_OF/pending" "$LISTING"; } || { echo "the end ($1) could not be written down"; return 1; }
+  sync "$HOME_OF"
   J finished - "$1 $2 ${3:-}"
 }
 refuse() { # code, reason: the release of an `apply` is told; that of another run, which `resume` or `revert` name, is left
@@ -24,7 +25,7 @@ refuse() { # code, reason: the release of an `apply` is told; that of another ru
 dk() { timeout -k 10 "${DOCKER_TIMEOUT_S:-900}" $DOCKER "$@" </dev/null; } # a stuck daemon must not hold the lock for ever
 hide() { mask "$REL/envs" "$REL/envs.optional"; }
 point() { # target, link: replaced in one rename
-  ln -sfn "$1" "$2.new" && mv -T "$2.new" "$2" && sync "$(dirname "$2")"
+  ln -sfn "$1" "$2.new" && mv -T "$2.new" "$2" && { sync "$(dirname "$2")" 2>/dev/null || sync; }
 }
 take_lock() {
   exec 9>>"$DEPLOY/lock"
@@ -46,6 +47,8 @@ preflight() {
   set -- $(cut -f 3 "$REL/images.lock" | sort -u)
   [ $# -eq 0 ] || dk image inspect -f '{{.Id}}' "$@" >/dev/null 2>>"$REL/out.log" || refuse 78 "$(tail -n 1 "$REL/out.log"): an image of the plan is not on the host any more"
   compose_in "$REL/compose" config -q >>"$REL/out.log" 2>&1 || refuse 78 "compose refuses the files: $(tail -n 1 "$REL/out.log" | hide)"
+  unset=$(unset_in "$REL/compose" <"$REL/out.log" | paste -s -d ' ' -)
+  [ -z "$unset" ] || refuse 78 "variables have no value on the host: $unset"
   free=$(df -Pk "$DEPLOY" | awk 'NR == 2 { print $4 }')
   [ "${free:-0}" -ge 65536 ] || refuse 78 "only ${free:-0} KiB are free below $DEPLOY"
 }
@@ -67,8 +70,8 @@ adopt() { # what runs now, without a release of ours, becomes r0: the way back e
   : >"$r0.part/envs"; : >"$r0.part/envs.optional"; : >"$r0.part/networks"
   printf 'id=00000000T000000-r0\nstack=%s\nkind=adopted\nby=%s\ncreated_at=%s\n' "$STACK" "$WHO" "$(now)" >"$r0.part/manifest"
   echo "adopted 0" >"$r0.part/status"; : >"$r0.part/journal"
-  rm -rf "$r0"; mv -T "$r0.part" "$r0"; sync -f "$HOME_OF/releases"
-  point releases/00000000T000000-r0 "$HOME_OF/current"
+  { rm -rf "$r0"; mv -T "$r0.part" "$r0" && sync -f "$HOME_OF/releases" && point releases/00000000T000000-r0 "$HOME_OF/current"; } ||
+    refuse 78 "what runs now could not be recorded: no way back"
   BASE=00000000T000000-r0; J adopted - "$BASE"
 }
 adopt_images() { # images.lock of what runs; a digest counts only under the name the container asked for
@@ -298,8 +301,8 @@ retain() { # five committed releases besides the current one; what never took ef
   keep "$keepers"
 }
 commit() {
-  point "releases/$ID" "$HOME_OF/current"
-  settled ok 0
+  [ "$BASE" = "$ID" ] || point "releases/$ID" "$HOME_OF/current" || { undo "the release could not be committed"; return; }
+  settled ok 0 || return 1
   own "$TIDIES after $STACK" # the next deployer waits for this instead of being refused
   rm -rf "$LISTING" "$REL/prior" "$REL/prior.done" "$REL/prior.absent"
   retain
@@ -328,7 +331,8 @@ case $verb in
     preflight
     grep -qx adopts=1 "$REL/manifest" && adopt
     J begin "${BASE:-none}" "$WHO"
-    point "releases/$ID" "$HOME_OF/pending"; J pending
+    point "releases/$ID" "$HOME_OF/pending" || refuse 78 "the pending mark could not be written"
+    J pending
     forward ;;
   resume | revert)
     [ "$(link_id "$HOME_OF/pending")" = "$ID" ] || refuse 77 "release $ID is not pending any more"

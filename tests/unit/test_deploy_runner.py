@@ -1,0 +1,130 @@
+"""The runner on a host whose disk or engine misbehaves: what could not be written down is never told as done."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from vpai_tui.deploy.host import script
+
+ID, BASE = "20260101T000000-0002", "20260101T000000-0001"
+LISTS = ("services", "lives", "envs", "envs.optional", "networks", "images.lock", "steps", "steps.revert")
+
+
+class Host:
+    """A stack `web` of no service below a folder, with an engine that says yes to everything (or what `say` prints)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.home = root / "deploy/stacks/web"
+        self.release = self.home / "releases" / ID
+        self.engine = "true"
+        self._lay(BASE)
+        (self.home / "current").symlink_to(f"releases/{BASE}")
+        self._lay(ID)
+
+    def _lay(self, release: str) -> None:
+        folder = self.home / "releases" / release
+        (folder / "files").mkdir(parents=True)
+        (folder / "compose").mkdir()
+        (folder / "compose/00-compose.yaml").write_text("services: {}\n")
+        for name in (*LISTS, "files.sha256"):
+            (folder / name).touch()
+        (folder / "status").write_text("ok 0 \n")
+
+    def ship(self, path: str, content: str, *, live: bool = False) -> None:
+        file = self.release / "files" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        with (self.release / "files.sha256").open("a") as out:
+            out.write(f"sum 644 {path}\n")
+        if live:
+            (self.release / "lives").write_text(f"{path}\n")
+
+    def say(self, body: str) -> None:
+        """The engine is a sh script of this body from now on."""
+        engine = self.root / "engine"
+        engine.write_text(f"#!/bin/sh\n{body}\n")
+        engine.chmod(0o755)
+        self.engine = str(engine)
+
+    def sh(self, body: bytes, *args: str) -> subprocess.CompletedProcess[bytes]:
+        program = self.root / "program.sh"
+        program.write_bytes(script("common.sh") + body)
+        told = {"ROOT": str(self.root), "STACK": "web", "PROJECT": "web", "DOCKER": self.engine, "WHO": "me"}
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", **told}
+        return subprocess.run(["sh", str(program), *args], capture_output=True, env=environment, timeout=30)
+
+    def run(self, verb: str = "apply") -> int:
+        (self.release / "status").unlink(missing_ok=True)
+        listing = f"LISTING='{self.root}/listing'; : >\"$LISTING\"; "
+        lists = f"'{self.release}/services' '{self.release}/lives'"
+        found = self.sh(f"{listing} fingerprint {lists}\n".encode()).stdout.decode().strip()
+        (self.release / "manifest").write_text(f"id={ID}\nfingerprint={found}\nconfirm_timeout_s=0\n")
+        return self.sh(script("runner.sh"), verb, ID).returncode
+
+    @property
+    def status(self) -> str:
+        return (self.release / "status").read_text().strip()
+
+    @property
+    def journal(self) -> list[str]:
+        lines = (self.release / "journal").read_text().splitlines()
+        return ["\t".join(line.split("\t")[1:]) for line in lines]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_a_release_is_committed_by_its_link(host: Host) -> None:
+    assert host.run() == 0
+    assert (host.status, host.journal[-1]) == ("ok 0", "finished\t-\tok 0 ")
+    assert os.readlink(host.home / "current") == f"releases/{ID}"
+    assert not (host.home / "pending").is_symlink()
+
+
+def test_a_pending_mark_that_cannot_be_written_is_a_refusal(host: Host) -> None:
+    (host.home / "pending").mkdir()  # no link can be put in its place
+    host.ship("web.conf", "new\n")
+    assert host.run() == 78
+    assert host.status == "refused 78 the pending mark could not be written"
+    assert not (host.root / "web.conf").exists()
+    assert os.readlink(host.home / "current") == f"releases/{BASE}"
+
+
+def test_a_commit_that_cannot_be_written_is_taken_back_and_no_success(host: Host) -> None:
+    (host.home / "current").unlink()
+    (host.home / "current").mkdir()
+    host.ship("web.conf", "new\n")
+    assert host.run() == 2
+    assert host.status == "reverted 2 the release could not be committed"
+    assert not (host.root / "web.conf").exists()
+    assert not (host.home / "pending").is_symlink()
+
+
+def test_an_end_that_cannot_be_written_leaves_it_to_be_settled(host: Host) -> None:
+    (host.release / "status.new").mkdir()
+    (host.release / "status.new/in the way").touch()
+    assert host.run() == 1
+    assert os.readlink(host.home / "pending") == f"releases/{ID}"
+    assert not any(line.startswith("finished") for line in host.journal)
+    (host.release / "status.new/in the way").unlink()
+    (host.release / "status.new").rmdir()
+    assert host.run("resume") == 0  # it had its commit
+    assert (host.status, (host.home / "pending").is_symlink()) == ("ok 0", False)
+
+
+WARNING = r'time="t" level=warning msg="The \"{}\" variable is not set. Defaulting to a blank string."'
+
+
+def test_a_variable_without_a_value_is_refused_and_one_of_an_env_file_is_nobodys_business(host: Host) -> None:
+    (host.release / "compose/00-compose.yaml").write_text("services: {web: {image: 'x:${TAG}', user: $WHO_ID}}\n")
+    warnings = "\n".join(WARNING.format(name) for name in ("TAG", "WHO", "part_of_a_password", "WHO_ID", "TAG"))
+    host.say(f"case \"$*\" in *config*) cat >&2 <<'END'\n{warnings}\nEND\nesac")
+    assert host.run() == 78
+    assert host.status == "refused 78 variables have no value on the host: TAG WHO_ID"
