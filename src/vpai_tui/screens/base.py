@@ -15,7 +15,7 @@ from textual.worker import Worker, WorkerState
 
 from vpai_tui.commands import Situation
 from vpai_tui.screens.messages import Failed
-from vpai_tui.widgets.canvas import SafeStatic
+from vpai_tui.widgets.canvas import PAINT_CLASSES, SafeStatic
 from vpai_tui.widgets.command_log import CommandLogPane
 from vpai_tui.widgets.context import Context
 from vpai_tui.widgets.frame import FooterBar, TitleBar
@@ -29,6 +29,7 @@ _TOO_SMALL = (((" vpai-tui needs 60×16; 80×24 is comfortable.", ""),), ((" ctr
 class CockpitScreen(Screen[None]):
     """A screen of the cockpit. Subclasses give `body`, `draw` and, where they have rows, what those stand for."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = PAINT_CLASSES
     KIND: ClassVar[str] = "fleet"
     AUTO_FOCUS = "#main-table"
 

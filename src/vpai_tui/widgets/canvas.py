@@ -50,11 +50,13 @@ class Painter:
         return strip.adjust_cell_length(width, base)
 
     def _base(self, ground: str) -> Style:
-        style = self._widget.rich_style
-        return style + self._widget.get_component_rich_style(f"paint--{ground}", partial=True) if ground else style
+        return self._widget.rich_style + self._role(ground)
 
     def _role(self, role: str) -> Style:
-        return self._widget.get_component_rich_style(f"paint--{role}", partial=True) if role else Style.null()
+        """A role's colours are the screen's: resolved once there, not once for every widget that draws."""
+        if not role:
+            return Style.null()
+        return self._widget.screen.get_component_rich_style(f"paint--{role}", partial=True, default=Style.null())
 
 
 PAINT_CLASSES: set[str] = {f"paint--{role}" for role in ROLES} | {"paint--cursor", "paint--cursor-blur", "paint--mark"}
@@ -63,7 +65,6 @@ PAINT_CLASSES: set[str] = {f"paint--{role}" for role in ROLES} | {"paint--cursor
 class SafeStatic(Widget):
     """Some lines of text that do not scroll; takes lines of spans only, never markup."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = PAINT_CLASSES
     DEFAULT_CSS = "SafeStatic { height: auto; }"
 
     def __init__(self, rows: Sequence[Line] = (), *, id: str | None = None, classes: str | None = None) -> None:
@@ -112,7 +113,6 @@ class SafeStatic(Widget):
 class LineView(ScrollView, can_focus=True):
     """Lines that scroll both ways, without a cursor: describe, YAML, diffs, journals, log lines."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = PAINT_CLASSES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "scroll_down", "Down", show=False),
         Binding("k,up", "scroll_up", "Up", show=False),

@@ -17,7 +17,7 @@ from textual.widgets import Button, Input
 from vpai_tui.commands import DIGIT_KEYS
 from vpai_tui.errors import OperatorError
 from vpai_tui.widgets import paint
-from vpai_tui.widgets.canvas import SafeStatic
+from vpai_tui.widgets.canvas import PAINT_CLASSES, SafeStatic
 from vpai_tui.widgets.line_input import LineInput
 from vpai_tui.widgets.paint import Line
 
@@ -64,6 +64,7 @@ def wrap(text: str, width: int = _WIDTH - 6) -> list[str]:
 class Dialog(ModalScreen[Result], Generic[Result]):
     """A box in the middle; esc closes it with nothing done."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = PAINT_CLASSES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close", show=False),
         Binding("left,up", "app.focus_previous", "Previous", show=False),
@@ -182,6 +183,7 @@ class AskPassphrase(Dialog[str]):
 class ScopePrompt(ModalScreen[str]):
     """`h` then a digit: one row at the bottom that names the hosts. Dismisses with a host, `all`, or None."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = PAINT_CLASSES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "pick(-1)", "Close", show=False),
         *(Binding(",".join(keys), f"pick({digit})", "Host", show=False) for digit, keys in DIGIT_KEYS.items()),

@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from vpai_tui.commands import COMMANDS, Arg, Command, Danger, Situation, commands_of, key_text, refusal, visible
-from vpai_tui.widgets.canvas import LineView, SafeStatic
+from vpai_tui.widgets.canvas import PAINT_CLASSES, LineView, SafeStatic
 from vpai_tui.widgets.paint import Line, fit
 
 _MOVES = (
@@ -25,6 +25,7 @@ _DANGER = {Danger.LOOK: "", Danger.PLAN: "plan", Danger.CHANGE: "asks"}
 class Help(ModalScreen[None]):
     """Keys and commands of one screen; what may not run now says why."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = PAINT_CLASSES
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "close", "Close", show=False)]
 
     def __init__(self, now: Situation) -> None:

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from vpai_tui.commands import Arg, Command, Situation, parse, refusal, suggestions
+from vpai_tui.widgets.canvas import PAINT_CLASSES
 from vpai_tui.widgets.line_input import LineInput
 from vpai_tui.widgets.safe_table import Column, Row, SafeTable
 
@@ -22,6 +23,7 @@ _COLUMNS = (Column("words", "", 30), Column("key", "", 8), Column("help", ""))
 class Palette(ModalScreen[tuple[str, str]]):
     """Dismisses with (command id, argument), or None."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = PAINT_CLASSES
     AUTO_FOCUS = "#palette-line"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close", show=False),

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from vpai_tui.widgets.canvas import PAINT_CLASSES, Painter
+from vpai_tui.widgets.canvas import Painter
 from vpai_tui.widgets.paint import Line, Span, fit, safe, width_of
 
 
@@ -41,7 +41,6 @@ class Row:
 class SafeTable(ScrollView, can_focus=True):
     """The table of every list in the cockpit. Text is drawn as it is: no markup, no control characters."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = PAINT_CLASSES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "move(1)", "Down", show=False),
         Binding("k,up", "move(-1)", "Up", show=False),
