@@ -47,6 +47,40 @@ def test_whole_lists_go_over() -> None:
     assert [item["name"] for item in yaml.safe_load(merged)["dns"]["extra_records"]] == ["b.example", "c.example"]
 
 
+@pytest.mark.parametrize(
+    "shipped", [b"", b"dns:\n", b"a: 1\n", b"# none yet\ndns:  # later\n\n# next\na: 1\n", b"dns: {}\n"]
+)
+def test_a_mapping_that_is_missing_around_a_live_value_is_made(shipped: bytes) -> None:
+    merged, kept = carry_over(shipped, b"dns:\n  extra_records: [1]\nother: 2\n", KEYS, "f")
+    assert kept == ("dns.extra_records",)
+    assert yaml.safe_load(merged) == {**(yaml.safe_load(shipped) or {}), "dns": {"extra_records": [1]}}
+    assert without_live_keys(merged, KEYS) == without_live_keys(shipped, KEYS)  # and it counts as no change
+    assert carry_over(shipped, merged, KEYS, "f")[0] == merged
+
+
+@pytest.mark.parametrize("shipped", [b"dns: none\n", b"- dns\n"])
+def test_a_live_value_without_a_place_is_refused_and_not_dropped(shipped: bytes) -> None:
+    with pytest.raises(PreflightRefused, match=r"what holds dns\.extra_records is no mapping"):
+        carry_over(shipped, b"dns:\n  extra_records: [1]\n", KEYS, "f")
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (b"token: s3cret\nx: [s3cret\ny: s3cret", "line 3, column 2"),
+        (b"token: s3cret\ntoken: s3cret2\n", 'found duplicate key "token" at line 2, column 1'),
+        (b"token: s3cret\n\xff", "byte 14 is no UTF-8"),
+        (b"token: s3cret\n\x00", "it holds a character that YAML does not allow"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_without_a_piece_of_it(bad: bytes, why: str) -> None:
+    with pytest.raises(PreflightRefused) as caught:
+        carry_over(SHIPPED, bad, KEYS, "f")
+    assert why in caught.value.message
+    assert "s3cret" not in caught.value.message
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+
+
 @pytest.mark.parametrize("bad", [b"a: [", b"\xff\xfe", b"a: 1\n\tb: 2\n"])
 def test_a_file_that_is_no_yaml_is_refused(bad: bytes) -> None:
     with pytest.raises(PreflightRefused, match="is not readable YAML"):
