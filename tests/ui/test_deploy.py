@@ -150,6 +150,33 @@ async def test_the_difference_follows_the_cursor(cockpit: OpenCockpit) -> None:
         assert "kept configs/litellm/config.yaml: max_budget" in at.text()
 
 
+async def test_a_plan_names_the_files_it_installs(cockpit: OpenCockpit) -> None:
+    backend = FakeBackend(fake.troubled())
+    backend.plan_made = fake.make_plan(installs=("configs/n8n/n8n.conf", "configs/litellm/config.yaml"))
+    async with cockpit(backend=backend, size=TALL) as at:
+        await at.press(*TO_APPS)
+        await at.press("D")
+        await at.press("j", "j", "j", "j")
+        assert "installs 2 files: configs/n8n/n8n.conf, configs/litellm/config.yaml" in at.text()
+
+
+async def test_settling_a_stack_with_data_needs_its_name_typed(cockpit: OpenCockpit) -> None:
+    fleet = fake.interrupted()
+    data = tuple(replace(item, holds_data=True) if item.stack == "apps" else item for item in fleet.stacks)
+    async with cockpit(backend=FakeBackend(replace(fleet, stacks=data))) as at:
+        await at.press(*TO_APPS)
+        await at.press("D")
+        await at.press("right", "right", "enter")
+        assert not [item for item in at.backend.asked if item[0] == "settle"]
+        await at.type("sese/apps")
+        await at.press("enter")
+        assert not [item for item in at.backend.asked if item[0] == "settle"]  # which of the two is not said yet
+        assert at.app.focused is not None
+        assert at.app.focused.id == "answer-resume"
+        await at.press("right", "enter")
+        assert ("settle", "sese/apps", "revert") in at.backend.asked
+
+
 async def test_the_dialog_names_its_target_and_cancel_is_the_default(cockpit: OpenCockpit, picture: Picture) -> None:
     async with cockpit(fake.troubled()) as at:
         await at.press(*TO_APPS)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from vpai_tui.errors import LinkLost
+import pytest
+
+from vpai_tui.errors import LinkLost, OperatorError
 from vpai_tui.fleet.operation import (
     ConfirmAwaited,
     Confirmed,
@@ -109,6 +111,28 @@ async def test_a_lost_link_leaves_the_outcome_unknown() -> None:
     assert operation.task is not None
     await operation.task
     assert operation.outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("on_host", [False, True])
+@pytest.mark.parametrize("how", ["defect", "refusal", "silence"])
+async def test_every_operation_ends_with_an_outcome(how: str, on_host: bool) -> None:
+    async def events() -> AsyncIterator[Event]:
+        if on_host:
+            yield RunnerStarted(AT, "r13")
+        if how == "defect":
+            raise KeyError("PASSWORD=hunter2hunter2")
+        if how == "refusal":
+            raise OperatorError("no")
+
+    operations = Operations(FixedClock())
+    operation = operations.start("deploy", "sese/apps", events())
+    assert operation.task is not None
+    await operation.task
+    assert not operation.running
+    assert operation.error is not None
+    assert operation.outcome is (Outcome.UNKNOWN if on_host else Outcome.FAILED)
+    assert operation.progress.reason
+    assert "hunter2" not in operation.progress.reason
 
 
 async def test_stopping_cancels_what_is_still_watched() -> None:

@@ -93,7 +93,8 @@ class Dialog(ModalScreen[Result], Generic[Result]):
 class Confirm(Dialog[str]):
     """A question with buttons; the focus is on Cancel, and Enter answers what is focused.
 
-    With `word`, the choice that acts stays disabled until the word is typed, and Enter in the field takes it.
+    With `word`, the choice that acts stays disabled until the word is typed, and Enter in the field takes it
+    (or goes on to the buttons, where there are several).
     Dismisses with the answer, or None.
     """
 
@@ -123,8 +124,12 @@ class Confirm(Dialog[str]):
 
     @on(Input.Submitted, "#word")
     def _submitted(self, event: Input.Submitted) -> None:
-        if event.value == self.word and self.choices:
+        if event.value != self.word or not self.choices:
+            return
+        if len(self.choices) == 1:
             self.dismiss(self.choices[0].answer)
+        else:  # which of them is meant has not been said
+            self.query_one(f"#answer-{self.choices[0].answer}").focus()
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from vpai_tui.clock import Clock
 from vpai_tui.errors import LinkLost, OperatorError
+from vpai_tui.redact import redact
+from vpai_tui.text import clean_line
 
 if TYPE_CHECKING:  # the first frame knows no operation, and does without 30 classes
     from vpai_tui.fleet.operation import Event, Outcome, Plan
@@ -99,19 +101,26 @@ class Operations:
                 operation.events += 1
                 operation.progress.add(event)
                 self._tell(operation)
+            if operation.outcome is None:
+                self._end(operation, OperatorError("it ended without an outcome"))
         except OperatorError as error:
-            operation.error = error
-            lost = isinstance(error, LinkLost)
-            from vpai_tui.fleet.operation import Outcome
-
-            self._end(operation, Outcome.UNKNOWN if lost else Outcome.FAILED, error)
+            self._end(operation, error)
+        except Exception as error:  # a defect: the operation must be seen to end, and what is known of its end
+            text = clean_line(redact(f"{type(error).__name__}: {error}"), 300)
+            self._end(operation, OperatorError(f"a defect of the cockpit: {text}"))
         finally:
             operation.ended_boot_s = self._clock.boot_s()
             self._tell(operation)
 
-    def _end(self, operation: Operation, outcome: Outcome, error: OperatorError) -> None:
-        from vpai_tui.fleet.operation import Finished
+    def _end(self, operation: Operation, error: OperatorError) -> None:
+        """An end without a `Finished`: unknown once the host does it by itself or the link was lost, else failed."""
+        from vpai_tui.fleet.operation import Finished, Outcome
 
+        operation.error = error
+        if operation.outcome is not None:
+            return
+        unknown = operation.progress.on_host or isinstance(error, LinkLost)
+        outcome = Outcome.UNKNOWN if unknown else Outcome.FAILED
         at = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         operation.progress.add(Finished(at, outcome, operation.progress.release, str(error), error.output))
 

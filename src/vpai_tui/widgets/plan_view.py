@@ -112,10 +112,15 @@ def _diff_line(row: str) -> Line:
 
 
 def note_lines(plan: Plan) -> list[Line]:
-    """Notes, kept live values and what is recorded first."""
+    """What is recorded first, files that are installed, kept live values, notes."""
     rows: list[Line] = []
     if plan.adopts:
         rows.append(((" adopts ", "head"), ("what runs now is recorded as r0 first: the way back", "")))
+    if plan.installs:
+        count = len(plan.installs)
+        rows.append(
+            ((" installs ", "head"), (f"{count} file{'s' if count > 1 else ''}: {', '.join(plan.installs)}", ""))
+        )
     rows += [((" kept ", "head"), (item, ""), ("  as edited on the host", "dim")) for item in plan.kept]
     rows += [((" note ", "head"), (item, "")) for item in plan.notes]
     return [(), *rows] if rows else rows
