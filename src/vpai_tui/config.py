@@ -35,7 +35,9 @@ DomainName = Annotated[
 CommandName = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_/][A-Za-z0-9_./-]*$", description="a command's name or path, without arguments")
 ]
-AbsolutePath = Annotated[str, Meta(pattern=r"^/[^:\x00-\x1f]+$", description="an absolute path, not / itself")]
+AbsolutePath = Annotated[
+    str, Meta(pattern=r"^/[A-Za-z0-9_./-]+$", description="an absolute path of letters, digits and _ . -, not / itself")
+]
 PortNumber = Annotated[int, Meta(ge=1, le=65535)]
 FilePath = Annotated[str, Meta(min_length=1)]
 

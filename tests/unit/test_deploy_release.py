@@ -79,8 +79,19 @@ def test_the_default_way_back_is_the_newest_restorable_before_the_current() -> N
         _choose(found, "r3", "web")
     with pytest.raises(UsageError, match="no release r7"):
         _choose(found, "r7", "web")
+    with pytest.raises(UsageError, match="no release without a name"):
+        _choose(found, "", "web")
     with pytest.raises(PreflightRefused, match="no restorable release"):
         _choose(listed(row("r9", "ok 0")), None, "web")
+
+
+def test_a_release_is_named_in_full_or_by_a_beginning_that_only_it_has() -> None:
+    found = listed(row("r1", "ok 0"), row("r11", "ok 0"), row("r12", "ok 0"), row("r2", "ok 0"))
+    assert _choose(found, "r1", "web").id == "r1"
+    assert _choose(found, "r2", "web").id == "r2"
+    assert _choose(found, "r12", "web").id == "r12"
+    with pytest.raises(UsageError, match=r"several releases r…: r2, r12, r11, r1"):
+        _choose(found, "r", "web")
 
 
 def test_a_lock_file_with_a_cut_line_counts_the_whole_lines() -> None:

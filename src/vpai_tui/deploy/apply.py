@@ -34,12 +34,22 @@ from vpai_tui.remote.docker import Docker
 from vpai_tui.remote.job import JournalLine, follow, parse_line, script_name, start_command
 from vpai_tui.text import last_lines
 
-_OUTCOMES = {"ok": Outcome.COMMITTED, "adopted": Outcome.COMMITTED}
+_OUTCOMES = {
+    "ok": Outcome.COMMITTED,
+    "adopted": Outcome.COMMITTED,
+    "reverted": Outcome.REVERTED,
+    "revert_failed": Outcome.REVERT_FAILED,
+    "refused": Outcome.REFUSED,
+}
 _OUTPUT_LINES = 24
 _OF_ONE_RUN = (
     "journal status out.log failure.log confirmed touched carried* prior prior.* networks.before env.marks .listing"
 )
-_REFUSALS = {75: "another deploy holds the lock", 77: "the interrupted deploy was settled by somebody else"}
+_REFUSALS = {  # of a settling
+    75: "another deploy holds the lock",
+    77: "the interrupted deploy was settled by somebody else",
+    78: "the values edited on the host could not be carried over",
+}
 RECONNECT_WITHIN_S = 60.0
 
 Connect = Callable[[], Awaitable[Connection]]
@@ -49,14 +59,24 @@ class Run:
     """One run of the runner on a host, followed to its end over as many connections as it takes."""
 
     def __init__(
-        self, connection: Connection, place: Place, release: str, by: str, clock: Clock, fresh: Connect
+        self,
+        connection: Connection,
+        place: Place,
+        release: str,
+        by: str,
+        clock: Clock,
+        fresh: Connect,
+        *,
+        confirms: bool = True,
     ) -> None:
+        """`confirms`: answers the host's question whether it can be reached; who only looks on does not."""
         self.connection = connection
         self.place = place
         self.release = release
         self.by = by
         self._clock = clock
         self._fresh = fresh  # a new connection, made for proof or after a loss
+        self._confirms = confirms
         self._seen = 0
 
     @property
@@ -144,7 +164,7 @@ class Run:
             return
         event = as_event(line)
         yield event
-        if isinstance(event, ConfirmAwaited):
+        if isinstance(event, ConfirmAwaited) and self._confirms:
             yield await self._confirm(event.timeout_s)
 
     async def _confirm(self, within_s: float) -> Event:
@@ -165,7 +185,9 @@ class Run:
 
     async def _finished(self, at: str, detail: str) -> Finished:
         word, code, reason = [*detail.split(" ", 2), "", ""][:3]
-        outcome = _OUTCOMES.get(word) or Outcome(word)
+        outcome = _OUTCOMES.get(word, Outcome.FAILED)
+        if word not in _OUTCOMES:
+            reason = "how it ended is not readable on the host: look at `vpai-tui status`"
         output = "" if outcome in (Outcome.COMMITTED, Outcome.REFUSED) else await self._output()
         if outcome is Outcome.REFUSED and code == "75":
             reason = f"another deploy holds the lock: {reason}"

@@ -19,6 +19,7 @@ from vpai_tui.fleet.operation import Effect, Event, Finished, Journaled, Outcome
 from vpai_tui.fleet.stacks import Stack, find_stack
 from vpai_tui.remote.connection import Connection
 from vpai_tui.remote.docker import Docker
+from vpai_tui.remote.job import journal_length
 
 Connections = Callable[[str], Awaitable[Connection]]
 
@@ -128,19 +129,21 @@ class Deployer:
         release = await self.interrupted(stack)
         connection, place = await self._place(find_stack(self._stacks, stack))
         run = Run(connection, place, release, self._by, self._clock, self._new(connection))
-        run.skip(await self._journal_length(connection, run))
+        run.skip(await journal_length(connection, run.directory))
         values = await carried(connection, place, release)
         async for event in self._recorded(run.start(how, values), how, stack):
             yield event
 
     async def attach(self, stack: str) -> AsyncIterator[Event]:
-        """Follows a deploy that runs on the host, from the first line of its journal."""
+        """Follows a deploy that runs on the host, from where it began or was taken up again. Changes nothing there."""
         connection, place = await self._place(find_stack(self._stacks, stack))
         facts = await probe(connection, place, "state")
         if not facts.pending:
             yield Finished(rfc3339(self._clock.now()), Outcome.UNCHANGED, facts.current or "", "no deploy is running")
             return
-        run = Run(connection, place, facts.pending, self._by, self._clock, self._new(connection))
+        new = self._new(connection)
+        run = Run(connection, place, facts.pending, self._by, self._clock, new, confirms=False)
+        run.skip(await journal_length(connection, run.directory, ended=True))
         async for event in run.watch():
             yield event
 
@@ -180,10 +183,6 @@ class Deployer:
         host = stack.split("/")[0]
         return self._history.append(Entry(rfc3339(self._clock.now()), self._by, host, what, stack, result, detail))
 
-    async def _journal_length(self, connection: Connection, run: Run) -> int:
-        done = await connection.run(["sh", "-c", f"wc -l <{run.directory}/journal"], root=True, label="journal length")
-        return int(done.text.strip() or 0)
-
     async def _place(self, stack: Stack) -> tuple[Connection, Place]:
         connection = await self._connections(stack.host)
         return connection, place_of(connection, stack.name, stack.project)
@@ -206,6 +205,19 @@ def _networks_of(stack: Stack) -> list[str]:
     ]
 
 
+def _named(releases: Sequence[Release], wanted: str, stack: str) -> Release:
+    """The release of that id, or the only one whose id begins so."""
+    exact = [item for item in releases if item.id == wanted]
+    matching = exact or [item for item in releases if wanted and item.id.startswith(wanted)]
+    remedy = f"vpai-tui releases {stack}"
+    if not matching:
+        raise UsageError(f"{stack} has no release {wanted or 'without a name'}", remedy=remedy)
+    if matching[1:]:
+        several = ", ".join(item.id for item in matching)
+        raise UsageError(f"{stack} has several releases {wanted}…: {several}", remedy="name more of it")
+    return matching[0]
+
+
 def _choose(releases: Sequence[Release], wanted: str | None, stack: str) -> Release:
     if wanted is None:
         current = next((item.id for item in releases if item.current), "")
@@ -215,9 +227,7 @@ def _choose(releases: Sequence[Release], wanted: str | None, stack: str) -> Rele
                 f"{stack} has no restorable release before the current", remedy=f"vpai-tui releases {stack}"
             )
         return found
-    found = next((item for item in releases if item.id == wanted or item.id.startswith(wanted)), None)
-    if found is None:
-        raise UsageError(f"{stack} has no release {wanted}", remedy=f"vpai-tui releases {stack}")
+    found = _named(releases, wanted, stack)
     if not found.restorable:
         raise PreflightRefused(
             f"release {found.id} cannot be restored: {found.reason}", remedy=f"vpai-tui releases {stack}"

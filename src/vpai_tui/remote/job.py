@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from vpai_tui.remote.connection import Connection
 from vpai_tui.text import clean
 
+_NO_PID = 2147483646  # beyond what a kernel gives
+
 
 @dataclass(frozen=True, slots=True)
 class JournalLine:
@@ -44,9 +46,31 @@ def start_command(environment: str, script: str, args: tuple[str, ...], director
     journal is told from line `skip` on.
     """
     return (
-        f"J={shlex.quote(directory)}; : >>$J/journal; "
-        f"{environment} setsid sh {shlex.quote(script)} {shlex.join(args)} </dev/null >>$J/out.log 2>&1 & P=$!; "
-        f"tail -n +{skip + 1} -s 0.2 -f --pid=$P $J/journal; wait $P"
+        f'J={shlex.quote(directory)}; : >>"$J/journal"; '
+        f'{environment} setsid sh {shlex.quote(script)} {shlex.join(args)} </dev/null >>"$J/out.log" 2>&1 & P=$!; '
+        f'tail -n +{skip + 1} -s 0.2 -f --pid="$P" "$J/journal"; wait "$P"'
+    )
+
+
+async def journal_length(connection: Connection, directory: str, *, ended: bool = False) -> int:
+    """How many lines a journal has; `ended`: only up to the last end in it, which is what earlier runs told."""
+    program = '$2 == "finished" { n = NR } END { print n + 0 }' if ended else "END { print NR }"
+    argv = ["awk", "-F", "\t", program, f"{directory}/journal"]
+    done = await connection.run(argv, root=True, label="journal length")
+    return int(done.text.strip() or 0)
+
+
+def follow_command(directory: str, owner: str, skip: int) -> str:
+    """sh that prints the journal from line `skip` on, until the job that holds `owner` ends.
+
+    A pid that is not this job's, which has the last part of `directory` among its arguments, is one that was used
+    again: the job has ended.
+    """
+    release = shlex.quote(directory.rpartition("/")[2])
+    return (
+        f"p=$(sed -n 's/^pid=\\([0-9]*\\).*/\\1/p' {shlex.quote(owner)} 2>/dev/null); "
+        f"tr '\\0' '\\n' 2>/dev/null <\"/proc/${{p:-none}}/cmdline\" | grep -qxF {release} || p={_NO_PID}; "
+        f'exec tail -n +{skip + 1} -s 0.2 -f --pid="$p" {shlex.quote(directory + "/journal")}'
     )
 
 
@@ -58,10 +82,7 @@ async def follow(
     Raises:
         LinkLost: the connection ended first; the job goes on.
     """
-    command = (
-        f"p=$(sed -n 's/^pid=\\([0-9]*\\).*/\\1/p' {shlex.quote(owner)} 2>/dev/null); "
-        f"exec tail -n +{skip + 1} -s 0.2 -f --pid=${{p:-2147483646}} {shlex.quote(directory + '/journal')}"
-    )
+    command = follow_command(directory, owner, skip)
     async with connection.stream(["sh", "-c", command], root=True, label=label) as lines:
         async for raw in lines:
             if line := parse_line(raw):
