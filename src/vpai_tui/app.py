@@ -63,7 +63,9 @@ class CockpitApp(Shell):
         self.add_mode("deploy", self._deploy_screen)
         for item in THEMES:
             self.register_theme(item)
-        self.theme = theme if theme in THEME_NAMES else "mono" if os.environ.get("NO_COLOR") else "dark"
+        wanted = theme if theme in THEME_NAMES else "mono" if os.environ.get("NO_COLOR") else "dark"
+        self.set_reactive(CockpitApp.theme, wanted)  # unwatched yet: the styles are read once, and with it
+        self.stylesheet.set_variables(self.get_css_variables())
         operations.listen(self._operation_moved)
 
     def _deploy_screen(self) -> Screen[Any]:
