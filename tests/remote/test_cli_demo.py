@@ -107,9 +107,16 @@ def test_one_service_is_restarted_and_described(run: Run) -> None:
 
 
 def test_nothing_to_settle_is_said(run: Run) -> None:
-    code, told = run("revert", "apps", "--yes")
+    for words in (["apps", "--yes"], ["infra"]):  # before anything is asked
+        code, told = run("revert", *words)
+        assert code == 2
+        assert "interrupted" in told["error"]["message"]
+
+
+def test_stopping_on_the_hub_wants_the_name(run: Run) -> None:
+    code, told = run("stop", "headscale", "--yes")
     assert code == 2
-    assert "interrupted" in told["error"]["message"]
+    assert "--confirm headscale" in told["error"]["remedy"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from vpai_tui.errors import CommandFailed, HostUnreachable, LinkLost, OperatorEr
 from vpai_tui.fleet.history import Entry, History
 from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome, RunnerStarted
 from vpai_tui.remote.connection import Connection
-from vpai_tui.remote.docker import Docker
 
 
 def entry(**changed: str) -> Entry:
@@ -70,13 +69,13 @@ def test_a_journal_that_cannot_be_written_is_told_not_raised(tmp_path: Path) -> 
 
 
 class Recorder(Deployer):
-    """A deployer of which only the recording is used."""
+    """A deployer without a fleet."""
 
     def __init__(self, history: History) -> None:
         async def nobody(host: str) -> Connection:
             raise HostUnreachable("nobody", host=host)
 
-        super().__init__((), nobody, nobody, Docker, SystemClock(), history)
+        super().__init__((), nobody, nobody, lambda _: None, SystemClock(), history)  # type: ignore[arg-type,return-value]
 
 
 async def story(*events: Event, then: OperatorError | None = None) -> AsyncIterator[Event]:
@@ -128,6 +127,15 @@ async def test_an_outcome_is_told_though_it_cannot_be_recorded(tmp_path: Path) -
     assert seen[-1] is FINISHED
     assert isinstance(seen[-2], Journaled)
     assert "could not be written" in seen[-2].detail
+
+
+async def test_sync_that_cannot_be_learnt_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: object) -> None:
+        raise PreflightRefused("an env file is missing")
+
+    monkeypatch.setattr("vpai_tui.deploy.deployer.make_plan", refused)
+    with pytest.raises(PreflightRefused, match="env file"):
+        await Recorder(History(tmp_path / "h")).sync_of(None, None)  # type: ignore[arg-type]
 
 
 @given(st.binary(max_size=200))
