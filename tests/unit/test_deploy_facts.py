@@ -80,7 +80,7 @@ def test_an_answer_is_read_whole() -> None:
     assert facts.owner == "pid=1 apply web by me@laptop"
     assert (facts.containers[0].service, facts.containers[0].files_label) == ("web", "f1")
     assert facts.images[0].tags == ("lab/web:1", "lab/web:2")
-    assert facts.images[0].digests == ("sha256:d",)
+    assert facts.images[0].digests == ("lab/web@sha256:d",)
     assert (facts.compose, facts.free_kib, facts.fingerprint) == ("2.26.1-4", 123456, "abc")
     assert facts.env_keys == {"/opt/vpai/a.env": [("~", "TOKEN")]}
     assert (facts.lives, facts.errors) == ({"configs/l.yaml": b"a: 1"}, {"config": "no such file"})

@@ -9,7 +9,7 @@ import pytest
 from vpai_tui.deploy.apply import as_event
 from vpai_tui.deploy.deployer import _choose
 from vpai_tui.deploy.facts import HostFacts, LocalImage
-from vpai_tui.deploy.plan import find_image, repository
+from vpai_tui.deploy.plan import digest_in, find_image, repository
 from vpai_tui.deploy.release import locked_targets, releases_of
 from vpai_tui.errors import PreflightRefused, UsageError
 from vpai_tui.fleet.operation import (
@@ -147,6 +147,22 @@ def test_a_cut_journal_line_is_none(raw: bytes, expected: JournalLine | None) ->
 )
 def test_repository_of_a_reference(ref: str, name: str) -> None:
     assert repository(ref) == name
+
+
+@pytest.mark.parametrize(
+    ("ref", "digests", "found"),
+    [
+        ("lab/web:1", ("mirror/web@sha256:1", "lab/web@sha256:2"), "lab/web@sha256:2"),
+        ("docker.io/library/redis:8.0", ("redis@sha256:1",), "docker.io/library/redis@sha256:1"),
+        ("h:5000/web", ("web@sha256:1", "h:5000/web@sha256:2"), "h:5000/web@sha256:2"),
+        ("lab/web:1", ("mirror/web@sha256:1",), None),
+        ("lab/web:1", (), None),
+    ],
+)
+def test_a_digest_is_that_of_the_references_own_repository(
+    ref: str, digests: tuple[str, ...], found: str | None
+) -> None:
+    assert digest_in(ref, digests) == found
 
 
 def test_an_image_is_found_by_any_spelling_of_its_name() -> None:

@@ -29,7 +29,7 @@ class RunningContainer:
 
 @dataclass(frozen=True, slots=True)
 class LocalImage:
-    """An image the host has. `digests` are `sha256:…` of the registries it came from."""
+    """An image the host has. `digests` are those of the registries it came from, as `repository@sha256:…`."""
 
     id: str
     platform: str
@@ -134,8 +134,7 @@ def _lock(facts: HostFacts, cells: list[str]) -> None:
 
 
 def _local(facts: HostFacts, cells: list[str]) -> None:
-    digests = tuple(item.rpartition("@")[2] for item in cells[3].split())
-    facts.images.append(LocalImage(cells[0], cells[1], tuple(cells[2].split()), digests))
+    facts.images.append(LocalImage(cells[0], cells[1], tuple(cells[2].split()), tuple(cells[3].split())))
 
 
 _TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {

@@ -10,7 +10,7 @@ from typing import Any
 from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.deploy.bundle import Build
 from vpai_tui.deploy.compare import ImageTarget
-from vpai_tui.deploy.plan import Prepared
+from vpai_tui.deploy.plan import Prepared, digest_in
 from vpai_tui.errors import CommandFailed, LinkLost, OperatorError, PreflightRefused
 from vpai_tui.fleet.operation import BuildLine, Event, ImageBuilt, ImagePulled, LayerPulled
 from vpai_tui.redact import redact
@@ -134,7 +134,7 @@ class Images:
 
     async def _digest(self, ref: str) -> str | None:
         found = (await self._docker.call("inspect_image", ref)).get("RepoDigests") or []
-        return str(found[0]) if found else None
+        return digest_in(ref, [str(item) for item in found])
 
     def _now(self) -> str:
         return rfc3339(self._clock.now())

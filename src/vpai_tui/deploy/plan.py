@@ -246,14 +246,21 @@ def _target(service: str, bundle: Bundle, facts: HostFacts, digests: Mapping[str
         return ImageTarget(service, ref, local.id if local else None, None, built=True)
     digest = digests.get(ref, "")
     if digest.startswith("sha256:"):
-        local = next((image for image in facts.images if digest in image.digests), None)
+        local = next((image for image in facts.images if digest in map(_bare, image.digests)), None)
         return ImageTarget(service, ref, local.id if local else None, f"{repository(ref)}@{digest}")
     local = find_image(facts.images, ref)
-    return ImageTarget(service, ref, local.id if local else None, _known_digest(ref, local))
+    return ImageTarget(service, ref, local.id if local else None, digest_in(ref, local.digests if local else ()))
 
 
-def _known_digest(ref: str, local: LocalImage | None) -> str | None:
-    return f"{repository(ref)}@{local.digests[0]}" if local and local.digests else None
+def digest_in(ref: str, digests: Sequence[str]) -> str | None:
+    """Of an image's `digests` that of the repository of `ref`, to pull by; another repository's may not be there."""
+    wanted = _familiar(repository(ref))
+    found = (item for item in digests if _familiar(item.partition("@")[0]) == wanted)
+    return next((f"{repository(ref)}@{_bare(item)}" for item in found), None)
+
+
+def _bare(digest: str) -> str:
+    return digest.rpartition("@")[2]
 
 
 def repository(ref: str) -> str:
