@@ -18,7 +18,7 @@ from vpai_tui.demo import DemoFleet
 from vpai_tui.deploy.deployer import Deployer
 from vpai_tui.errors import Interrupted, PreflightRefused, UsageError
 from vpai_tui.fleet.history import History
-from vpai_tui.fleet.operation import BuildLine, Effect, Event, Finished, ImageBuilt, Outcome, ServiceStarted
+from vpai_tui.fleet.operation import BuildLine, Effect, Event, Finished, ImageBuilt, Outcome, ServiceStarted, Verified
 from vpai_tui.fleet.stacks import load_stacks
 from vpai_tui.remote.connection import Connection, connect
 from vpai_tui.remote.docker import Docker
@@ -58,6 +58,8 @@ async def carry_out(deploys: Deployer, stack: str) -> Finished:
     plan = await deploys.plan(stack)
     events: list[Event] = [event async for event in deploys.apply(plan)]
     assert isinstance(events[-1], Finished)
+    if events[-1].outcome is Outcome.COMMITTED:
+        assert [event.detail for event in events if isinstance(event, Verified)] == [""]
     return events[-1]
 
 
@@ -84,6 +86,7 @@ async def test_first_state_then_deploy_then_rollback(tmp_path: Path) -> None:
         assert plan.rollback_to == before.id
         events = [event async for event in deploys.apply(plan)]
         assert isinstance(events[-1], Finished) and events[-1].outcome is Outcome.COMMITTED
+        assert isinstance(events[-2], Verified) and not events[-2].detail
         now = fleet.engine("sese").read()["containers"].values()
         image = next(c["image"] for c in now if c["name"] == "vpai-n8n-1")
         assert image == next(ref.split("@")[0] for name, ref in before.images if name == "n8n")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fleet_things import stack
 
 from vpai_tui import config
 from vpai_tui.clock import SystemClock
 from vpai_tui.deploy.apply import Run
 from vpai_tui.deploy.host import Place
-from vpai_tui.fleet.operation import ConfirmAwaited, Event, Finished, Journaled, Outcome
+from vpai_tui.deploy.kept import differing, verified
+from vpai_tui.errors import LinkLost
+from vpai_tui.fleet.operation import Change, ConfirmAwaited, Effect, Event, Finished, Journaled, Outcome, Plan
 from vpai_tui.remote.connection import Connection
 from vpai_tui.remote.job import JournalLine, follow_command, journal_length, start_command
 
@@ -78,6 +82,24 @@ async def test_an_end_that_cannot_be_read_is_a_failure_with_its_reason(tmp_path:
     )
     (end,) = await told(run, JournalLine("t", "finished", "", "reverted 2 web: unhealthy"))
     assert isinstance(end, Finished) and (end.outcome, end.reason) == (Outcome.REVERTED, "web: unhealthy")
+
+
+async def test_what_cannot_be_verified_is_noted_and_fails_nothing(tmp_path: Path) -> None:
+    class Mute(Local):
+        async def run(self, argv: Sequence[str], *, label: str = "", **_: object) -> Answer:
+            raise LinkLost("the link was lost", host="here")
+
+    place = Place(str(tmp_path), "web", "web", "true")
+    event = await verified(Mute(), place, stack("web", "web"), "r2", SystemClock())  # type: ignore[arg-type]
+    assert isinstance(event, Journaled)
+    assert (event.what, event.detail) == ("not_verified", "the link was lost")
+
+
+def test_what_differs_is_named_in_one_line() -> None:
+    changes = (Change("web", Effect.RECREATE), Change("db", Effect.NONE), Change("old", Effect.REMOVE))
+    plan = Plan("sese/web", "deploy", "r2", "r3", "f", changes, installs=("configs/a",))
+    assert differing(plan) == "web (recreate), old (remove), configs/a"
+    assert differing(replace(plan, changes=(), installs=())) == ""
 
 
 async def _nothing() -> str:

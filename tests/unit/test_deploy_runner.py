@@ -128,3 +128,25 @@ def test_a_variable_without_a_value_is_refused_and_one_of_an_env_file_is_nobodys
     host.say(f"case \"$*\" in *config*) cat >&2 <<'END'\n{warnings}\nEND\nesac")
     assert host.run() == 78
     assert host.status == "refused 78 variables have no value on the host: TAG WHO_ID"
+
+
+@pytest.mark.parametrize(
+    ("edited", "kept"), [("budget: 9\n", True), ("budget: 2\n", False), ("budget: 1\n", False), (None, False)]
+)
+def test_a_live_file_edited_while_a_release_was_tried_is_kept_beside(
+    host: Host, edited: str | None, kept: bool
+) -> None:
+    live = host.root / "configs/live.yaml"
+    live.parent.mkdir()
+    live.write_text("budget: 1\n")
+    host.ship("configs/live.yaml", "budget: 2\n", live=True)
+    edit = "true" if edited is None else f"printf '{edited}' >'{live}'"
+    (host.release / "steps").write_text("up\tweb\tservice\t5\t-\n")
+    host.say(f'case "$*" in *" up "*) {edit}; exit 1;; esac')
+    assert host.run() == 2
+    assert live.read_text() == "budget: 1\n"
+    aside = live.with_name(f"live.yaml.vpai-kept-{ID}")
+    assert aside.exists() is kept
+    told = [line for line in host.journal if line.startswith("kept_aside")]
+    assert told == [f"kept_aside\t-\tconfigs/{aside.name} was edited meanwhile"] * kept
+    assert not kept or aside.read_text() == edited

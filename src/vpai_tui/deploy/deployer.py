@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 
 from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.deploy.apply import Run, execute
-from vpai_tui.deploy.bundle import bundle_on_host
 from vpai_tui.deploy.host import Place, place_of, probe
-from vpai_tui.deploy.plan import Prepared, assemble, check, make_plan, with_live_values
-from vpai_tui.deploy.release import locked_targets, releases_of
+from vpai_tui.deploy.kept import plan_of_release, verified
+from vpai_tui.deploy.plan import Prepared, make_plan
+from vpai_tui.deploy.release import releases_of
 from vpai_tui.deploy.settle import carried
 from vpai_tui.errors import LinkLost, LockHeld, OperatorError, PreflightRefused, StalePlan, UsageError
 from vpai_tui.fleet.history import Entry, History, who
@@ -70,19 +69,7 @@ class Deployer:
         found = find_stack(self._stacks, stack)
         connection, place = await self._place(found)
         target = _choose(releases_of(await probe(connection, place, "releases")), release, found.id)
-        facts = await probe(connection, place, "plan", target.id)
-        if facts.errors.get("release") is not None:
-            raise PreflightRefused(f"release {target.id} has no files on the host any more", host=found.host)
-        lists = {name.removeprefix("bundle."): blob for name, blob in facts.blobs.items() if name.startswith("bundle.")}
-        bundle = bundle_on_host(found, target.id, lists, facts.bundle_lives)
-        check(facts, bundle, connection.name)
-        targets = locked_targets(lists.get("images.lock", b""))
-        bundle, kept = with_live_values(bundle, facts)
-        here = {image.id for image in facts.images}
-        targets = {name: item if item.id in here else replace(item, id=None) for name, item in targets.items()}
-        return self._keep(
-            assemble(connection, found, bundle, place, facts, targets, self._clock, kept=kept, rollback_to=target.id)
-        )
+        return self._keep(await plan_of_release(connection, place, found, target.id, self._clock))
 
     async def apply(self, plan: Plan) -> AsyncIterator[Event]:
         """Carries a plan of this object out. The last event is `Finished`.
@@ -97,7 +84,21 @@ class Deployer:
         connection = await self._connections(plan.stack.split("/")[0])
         new = self._new(connection)
         events = execute(connection, self._docker(connection), prepared, self._by, self._clock, new)
-        async for event in self._recorded(events, plan.kind, plan.stack):
+        async for event in self._recorded(self._verified(events, plan, prepared, connection), plan.kind, plan.stack):
+            yield event
+
+    async def _verified(
+        self, events: AsyncIterator[Event], plan: Plan, prepared: Prepared, connection: Connection
+    ) -> AsyncIterator[Event]:
+        """The same events; after a commit, and before the end is told, the host is compared with the release."""
+        stack, lost = find_stack(self._stacks, plan.stack), False
+        async for event in events:
+            lost = lost or (isinstance(event, Journaled) and event.what == "link_lost")
+            if isinstance(event, Finished) and event.outcome is Outcome.COMMITTED:
+                if lost:
+                    yield Journaled(event.at, "not_verified", "the link was lost meanwhile; plan again to see")
+                else:
+                    yield await verified(connection, prepared.place, stack, plan.release, self._clock)
             yield event
 
     async def releases(self, stack: str) -> list[Release]:

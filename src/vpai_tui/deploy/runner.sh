@@ -116,8 +116,17 @@ install_files() {
   done <"$REL/files.sha256"
   [ ! -s "$REL/files.sha256" ] || sync -f "$ROOT"
 }
+keep_edits() { # live values edited while this release was tried: the host's file stays beside the one put back
+  while read -r path; do
+    [ -f "$ROOT/$path" ] || continue
+    if cmp -s "$ROOT/$path" "$REL/files/$path" || cmp -s "$ROOT/$path" "$REL/prior/$path"; then continue; fi
+    cp -p "$ROOT/$path" "$ROOT/$path.vpai-kept-$ID" || return 1
+    J kept_aside - "$path.vpai-kept-$ID was edited meanwhile"
+  done <"$REL/lives"
+}
 restore_files() {
   [ -e "$REL/prior.done" ] || return 0
+  keep_edits || return 1
   (cd "$REL/prior" && find . -type f) | while read -r path; do place "$REL/prior/${path#./}" "${path#./}" || exit 1; done || return 1
   while read -r path; do rm -f "$ROOT/$path"; done <"$REL/prior.absent"
 }

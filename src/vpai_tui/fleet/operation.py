@@ -235,6 +235,13 @@ class RevertStarted(Event):
 
 
 @dataclass(frozen=True)
+class Verified(Event):
+    """After a commit the host was compared with the release once more; `detail` names what differs, "" when nothing."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True)
 class Finished(Event):
     """Always the last event. `reason` is a sentence when the outcome is not `committed`; `output` the last lines.
 

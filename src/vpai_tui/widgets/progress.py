@@ -25,6 +25,7 @@ from vpai_tui.fleet.operation import (
     ServiceStarted,
     StepFailed,
     StepStarted,
+    Verified,
 )
 from vpai_tui.widgets.paint import size
 
@@ -103,7 +104,7 @@ class Progress:
                 self._work(event)
             case StepStarted() | ServiceStarted() | ServiceHealthy() | ServiceRemoved() | StepFailed():
                 self._service(event)
-            case ConfirmAwaited() | Confirmed() | RevertStarted() | Finished():
+            case ConfirmAwaited() | Confirmed() | RevertStarted() | Verified() | Finished():
                 self._turn(event)
             case _:
                 self._note(event, event.name.replace("_", " "), "dim")
@@ -173,6 +174,9 @@ class Progress:
                 for step in self.services.values():
                     step.state = "reverted" if step.state in ("ok", "gate", "busy") else step.state
                 self._note(event, f"reverting to {event.to}: {event.reason}", "warn")
+            case Verified():
+                text = f"but still differs: {event.detail}" if event.detail else "verified: this is what runs"
+                self._note(event, text, "warn" if event.detail else "ok")
             case Finished():
                 self.outcome, self.reason, self.output = event.outcome, event.reason, event.output
                 self.phase, self.release = event.outcome.value, event.release or self.release
