@@ -107,9 +107,9 @@ class LiveBackend:
     def attach(self, stack: str) -> AsyncIterator[Event]:
         return self._deployer.attach(stack)
 
-    async def act(self, service_id: str, action: Act) -> None:
+    async def act(self, service_id: str, action: Act) -> str:
         self._may_change()
-        await act_and_record(self._world, self._watch, service_id, action)
+        return await act_and_record(self._world, self._watch, service_id, action)
 
     async def describe(self, service_id: str) -> Description:
         service = find(self._watch.snapshot(), service_id)
@@ -133,8 +133,11 @@ class LiveBackend:
         return self._watch.connection(host)
 
 
-async def act_and_record(world: World, watch: FleetWatch, service_id: str, action: Act) -> None:
-    """Restart, stop or start one service; the result goes into the journal, and an error is raised after it."""
+async def act_and_record(world: World, watch: FleetWatch, service_id: str, action: Act) -> str:
+    """Restart, stop or start one service; the result goes into the journal, and an error is raised after it.
+
+    Returns why the journal could not be written, or an empty text.
+    """
     service = find(watch.snapshot(), service_id)
     result = "failed"
     try:
@@ -147,6 +150,7 @@ async def act_and_record(world: World, watch: FleetWatch, service_id: str, actio
     finally:
         at = rfc3339(world.clock.now())
         world.history.append(Entry(at, who(), service.host, action, service.id, result))
+    return world.history.problem
 
 
 def find(snapshot: FleetSnapshot, service_id: str) -> Service:

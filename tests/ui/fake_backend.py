@@ -292,9 +292,9 @@ class FakeBackend:
         self.gate = asyncio.Event()  # an operation goes on past its script when set
         self.release_list: list[Release] | OperatorError = RELEASES
         self.act_fails: OperatorError | None = None
-        self._log = CommandLog(clock=self.clock)
+        self.act_note = ""
+        self.command_log = CommandLog(clock=self.clock)
         self._snapshots: asyncio.Queue[FleetSnapshot] = asyncio.Queue()
-        self.simulated = True
         if first is not None:
             self.put(first)
 
@@ -303,12 +303,8 @@ class FakeBackend:
         self._snapshots.put_nowait(snapshot)
 
     @property
-    def command_log(self) -> CommandLog:
-        return self._log
-
-    @property
     def demo(self) -> Callable[[str, str], Awaitable[None]] | None:
-        return self._steer if self.simulated else None
+        return self._steer
 
     async def _steer(self, word: str, host: str) -> None:
         self.asked.append(("demo", word, host))
@@ -365,10 +361,11 @@ class FakeBackend:
             raise self.release_list
         return self.release_list if stack == "sese/apps" else []
 
-    async def act(self, service_id: str, action: Act) -> None:
+    async def act(self, service_id: str, action: Act) -> str:
         self.asked.append((action, service_id))
         if self.act_fails is not None:
             raise self.act_fails
+        return self.act_note
 
     async def describe(self, service_id: str) -> Description:
         return Description(

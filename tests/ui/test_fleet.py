@@ -233,6 +233,15 @@ async def test_stopping_on_the_hub_needs_the_name_typed(cockpit: OpenCockpit) ->
         assert ("stop", "seko/headscale/headscale") in at.backend.asked
 
 
+async def test_an_action_that_is_not_in_the_journal_is_told(cockpit: OpenCockpit) -> None:
+    backend = fake.FakeBackend(fake.calm())
+    backend.act_note = "history.jsonl could not be written: no space left"
+    async with cockpit(backend=backend) as at:
+        await at.press("R", "right", "enter")
+        assert len(at.toasts()) == 2
+        assert at.toasts()[1] == backend.act_note
+
+
 async def test_an_action_that_fails_says_what_where_and_what_next(cockpit: OpenCockpit) -> None:
     async with cockpit(fake.calm()) as at:
         at.backend.act_fails = CommandFailed(

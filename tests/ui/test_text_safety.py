@@ -146,7 +146,6 @@ def clean_screen(shown: str) -> bool:
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 async def test_every_screen_survives_hostile_names(cockpit: OpenCockpit, text: str) -> None:
     backend = poisoned(text)
-    backend.simulated = True
     async with cockpit(size=TALL, backend=backend) as at:
         log = backend.command_log
         log.end(log.begin("sese", text), 1)

@@ -153,10 +153,11 @@ class Flows:
 
     def _act(self, backend: Backend, action: Act, services: Sequence[str]) -> None:
         async def run() -> None:
-            for service in services:
-                await backend.act(service, action)
+            notes = [await backend.act(service, action) for service in services]
             past = {"restart": "restarted", "stop": "stopped", "start": "started"}[action]
             self._app.toast(f"{past}: {', '.join(services)}")
+            for note in dict.fromkeys(filter(None, notes)):
+                self._app.toast(note, severity="warning")
 
         self._work(f"{action} {services[0]}" + (" …" if len(services) > 1 else ""), run)
 
