@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import tarfile
@@ -13,6 +14,7 @@ import yaml
 
 from vpai_tui.deploy.bundle import Bundle, bundle_on_host, describe, read_bundle, tar_of
 from vpai_tui.deploy.host import lines
+from vpai_tui.deploy.live import without_live_keys
 from vpai_tui.errors import UsageError
 from vpai_tui.fleet.stacks import load_stack
 
@@ -38,6 +40,7 @@ SPEC: dict[str, Any] = {
         {"path": "configs/web/r", "on_change": "none"},
     ],
     "live": [{"file": "configs/web/live.yaml", "keys": ["a.b"]}],
+    "data": ["db"],
 }
 FILES = {
     "configs/web/app.conf": "x\n",
@@ -132,12 +135,40 @@ def test_a_release_read_back_from_its_host_is_the_bundle_that_was_sent(tmp_path:
         "manifest": b"kind=deploy\n",
     }
     back = bundle_on_host(stack, "r1", lists, {"configs/web/live.yaml": FILES["configs/web/live.yaml"].encode()})
-    for name in ("services", "envs", "optional_envs", "env_of", "networks", "files_of", "labels", "lives"):
+    for name in (
+        "services",
+        "envs",
+        "optional_envs",
+        "env_of",
+        "networks",
+        "files_of",
+        "labels",
+        "lives",
+        "one_shots",
+        "data",
+    ):
         assert getattr(back, name) == getattr(sent, name), name
     assert [(f.path, f.mode, f.sha256, f.identity) for f in back.files] == [
         (f.path, f.mode, f.sha256, f.identity) for f in sent.files
     ]
     assert back.source == "r1"
+
+
+def test_a_release_keeps_what_it_said_of_its_services_and_the_laptops_live_keys_join_its_own(tmp_path: Path) -> None:
+    home = write(tmp_path)
+    sent = read(tmp_path)
+    now = {**SPEC, "data": [], "one_shots": ["web"], "live": [{"file": "configs/web/live.yaml", "keys": ["a.c"]}]}
+    (home / "stack.yaml").write_text(yaml.safe_dump(now))
+    lists = {
+        "bundle.json": describe(sent),
+        "files.sha256": lines(f"{item.sha256} {item.mode} {item.path}" for item in sent.files),
+    }
+    content = FILES["configs/web/live.yaml"].encode()
+    back = bundle_on_host(load_stack(tmp_path, "sese/apps"), "r1", lists, {"configs/web/live.yaml": content})
+    (live,) = (item for item in back.files if item.live_keys)
+    assert live.live_keys == ("a.b", "a.c")
+    assert live.identity == hashlib.sha256(without_live_keys(content, ("a.b", "a.c"))).hexdigest()
+    assert (back.data, back.one_shots) == (("db",), ())
 
 
 def test_an_adopted_release_has_the_hosts_files_and_no_label(tmp_path: Path) -> None:

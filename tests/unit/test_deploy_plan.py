@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fleet_things import stack as stack_of
 
+from vpai_tui import config
+from vpai_tui.clock import SystemClock
 from vpai_tui.deploy.bundle import Bundle, ShippedFile
-from vpai_tui.deploy.compare import Comparison
+from vpai_tui.deploy.compare import Comparison, ImageTarget
 from vpai_tui.deploy.facts import HostFacts, RunningContainer
-from vpai_tui.deploy.plan import Step, _rerun_notes, check, steps_for, with_live_values
+from vpai_tui.deploy.host import Place
+from vpai_tui.deploy.plan import Step, _rerun_notes, assemble, check, steps_for, with_live_values
 from vpai_tui.errors import Interrupted, PreflightRefused
 from vpai_tui.fleet.operation import Cause, Change, Effect
 
@@ -162,6 +167,20 @@ def test_live_values_of_the_host_go_into_the_files_that_are_sent() -> None:
     assert [file.content for file in merged.files] == [b"a: 9\nb: 2\n", b"d"]
     assert merged.files[0].sha256 != "s"
     assert kept == ("c.yaml: a",)
+
+
+@pytest.mark.parametrize(("held", "word"), [('{"data": ["db"]}', "sese/apps"), ("{}", None)])
+def test_taking_away_a_service_that_holds_data_wants_the_name_typed(held: str, word: str | None) -> None:
+    facts = HostFacts(current="r1", containers=[running("web"), running("db")], hashes={"web": "h"}, compose="2.40.3")
+    facts.blobs = {"base.services": b"db\nweb\n", "base.bundle.json": held.encode()}
+    host = config.Host(addresses=("10.0.0.1",), ssh=config.Ssh(user="me"))
+    connection: Any = SimpleNamespace(name="sese", host=host)
+    targets = {"web": ImageTarget("web", "x:1", "i", None)}
+    bundle = replace(BUNDLE, services=("web",))
+    place = Place("/opt/vpai", "apps", "apps", "docker")
+    made = assemble(connection, stack_of("apps", "web"), bundle, place, facts, targets, SystemClock())
+    gone = next(change for change in made.plan.changes if change.service == "db")
+    assert (gone.effect, gone.has_data, made.plan.confirm_word) == (Effect.REMOVE, word is not None, word)
 
 
 @pytest.mark.parametrize(("compose", "notes"), [("2.26.1-4", 1), ("2.29.3", 0), ("5.0.2", 0)])

@@ -74,6 +74,8 @@ class Bundle:
     builds: tuple[Build, ...] = ()
     files_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # service → shipped paths it mounts
     labels: Mapping[str, str] = field(default_factory=dict)  # service → hash of the files whose change recreates it
+    one_shots: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()  # services that hold data
     source: str | None = None  # the release on the host that the files come from; None: from the laptop
 
     @property
@@ -108,6 +110,8 @@ def read_bundle(stack: Stack, root: str) -> Bundle:
         builds=tuple(_builds(stack)),
         files_of={name: tuple(item.path for item in items) for name, items in files_of.items() if items},
         labels=labels,
+        one_shots=tuple(stack.spec.one_shots),
+        data=tuple(stack.spec.data),
     )
 
 
@@ -125,19 +129,23 @@ def files_override(labels: Mapping[str, str]) -> bytes:
 def describe(bundle: Bundle) -> bytes:
     """What a later rollback to this release must know of it: everything but contents, as JSON."""
     files = [{key: value for key, value in asdict(item).items() if key != "content"} for item in bundle.files]
-    kept = {"files": files, "files_of": bundle.files_of, "env_of": bundle.env_of, "labels": bundle.labels}
+    names = ("files_of", "env_of", "labels", "one_shots", "data")
+    kept = {"files": files, **{name: getattr(bundle, name) for name in names}}
     return json.dumps(kept, sort_keys=True).encode()
 
 
 def bundle_on_host(stack: Stack, release: str, lists: Mapping[str, bytes], lives: Mapping[str, bytes]) -> Bundle:
-    """The bundle of a release the host keeps; `lists` are its flat files, `lives` its live files' contents."""
+    """The bundle of a release the host keeps; `lists` are its flat files, `lives` its live files' contents.
+
+    What was live then and what is live for the laptop now are both: the host's values win.
+    """
     told = json.loads(lists.get("bundle.json") or b"{}")
 
     def items(name: str) -> tuple[str, ...]:
         return tuple(clean(lists.get(name, b"")).split("\n")[:-1])
 
     contents = {path: (digest, mode) for digest, mode, path in (row.split(" ", 2) for row in items("files.sha256"))}
-    known = [ShippedFile(**{**raw, "live_keys": tuple(raw["live_keys"])}) for raw in told.get("files", [])]
+    known = [_known(raw, stack) for raw in told.get("files", [])]
     files = [_as_kept(item, *contents[item.path], lives.get(item.path)) for item in known if item.path in contents]
     adopted = "kind=adopted" in items("manifest")  # what ran before us has no label of ours
     return Bundle(
@@ -154,8 +162,20 @@ def bundle_on_host(stack: Stack, release: str, lists: Mapping[str, bytes], lives
         networks=items("networks"),
         files_of={name: tuple(paths) for name, paths in told.get("files_of", {}).items()},
         labels={} if adopted else told.get("labels", {}),
+        one_shots=tuple(told.get("one_shots", stack.spec.one_shots)),
+        data=data_of(lists.get("bundle.json")),
         source=release,
     )
+
+
+def data_of(description: bytes | None) -> tuple[str, ...]:
+    """The services that hold data, of what `describe` wrote."""
+    return tuple(json.loads(description or b"{}").get("data", ()))
+
+
+def _known(raw: Mapping[str, Any], stack: Stack) -> ShippedFile:
+    now = next((item.keys for item in stack.spec.live if item.file == raw["path"]), ())
+    return ShippedFile(**{**raw, "live_keys": tuple(dict.fromkeys((*raw["live_keys"], *now)))})
 
 
 def _as_kept(item: ShippedFile, digest: str, mode: str, live: bytes | None) -> ShippedFile:

@@ -45,9 +45,9 @@ wanted() { # stdin: containers; only those of the services listed in the given f
   cat "$@" /dev/null 2>/dev/null | awk -F "$TAB" -v OFS="$TAB" 'NR == FNR { want[$1] = 1; next } ($4 in want)' - "$LISTING"
 }
 live_digest() { # FILE listing paths below ROOT: their contents' hashes
-  while read -r path; do
+  sort -u "$1" | while read -r path; do
     if [ -f "$ROOT/$path" ]; then sha256sum <"$ROOT/$path"; else echo missing; fi
-  done <"$1"
+  done
 }
 fingerprint() { # SERVICES-FILE LIVES-FILE; needs LISTING: a file with the output of containers()
   base=$(link_id "$HOME_OF/current")

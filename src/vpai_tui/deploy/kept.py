@@ -25,7 +25,7 @@ async def plan_of_release(connection: Connection, place: Place, stack: Stack, re
         PreflightRefused: it is gone, or the host is not fit for it.
         Interrupted: an earlier deploy must be settled first.
     """
-    facts = await probe(connection, place, "plan", release)
+    facts = await probe(connection, place, "plan", release, *(item.file for item in stack.spec.live))
     if facts.errors.get("release") is not None:
         raise PreflightRefused(f"release {release} has no files on the host any more", host=stack.host)
     lists = {name.removeprefix("bundle."): blob for name, blob in facts.blobs.items() if name.startswith("bundle.")}

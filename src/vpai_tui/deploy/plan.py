@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vpai_tui.clock import Clock
-from vpai_tui.deploy.bundle import Bundle, ShippedFile, files_override, read_bundle
+from vpai_tui.deploy.bundle import Bundle, ShippedFile, data_of, files_override, read_bundle
 from vpai_tui.deploy.compare import Comparison, ImageTarget, Wanted, compare, same_on_host
 from vpai_tui.deploy.facts import HostFacts, LocalImage, RunningContainer
 from vpai_tui.deploy.host import Place, place_of, probe
@@ -121,7 +121,8 @@ def assemble(
 ) -> Prepared:
     """Compares, and turns changes into the runner's steps there and back. Pure but for the release's random name."""
     spec = stack.spec
-    wanted = Wanted(bundle, targets, frozenset(spec.data), frozenset(spec.one_shots))
+    data = frozenset((*spec.data, *bundle.data, *data_of(facts.blobs.get("base.bundle.json"))))
+    wanted = Wanted(bundle, targets, data, frozenset(bundle.one_shots))
     result = compare(wanted, facts)
     bundle = _without_labels(bundle, result)
     release = new_release_id(clock)
@@ -137,11 +138,11 @@ def assemble(
         notes=(*notes, *_notes(facts), *_rerun_notes(stack, facts, result)),
         kept=tuple(kept),
         installs=tuple(item.path for item in bundle.files if not same_on_host(item, facts)),
-        confirm_word=confirm_word(stack.id, data=bool(spec.data), hub=hub),
+        confirm_word=confirm_word(stack.id, data=bool(data), hub=hub),
         rollback_to=rollback_to,
         adopts=facts.current is None and bool(facts.containers),
     )
-    steps, back = steps_for(result.changes, facts, spec.one_shots, int(spec.health_timeout_s), bundle)
+    steps, back = steps_for(result.changes, facts, bundle.one_shots, int(spec.health_timeout_s), bundle)
     return Prepared(
         plan,
         place,

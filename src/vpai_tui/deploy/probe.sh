@@ -81,11 +81,15 @@ envs() { # PATHS-FILE: state of each env file, and which keys differ from the ba
   done <"$1"
 }
 
-of_release() { # RELEASE: its files on the host are the bundle
+of_release() { # RELEASE [PATH…]: its files on the host are the bundle; those of PATH, live for the laptop, are so too
   [ -d "$HOME_OF/releases/$1/compose" ] || { rec error release ''; return 1; }
   cp -R "$HOME_OF/releases/$1" bundle
   cut -d ' ' -f 3- bundle/files.sha256 >bundle/paths
   for list in binds refs envs.optional; do : >>"bundle/$list"; done
+  shift
+  for path in "$@"; do
+    if grep -qxF -- "$path" bundle/paths && ! grep -qxF -- "$path" bundle/lives; then printf '%s\n' "$path" >>bundle/lives; fi
+  done
   for kept in files.sha256 $KEPT; do [ -r "bundle/$kept" ] && rec "bundle.$kept" "$(b64 <"bundle/$kept")"; done
   while read -r path; do rec "bundle.live" "$path" "$(b64 <"bundle/files/$path")"; done <bundle/lives
 }
@@ -107,11 +111,11 @@ surroundings() { # what the stack stands on
 
 KEPT='structure.json services images.lock bundle.json envs envs.optional networks manifest'
 
-plan() { # [RELEASE]; each docker command takes its time to start, so those that do not wait for each other run together
+plan() { # [RELEASE [PATH…]]; each docker command takes its time to start, so those that do not wait for each other run together
   for tool in flock setsid timeout sha256sum awk tar; do
     command -v "$tool" >/dev/null 2>&1 || rec error "tool $tool" ''
   done
-  if [ -n "${1:-}" ]; then of_release "$1" || return; fi
+  if [ -n "${1:-}" ]; then of_release "$@" || return; fi
   LISTING=$HERE/listing
   { containers >"$LISTING" 2>"$HERE/ps.err" || : >"$HERE/ps.failed"; } &
   listed=$!
