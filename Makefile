@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 READY := .venv/.ready
-WORKERS ?= 2
+WORKERS ?= 4
 
 # The first interpreter that is new enough and able to make an environment.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -23,7 +23,7 @@ demo: $(READY) ## open the cockpit on a simulated fleet
 	@$(BIN)/vpai-tui --demo
 
 test: $(READY) ## run every test; the lab's are skipped where there is no root or Docker
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations 15
 
 check: $(READY) ## format, lint, types, imports, dead code, shell scripts, then the tests
 	$(BIN)/ruff format --check .
