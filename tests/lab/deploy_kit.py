@@ -19,7 +19,7 @@ from lab_registry import Registry
 from vpai_tui.clock import SystemClock
 from vpai_tui.config import load_fleet
 from vpai_tui.fleet.history import History
-from vpai_tui.fleet.operation import Change, Effect, Event, Finished, Outcome, Plan
+from vpai_tui.fleet.operation import Change, Effect, Event, Finished, Outcome, Plan, Verified
 from vpai_tui.fleet.stacks import load_stacks
 from vpai_tui.remote.channel import ByteStream
 from vpai_tui.world import World
@@ -95,6 +95,7 @@ class Laptop:
         """Deploys and insists; the release's id."""
         end = await self.deploy(stack)
         assert end.outcome is Outcome.COMMITTED, f"{end} {self.events}"
+        assert [event.detail for event in self.told(Verified)] == [""], self.events
         return end.release
 
     def told(self, kind: type[_Event]) -> list[_Event]:

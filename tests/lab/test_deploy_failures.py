@@ -182,6 +182,26 @@ async def test_an_env_file_that_goes_between_plan_and_apply_is_refused_by_the_ho
         assert (running(sese), current(sese), pending(sese)) == ({}, "", "")
 
 
+async def test_a_variable_without_a_value_is_refused_and_never_deployed_blank(sese: LabHost, tmp_path: Path) -> None:
+    sese.sh(f"mkdir {sese.root}/configs; echo 'PASSWORD=canary$part_of_it' >{sese.root}/configs/web.env")
+    blank = service(environment={"V": "${NOT_THERE}"}, env_file=["./configs/web.env"])
+    async with laptop(sese, tmp_path) as me:
+        me.write("sese/web", compose({"web": blank}))
+        with pytest.raises(PreflightRefused, match="variable NOT_THERE has no value") as caught:
+            await me.plan()
+        assert "part_of_it" not in caught.value.output
+        sese.sh(f"echo NOT_THERE=there >{sese.root}/.env")
+        deployer = me.world.deployer()
+        plan = await deployer.plan("web")
+        sese.sh(f"rm {sese.root}/.env")
+        end = await me.follow(deployer.apply(plan))
+        assert (end.exit_code, end.reason) == (78, "variables have no value on the host: NOT_THERE")
+        assert running(sese) == {}
+        sese.sh(f"echo NOT_THERE= >{sese.root}/.env")  # blank on purpose
+        await me.committed()
+        assert environment(sese, "web-web-1")["V"] == ""
+
+
 async def test_a_failing_service_that_prints_its_secret_prints_it_to_nobody(sese: LabHost, tmp_path: Path) -> None:
     canary = "canary-Jk7Lm2Pq"
     sese.sh(f"mkdir {sese.root}/configs; echo DB_PASSWORD={canary} >{sese.root}/configs/web.env")

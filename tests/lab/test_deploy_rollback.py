@@ -27,7 +27,7 @@ from lab_host import LabHost
 from lab_registry import Registry
 
 from vpai_tui.errors import PreflightRefused, UsageError
-from vpai_tui.fleet.operation import BuildLine, Effect, ImageBuilt, ImagePulled, LayerPulled, Outcome
+from vpai_tui.fleet.operation import BuildLine, Effect, ImageBuilt, ImagePulled, LayerPulled, Outcome, Verified
 
 pytestmark = pytest.mark.lab
 
@@ -223,6 +223,23 @@ async def test_values_edited_on_the_host_survive_deploy_revert_and_rollback(sese
         sese.sh(f"sed -i 's/max_budget: 43/max_budget: 44/' {path}")
         await me.rollback()
         assert present() == {"max_budget": 44, "model": "small"}
+
+
+async def test_a_key_that_became_live_later_survives_a_rollback_too(sese: LabHost, tmp_path: Path) -> None:
+    path, files = "configs/web.yaml", {"configs/web.yaml": "budget: 10\n"}
+    stack = {"web": service(volumes=[f"./{path}:/etc/web.yaml:ro"])}
+    live = {"files": [{"path": path}], "live": [{"file": path, "keys": ["budget", "limits.day"]}]}
+    async with laptop(sese, tmp_path) as me:
+        me.write("sese/web", compose(stack), {"files": [{"path": path}]}, files)
+        first = await me.committed()
+        me.write("sese/web", compose({"web": service(environment={"V": "2"}, **stack["web"])}), live, files)
+        await me.committed()
+        sese.sh(f"printf 'budget: 42\\nlimits:\\n  day: 7\\n' >{sese.root}/{path}")
+        assert (await me.plan()).empty
+        end = await me.rollback(first)
+        assert end.outcome is Outcome.COMMITTED
+        assert [event.detail for event in me.told(Verified)] == [""]
+        assert yaml.safe_load(sese.sh(f"cat {sese.root}/{path}")) == {"budget": 42, "limits": {"day": 7}}
 
 
 async def test_five_releases_are_kept_besides_the_current_and_keepers_hold_their_images(
