@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vpai_tui import demo
-from vpai_tui.deploy.bundle import tar_of
+from vpai_tui.deploy.builds import tar_of
 from vpai_tui.deploy.host import Place, script
 from vpai_tui.remote.connection import Completed, Connection, connect
 from vpai_tui.remote.docker import Docker

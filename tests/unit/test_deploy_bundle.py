@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from vpai_tui.deploy.bundle import Bundle, bundle_on_host, describe, read_bundle, tar_of
+from vpai_tui.deploy.builds import Build, builds_of, tar_of
+from vpai_tui.deploy.bundle import Bundle, bundle_on_host, describe, read_bundle
 from vpai_tui.deploy.host import lines
 from vpai_tui.deploy.live import without_live_keys
 from vpai_tui.errors import UsageError
@@ -109,6 +110,53 @@ def test_what_moves_the_label_and_what_the_build_tag(
     one, other = read(tmp_path / "a"), read(tmp_path / "b")
     assert (one.labels != other.labels) is label_moves
     assert (one.builds[0].tag != other.builds[0].tag) is tag_moves
+
+
+def build(folder: Path, spec: Any, files: dict[str, str] | None = None) -> Build:
+    home = write(folder, files)
+    services = {"web": {"build": spec}}
+    (home / "compose.yaml").write_text(yaml.safe_dump({"services": services}))
+    (home / "stack.yaml").write_text("project: vpai\n")
+    (found,) = builds_of(load_stack(folder, "sese/apps"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("args", "given"),
+    [
+        (
+            {"A": True, "B": False, "C": None, "D": 1, "E": "", "F": "x"},
+            (("A", "true"), ("B", "false"), ("D", "1"), ("E", ""), ("F", "x")),
+        ),
+        (["A=1=2", "B", "C="], (("A", "1=2"), ("C", ""))),
+        ({}, ()),
+    ],
+)
+def test_build_args_are_what_compose_makes_of_them(tmp_path: Path, args: Any, given: tuple[Any, ...]) -> None:
+    assert build(tmp_path, {"context": "./build", "args": args}).args == given
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"context": "./build", "args": {"A": "${VERSION}"}}, "a variable cannot be used"),
+        ({"context": "./build", "dockerfile": "$FILE"}, "a variable cannot be used"),
+        ({"context": "${WHERE}"}, "a variable cannot be used"),
+        ({"context": "./build", "secrets": ["x"], "ssh": ["default"]}, "secrets, ssh is not supported"),
+    ],
+)
+def test_a_build_that_only_compose_could_make_is_refused(tmp_path: Path, spec: Any, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        build(tmp_path, spec)
+
+
+def test_what_dockerignore_names_is_not_sent_and_moves_no_tag(tmp_path: Path) -> None:
+    files = {"build/.dockerignore": "# no\nnode_modules\n*.md\n!keep.md\n", "build/keep.md": "k", "build/sub/a": "a"}
+    one = build(tmp_path / "a", "./build", files)
+    other = build(tmp_path / "b", "./build", {**files, "build/node_modules/x/y": "y", "build/no.md": "n"})
+    with tarfile.open(fileobj=io.BytesIO(other.context)) as tar:
+        assert tar.getnames() == [".dockerignore", "Dockerfile", "keep.md", "run.sh", "sub/a"]
+    assert one.tag == other.tag
 
 
 def test_a_tar_holds_no_time_and_no_user(tmp_path: Path) -> None:

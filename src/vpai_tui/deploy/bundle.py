@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
 
+from vpai_tui.deploy.builds import Build, builds_of
 from vpai_tui.deploy.live import without_live_keys
-from vpai_tui.errors import UsageError
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.text import clean
 
@@ -41,19 +39,6 @@ class ShippedFile:
     def with_content(self, content: bytes) -> ShippedFile:
         """The same file with other bytes (the host's live values in it)."""
         return replace(self, content=content, sha256=hashlib.sha256(content).hexdigest())
-
-
-@dataclass(frozen=True, slots=True)
-class Build:
-    """A service whose image is built on the host. `tag` is content-addressed: the same context gives the same tag."""
-
-    service: str
-    tag: str
-    dockerfile: str
-    args: tuple[tuple[str, str], ...]
-    context: bytes  # a tar; empty for a remote context
-    remote: str = ""
-    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +92,7 @@ def read_bundle(stack: Stack, root: str) -> Bundle:
         env_of={name: tuple(paths) for name, paths in env_of.items()},
         binds=_unshipped_binds(stack, root, set(by_file)),
         networks=_external_networks(stack.compose),
-        builds=tuple(_builds(stack)),
+        builds=tuple(builds_of(stack)),
         files_of={name: tuple(item.path for item in items) for name, items in files_of.items() if items},
         labels=labels,
         one_shots=tuple(stack.spec.one_shots),
@@ -186,17 +171,6 @@ def _as_kept(item: ShippedFile, digest: str, mode: str, live: bytes | None) -> S
     return replace(item, sha256=digest, mode=mode, identity=identity, content=live)
 
 
-def tar_of(entries: Iterable[tuple[str, bytes, str]]) -> bytes:
-    """A tar of (path, content, octal mode), owned by root, with no time in it: equal input gives equal bytes."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for path, content, mode in entries:
-            info = tarfile.TarInfo(path)
-            info.size, info.mode = len(content), int(mode, 8)
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
 def _shipped(stack: Stack) -> Iterable[ShippedFile]:
     live = {item.file: tuple(item.keys) for item in stack.spec.live}
     for relative, path, rule in stack.shipped():
@@ -241,35 +215,3 @@ def _external_networks(compose: Mapping[str, Any]) -> tuple[str, ...]:
         str(net.get("name") or key) for key, net in networks.items() if isinstance(net, dict) and net.get("external")
     ]
     return tuple(sorted(name for name in names if "$" not in name))
-
-
-def _builds(stack: Stack) -> Iterable[Build]:
-    for name, service in stack.compose["services"].items():
-        raw = service.get("build")
-        if raw is None:
-            continue
-        spec: dict[str, Any] = {"context": raw} if isinstance(raw, str) else dict(raw)
-        context = str(spec.get("context", "."))
-        remote = context if "://" in context or context.startswith("git@") else ""
-        tar = b"" if remote else _context_tar(stack.dir / context)
-        args = spec.get("args") or {}
-        pairs = (
-            [str(item).split("=", 1) for item in args]
-            if isinstance(args, list)
-            else [[k, str(v)] for k, v in args.items()]
-        )
-        arguments = tuple((pair[0], pair[1]) for pair in pairs if len(pair) == 2)
-        dockerfile, target = str(spec.get("dockerfile", "Dockerfile")), str(spec.get("target") or "")
-        content = json.dumps([remote, dockerfile, arguments, target]).encode() + tar
-        digest = hashlib.sha256(content).hexdigest()[:12]
-        yield Build(name, f"vpai.build/{stack.name}-{name}:{digest}", dockerfile, arguments, tar, remote, target)
-
-
-def _context_tar(folder: Path) -> bytes:
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: the build context does not exist")
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return tar_of(
-        (path.relative_to(folder).as_posix(), path.read_bytes(), "755" if path.stat().st_mode & 0o100 else "644")
-        for path in paths
-    )

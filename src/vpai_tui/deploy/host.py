@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 
-from vpai_tui.deploy.bundle import Bundle, tar_of
+from vpai_tui.deploy.builds import tar_of
+from vpai_tui.deploy.bundle import Bundle
 from vpai_tui.deploy.facts import HostFacts, parse
 from vpai_tui.errors import UsageError
 from vpai_tui.remote.connection import Connection

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from vpai_tui.clock import Clock, rfc3339
-from vpai_tui.deploy.bundle import Build
+from vpai_tui.deploy.builds import Build
 from vpai_tui.deploy.compare import ImageTarget
 from vpai_tui.deploy.plan import Prepared, digest_in
 from vpai_tui.errors import CommandFailed, LinkLost, OperatorError, PreflightRefused

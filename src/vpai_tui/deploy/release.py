@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from vpai_tui import __version__
 from vpai_tui.clock import Clock, rfc3339
-from vpai_tui.deploy.bundle import describe, tar_of
+from vpai_tui.deploy.builds import tar_of
+from vpai_tui.deploy.bundle import describe
 from vpai_tui.deploy.compare import ImageTarget
 from vpai_tui.deploy.facts import HostFacts, manifest, tsv
 from vpai_tui.deploy.host import lines

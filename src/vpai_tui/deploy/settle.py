@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from vpai_tui.deploy.bundle import tar_of
+from vpai_tui.deploy.builds import tar_of
 from vpai_tui.deploy.facts import HostFacts
 from vpai_tui.deploy.host import Place, probe
 from vpai_tui.deploy.live import carry_over
