@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -37,6 +38,9 @@ async def _run(args: Namespace, fleet: Fleet, keymap: Mapping[str, str]) -> int:
         async def factory(prompts: Prompts) -> Backend:
             from vpai_tui.backend import LiveBackend
             from vpai_tui.world import open_world
+
+            gc.freeze()  # what the start made stays to the end
+            gc.enable()
 
             try:
                 world = await exits.enter_async_context(open_world(args))
