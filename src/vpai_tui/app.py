@@ -23,7 +23,6 @@ from vpai_tui.screens.shell import Shell
 from vpai_tui.widgets.backend import BackendFactory
 from vpai_tui.widgets.context import Context, first_snapshot
 from vpai_tui.widgets.operations import Operation, Operations
-from vpai_tui.widgets.palette import Palette
 from vpai_tui.widgets.themes import THEME_NAMES, THEMES
 
 if TYPE_CHECKING:
@@ -181,6 +180,8 @@ class CockpitApp(Shell):
         opened = self.dispatcher.run_command(name)
         if opened is not None:
             await opened
+            from vpai_tui.widgets.palette import Palette
+
             if isinstance(self.screen, Palette):
                 self.screen.take_focus()
 

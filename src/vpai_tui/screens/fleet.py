@@ -18,7 +18,6 @@ from vpai_tui.widgets import detail
 from vpai_tui.widgets.backend import Backend
 from vpai_tui.widgets.context import Context
 from vpai_tui.widgets.detail import DetailPane
-from vpai_tui.widgets.dialogs import error_lines
 from vpai_tui.widgets.filter_row import FilterRow
 from vpai_tui.widgets.paint import Line
 from vpai_tui.widgets.safe_table import SafeTable
@@ -228,6 +227,8 @@ class FleetScreen(CockpitScreen):
         try:
             rows = await self._detail_lines(backend, subject, view)
         except OperatorError as error:
+            from vpai_tui.widgets.dialogs import error_lines  # not needed for the first frame
+
             rows = [((" ", ""), *row) for row in error_lines(error)]
         pane.fill(rows, top=fresh)
         if view == "logs":
