@@ -256,6 +256,19 @@ async def test_a_compose_that_is_too_old_is_refused(sese: LabHost, tmp_path: Pat
         sese.sh("rm /usr/local/bin/docker")
 
 
+async def test_a_compose_that_could_show_secrets_raw_is_not_asked_for_them(sese: LabHost, tmp_path: Path) -> None:
+    wrapper = '#!/bin/sh\n[ "$*" = "compose version --short" ] && { echo 2.25.0; exit; }\nexec /usr/bin/docker "$@"\n'
+    sese.sh("cat >/usr/local/bin/docker; chmod 755 /usr/local/bin/docker", stdin=wrapper.encode())
+    try:
+        async with laptop(sese, tmp_path) as me:
+            plan = await me.plan()
+            assert any("before 2.26 it could show values" in note for note in plan.notes)
+            release = await me.committed()
+            assert sese.sh(f"cat {home(sese)}/releases/{release}/structure.json") == "{}"
+    finally:
+        sese.sh("rm /usr/local/bin/docker")
+
+
 async def test_hostile_output_of_a_service_reaches_nobody_as_it_is(sese: LabHost, tmp_path: Path) -> None:
     async with laptop(sese, tmp_path) as me:
         hostile = ["sh", "-c", r"printf '\033]0;pwned\007[red]\302\233\377 tail\n'; exit 1"]

@@ -232,6 +232,7 @@ async def test_a_key_that_became_live_later_survives_a_rollback_too(sese: LabHos
     async with laptop(sese, tmp_path) as me:
         me.write("sese/web", compose(stack), {"files": [{"path": path}]}, files)
         first = await me.committed()
+        files = {path: "budget: 10\nlimits:\n  day: 3\n"}
         me.write("sese/web", compose({"web": service(environment={"V": "2"}, **stack["web"])}), live, files)
         await me.committed()
         sese.sh(f"printf 'budget: 42\\nlimits:\\n  day: 7\\n' >{sese.root}/{path}")

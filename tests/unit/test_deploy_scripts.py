@@ -105,6 +105,13 @@ def test_every_shell_makes_the_same_marks_and_fingerprint(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_versions_are_told_apart_by_their_numbers(shell: str, tmp_path: Path) -> None:
+    pairs = ["2.9.0 2.26.0", "2.25.9 2.26.0", "2.26.0 2.26.0", "2.26.1 2.26.0", "2.40 2.26.0", "5.0.2 2.29.3"]
+    body = "".join(f"if older {pair}; then echo older; else echo not; fi\n" for pair in pairs)
+    assert run(shell, tmp_path, body).split() == ["older", "older", "not", "not", "not", "not"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_a_lock_is_free_held_or_only_tidied_under(shell: str, tmp_path: Path) -> None:
     ask = "if lock_free; then echo free; else echo held; fi"
     assert run(shell, tmp_path, ask) == "free\n"

@@ -37,6 +37,9 @@ unset_in() { # DIR of yaml files: the variables in them that Compose, whose word
     if cat "$1"/*.yaml | grep -qE "[$][{]?$name([^A-Za-z0-9_]|\$)"; then printf '%s\n' "$name"; fi
   done
 }
+older() { # VERSION OTHER: whether the first, dotted numbers, comes before the second
+  [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -t . -k 1,1n -k 2,2n -k 3,3n | head -n 1)" = "$1" ]
+}
 containers() { # every container of the project, one TSV line each
   $DOCKER ps -a --no-trunc --filter "label=$LABEL.project=$PROJECT" --filter "label=$LABEL.oneoff=False" \
     --format "{{.ID}}$TAB{{.Names}}$TAB{{.State}}$TAB{{.Label \"$LABEL.service\"}}$TAB{{.Label \"$LABEL.config-hash\"}}$TAB{{.Label \"$LABEL.image\"}}$TAB{{.Label \"$LABEL.version\"}}$TAB{{.Label \"vpai.files\"}}$TAB{{.Label \"$LABEL.project.config_files\"}}$TAB{{.Label \"$LABEL.project.working_dir\"}}$TAB{{.Image}}"

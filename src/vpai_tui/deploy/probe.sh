@@ -141,7 +141,9 @@ plan() { # [RELEASE [PATH…]]; each docker command takes its time to start, so 
   wait
   cat "$HERE/images" "$HERE/surroundings" "$HERE/version"
   rec fingerprint "$print"
-  if [ -s "$HERE/structure" ]; then rec structure "$(b64 <"$HERE/structure")"; else rec error structure "$(b64 <"$HERE/structure.err")"; fi
+  if older "$(sed 's/^compose.v\{0,1\}//; s/[^0-9.].*//' "$HERE/version")" 2.26.0; then # it may hold values of env files
+    rec error structure "$(echo 'before 2.26 it could show values of env files' | b64)"
+  elif [ -s "$HERE/structure" ]; then rec structure "$(b64 <"$HERE/structure")"; else rec error structure "$(b64 <"$HERE/structure.err")"; fi
 }
 
 releases() {

@@ -196,8 +196,7 @@ gate() { # service kind timeout_s: 0 when it may pass; else REASON
 }
 no_deps() { # before 2.29.3 --no-deps changes the hash of an unchanged service (docker/compose#12069)
   v=$(sed -n 's/^compose=v\{0,1\}\([0-9.]*\).*/\1/p' "$REL/manifest")
-  oldest=$(printf '%s\n2.29.3\n' "$v" | sort -t . -k 1,1n -k 2,2n -k 3,3n | head -n 1)
-  [ "$oldest" = 2.29.3 ] && echo --no-deps
+  older "$v" 2.29.3 || echo --no-deps
 }
 failed() { # service reason: what Compose and the container said last is kept beside the journal
   if [ ! -e "$REL/failure.log" ]; then # the first failure is the one that counts, not what a revert met
