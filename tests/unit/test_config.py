@@ -85,7 +85,8 @@ colour: red
         'fleet.yaml:4: hosts.sese.ssh.user: expected a user name, found the text ""',
         "fleet.yaml:4: hosts.sese.ssh.port: expected a whole number from 1 to 65535, found 99999",
         'fleet.yaml:5: hosts.sese.sudo: expected true or false, found the text "yes"',
-        'fleet.yaml:6: hosts.sese.root: expected an absolute path of letters, digits and _ . -, not / itself, found the text "opt/vpai"',
+        "fleet.yaml:6: hosts.sese.root: expected an absolute path of letters, digits and _ . -, not / itself, "
+        'found the text "opt/vpai"',
         'fleet.yaml:7: hosts."Pi 5": expected a name of a-z, 0-9 and -, found the text "Pi 5"',
         'fleet.yaml:7: hosts."Pi 5".addresses: expected a list of at least one text, found an empty list',
         'fleet.yaml:7: hosts."Pi 5".ssh.port: expected a whole number from 1 to 65535, found the text "22"',
