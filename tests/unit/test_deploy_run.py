@@ -13,7 +13,9 @@ from fleet_things import stack
 
 from vpai_tui import config
 from vpai_tui.clock import SystemClock
+from vpai_tui.deploy import apply
 from vpai_tui.deploy.apply import Run
+from vpai_tui.deploy.facts import HostFacts
 from vpai_tui.deploy.host import Place
 from vpai_tui.deploy.kept import differing, verified
 from vpai_tui.errors import LinkLost
@@ -100,6 +102,21 @@ def test_what_differs_is_named_in_one_line() -> None:
     plan = Plan("sese/web", "deploy", "r2", "r3", "f", changes, installs=("configs/a",))
     assert differing(plan) == "web (recreate), old (remove), configs/a"
     assert differing(replace(plan, changes=(), installs=())) == ""
+
+
+@pytest.mark.parametrize("code", [75, 77, 78])
+async def test_a_settling_that_is_not_let_in_is_refused_whatever_the_release_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    async def tail_of(*_: object) -> HostFacts:
+        return HostFacts(status="reverted 2 web: unhealthy", pending="r2", out="said")
+
+    monkeypatch.setattr(apply, "probe", tail_of)
+    end = await run_on(Local(), tmp_path)._ended(b"", code)
+    assert (end.outcome, end.exit_code) == (Outcome.REFUSED, code)
+    assert end.reason
+    end = await run_on(Local(), tmp_path)._ended(b"", 1)  # any other end is what the status says
+    assert (end.outcome, end.reason) == (Outcome.REVERTED, "web: unhealthy")
 
 
 async def _nothing() -> str:
