@@ -58,7 +58,7 @@ async def test_what_ran_before_us_is_adopted_and_can_be_gone_back_to(sese: LabHo
         spec = {"files": [{"path": "configs/same/f"}, {"path": "configs/edited/f", "on_change": "restart"}]}
         me.write("sese/web", new, spec, {"configs/same/f": "s\n", "configs/edited/f": "new\n"})
         plan = await me.plan()
-        assert plan.adopts
+        assert (plan.adopts, plan.notes) == (True, ())
         assert effects(plan) == {"same": Effect.NONE, "edited": Effect.RESTART, "other": Effect.RECREATE}
         assert causes(plan, "edited") == {"files": "configs/edited/f"}
         await me.committed()
@@ -77,6 +77,21 @@ async def test_what_ran_before_us_is_adopted_and_can_be_gone_back_to(sese: LabHo
         ids = {name: container_id(sese, name) for name in running(sese)}
         by_hand(sese, old)
         assert {name: container_id(sese, name) for name in running(sese)} == ids
+
+
+async def test_a_way_back_that_is_not_exact_any_more_is_told(sese: LabHost, tmp_path: Path) -> None:
+    by_hand(sese, compose({"web": service(), "other": service()}))
+    changed = compose({"web": service(), "other": service(labels=["later=1"])})  # and never brought up
+    sese.sh(f"cat >{sese.root}/docker-compose.yml", stdin=yaml.safe_dump(changed).encode())
+    async with laptop(sese, tmp_path) as me:
+        me.write("sese/web", compose({"web": service(), "other": service(environment={"V": "2"})}))
+        plan = await me.plan()
+        assert plan.notes == (
+            "the way back to what runs is not exact for other: its compose file was changed after it was started",
+        )
+        await me.committed()
+        assert (await me.plan()).notes == ()
+        assert effects(await me.world.deployer().plan_rollback("web", R0))["other"] is Effect.RECREATE
 
 
 async def test_adopting_what_is_as_the_laptop_has_it_touches_nothing(sese: LabHost, tmp_path: Path) -> None:

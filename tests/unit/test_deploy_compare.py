@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpai_tui.deploy.bundle import Bundle, ShippedFile, files_override
-from vpai_tui.deploy.compare import ImageTarget, Wanted, compare, seconds
+from vpai_tui.deploy.compare import ImageTarget, Wanted, compare, inexact, seconds
 from vpai_tui.deploy.facts import HostFacts, RunningContainer
 from vpai_tui.fleet.operation import Change, Effect
 
@@ -157,6 +157,27 @@ def test_changed_keys_of_the_configuration_are_named_and_their_secrets_masked() 
     assert cause.detail == "environment, ports"
     assert "API_KEY" in cause.before
     assert "value" not in cause.before + cause.after
+
+
+def test_labels_may_be_written_as_a_list_and_ours_is_none_of_the_configuration() -> None:
+    bundle = bundle_of(("web",), {})
+    facts = facts_of(bundle)
+    facts.hashes["web"] = "other"
+    facts.blobs["base.structure.json"] = b'{"services": {"web": {"image": "x", "labels": {"a": "1"}}}}'
+    for labels, same in ((["a=1", "vpai.files=x"], True), (["a=2"], False), (["a"], False)):
+        facts.structure = {"services": {"web": {"image": "x", "labels": labels}}}
+        (change,) = compare(wanted_of(bundle), facts).changes
+        told = "its configuration differs from what runs" if same else "labels"
+        assert [cause.detail for cause in change.causes] == [told]
+
+
+@pytest.mark.parametrize(
+    ("was", "version", "notes"),
+    [({}, "2.40.3", 0), ({"web": "hash-web"}, "2.40.3", 0), ({"web": "z"}, "2.40.3-1", 1), ({"web": "z"}, "5.0.0", 0)],
+)
+def test_a_compose_file_changed_since_it_was_brought_up_is_told(was: dict[str, str], version: str, notes: int) -> None:
+    facts = replace(facts_of(bundle_of(("web",), {})), was_hashes=was, compose=version)
+    assert len(inexact(facts)) == notes
 
 
 def test_env_keys_are_named_when_they_made_the_hash_another() -> None:

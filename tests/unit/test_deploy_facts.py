@@ -23,6 +23,8 @@ KINDS = [
     "plain",
     "image",
     "netns",
+    "unset",
+    "was",
     "have",
     "file",
     "env",

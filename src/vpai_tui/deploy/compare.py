@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from vpai_tui.deploy.bundle import Bundle, ShippedFile
+from vpai_tui.deploy.bundle import FILES_LABEL, Bundle, ShippedFile
 from vpai_tui.deploy.facts import HostFacts, RunningContainer, tsv
 from vpai_tui.deploy.live import without_live_keys
 from vpai_tui.fleet.operation import Cause, Change, Effect
@@ -76,6 +76,16 @@ def _running(facts: HostFacts) -> dict[str, RunningContainer]:
     """One container per service; a half-made one of a dead Compose never wins."""
     real = [item for item in facts.containers if not re.match(r"[0-9a-f]{12}_", item.name)]
     return {item.service: item for item in real}
+
+
+def inexact(facts: HostFacts) -> list[str]:
+    """Notes on services that run since before us and whose files on the host give another configuration by now."""
+    return [
+        f"the way back to what runs is not exact for {service}: its compose file was changed after it was started"
+        for service, container in sorted(_running(facts).items())
+        if facts.was_hashes.get(service, container.config_hash) != container.config_hash
+        and _release(container.compose_version) == _release(facts.compose)
+    ]
 
 
 def _gone(bundle: Bundle, facts: HostFacts) -> list[str]:
@@ -228,7 +238,10 @@ def _service(structure: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _without_label(service: Mapping[str, Any]) -> dict[str, Any]:
-    labels = {key: value for key, value in (service.get("labels") or {}).items() if key != "vpai.files"}
+    raw = service.get("labels") or {}
+    if not isinstance(raw, dict):  # written as a list
+        raw = dict(str(item).partition("=")[::2] for item in raw)
+    labels = {key: value for key, value in raw.items() if key != FILES_LABEL}
     return {**{key: value for key, value in service.items() if key != "labels"}, "labels": labels}
 
 

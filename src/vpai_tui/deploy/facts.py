@@ -50,6 +50,7 @@ class HostFacts:
     containers: list[RunningContainer] = field(default_factory=list)
     hashes: dict[str, str] = field(default_factory=dict)
     plain_hashes: dict[str, str] = field(default_factory=dict)
+    was_hashes: dict[str, str] = field(default_factory=dict)  # of the files that what runs before us was made from
     refs: dict[str, str] = field(default_factory=dict)  # service → image reference
     unset: list[str] = field(default_factory=list)  # variables of the compose files that have no value
     netns: dict[str, str] = field(default_factory=dict)  # service → the service whose network it shares
@@ -147,6 +148,7 @@ _TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {
     "container": lambda facts, cells: facts.containers.append(RunningContainer(*cells[:8])),
     "hash": lambda facts, cells: facts.hashes.update({cells[0]: cells[1]}),
     "plain": lambda facts, cells: facts.plain_hashes.update({cells[0]: cells[1]}),
+    "was": lambda facts, cells: facts.was_hashes.update({cells[0]: cells[1]}),
     "image": lambda facts, cells: facts.refs.update({cells[0]: cells[1]}),
     "unset": lambda facts, cells: facts.unset.append(cells[0]),
     "netns": lambda facts, cells: facts.netns.update({cells[0]: cells[1]}),

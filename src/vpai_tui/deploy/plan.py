@@ -13,7 +13,7 @@ from typing import Any
 
 from vpai_tui.clock import Clock
 from vpai_tui.deploy.bundle import Bundle, ShippedFile, data_of, files_override, read_bundle
-from vpai_tui.deploy.compare import Comparison, ImageTarget, Wanted, compare, same_on_host
+from vpai_tui.deploy.compare import Comparison, ImageTarget, Wanted, compare, inexact, same_on_host
 from vpai_tui.deploy.facts import HostFacts, LocalImage, RunningContainer
 from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.live import carry_over
@@ -135,7 +135,7 @@ def assemble(
         release=release,
         fingerprint=facts.fingerprint,
         changes=tuple(result.changes),
-        notes=(*notes, *_notes(facts), *_rerun_notes(stack, facts, result)),
+        notes=(*notes, *_notes(facts), *inexact(facts), *_rerun_notes(stack, facts, result)),
         kept=tuple(kept),
         installs=tuple(item.path for item in bundle.files if not same_on_host(item, facts)),
         confirm_word=confirm_word(stack.id, data=bool(data), hub=hub),

@@ -38,6 +38,16 @@ hashes() { # kind: the hash Compose would put on each service of $json; from the
     sed "s/^/$1$TAB/; s/ /$TAB/"
 }
 
+before_us() { # the hashes that the files on the host would give to what runs without a release of ours: the way back
+  [ -z "$(link_id "$HOME_OF/current")" ] || return 0
+  mkdir -p was/compose; n=0
+  wanted bundle/services | cut -f 9 | tr , '\n' | awk 'NF && !seen[$0]++' | while read -r f; do
+    n=$((n + 1)); cp "$f" "was/compose/$(printf '%02d' "$n")-was.yaml" 2>/dev/null || { rm -rf was/compose; break; }
+  done
+  wanted bundle/services | head -n 1 | cut -f 10 >was/project_dir; [ -s was/project_dir ] || return 0
+  json=$(compose_in was/compose config --format json 2>/dev/null) && hashes was
+}
+
 structure() { # the configuration without any value in it; the base release's own where its files are the same
   if diff -rq bundle/compose "$HOME_OF/current/compose" >/dev/null 2>&1 && [ -s "$HOME_OF/current/structure.json" ]; then
     cat "$HOME_OF/current/structure.json"
@@ -138,6 +148,7 @@ plan() { # [RELEASE [PATH…]]; each docker command takes its time to start, so 
   if [ -d bundle/compose.plain ] && wanted bundle/services | awk -F "$TAB" '$8 == "" { found = 1 } END { exit !found }'; then
     resolve bundle/compose.plain && hashes plain
   fi
+  before_us
   wait
   cat "$HERE/images" "$HERE/surroundings" "$HERE/version"
   rec fingerprint "$print"
