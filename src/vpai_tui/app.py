@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -35,7 +36,8 @@ class CockpitApp(Shell):
     """The cockpit. `factory` is called after the first frame and may import what is slow."""
 
     TITLE = "vpai-tui"
-    CSS_PATH = "app.tcss"
+    # The first screen's styles are read with the app's: a screen's own file has everything parsed a second time.
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "screens/fleet.tcss"]
     DEFAULT_MODE = "fleet"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[Any]] = []

@@ -32,7 +32,6 @@ class FleetScreen(CockpitScreen):
     """Alerts, services, and the detail of the service under the cursor."""
 
     KIND = "fleet"
-    CSS_PATH = "fleet.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings_of("fleet"),
         ("left", "turn(-1)", "Previous view"),
