@@ -21,6 +21,7 @@ from vpai_tui.fleet.operation import (
     ServiceHealthy,
     StepFailed,
     StepStarted,
+    Verified,
 )
 from vpai_tui.widgets.operations import Operations
 from vpai_tui.widgets.progress import JOURNAL_LINES, Progress
@@ -133,6 +134,17 @@ async def test_every_operation_ends_with_an_outcome(how: str, on_host: bool) -> 
     assert operation.outcome is (Outcome.UNKNOWN if on_host else Outcome.FAILED)
     assert operation.progress.reason
     assert "hunter2" not in operation.progress.reason
+
+
+@pytest.mark.parametrize(
+    ("detail", "text", "role"),
+    [("", "verified: this is what runs", "ok"), ("web (recreate)", "but still differs: web (recreate)", "warn")],
+)
+def test_what_the_host_runs_after_a_commit_is_in_the_journal(detail: str, text: str, role: str) -> None:
+    progress = Progress()
+    progress.add(Verified(AT, detail))
+    assert progress.journal == [("23:04:00", text, role)]
+    assert progress.outcome is None  # the end is yet to come
 
 
 async def test_stopping_cancels_what_is_still_watched() -> None:
