@@ -16,6 +16,7 @@ from vpai_tui.fleet.operation import (
     Effect,
     Event,
     Finished,
+    Journaled,
     LayerPulled,
     Outcome,
     Plan,
@@ -263,7 +264,10 @@ class EventPrinter:
         if isinstance(event, Finished):
             mark = "✔" if event.outcome in (Outcome.COMMITTED, Outcome.UNCHANGED) else "✖"
             words = f"{event.outcome.value} {event.release}" + (f": {event.reason}" if event.reason else "")
-        print(f"{event.at[11:19]} {mark} {event.name.replace('_', ' ')} {words}".rstrip(), flush=True)
+        what = (
+            "" if isinstance(event, Journaled) else event.name.replace("_", " ") + " "
+        )  # a journal line says it itself
+        print(f"{event.at[11:19]} {mark} {what}{words}".rstrip(), flush=True)
         for line in getattr(event, "output", "").splitlines():
             print(f"           {line}", flush=True)
 

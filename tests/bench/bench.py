@@ -151,7 +151,7 @@ def stacks(count: int, lab: Lab, config: Path, rtt_ms: int, folder: Path) -> Non
 
         plans, waits, ours, theirs = (statistics.median(it) for it in asyncio.run(measure()))
     row(f"plan of nothing, warm, RTT {rtt_ms}; compose up --wait by ssh", plans, waits, 0.8)
-    row(f"deploy of one changed service, RTT {rtt_ms}; the same", ours, theirs, 1.3)
+    row(f"deploy of one changed service, to its commit, RTT {rtt_ms}", ours, theirs, 1.3)
 
 
 def idle(config: Path, seconds: float) -> None:

@@ -95,6 +95,7 @@ class Deployer:
         async for event in events:
             lost = lost or (isinstance(event, Journaled) and event.what == "link_lost")
             if isinstance(event, Finished) and event.outcome is Outcome.COMMITTED:
+                yield Journaled(event.at, "committed", plan.release)
                 if lost:
                     yield Journaled(event.at, "not_verified", "the link was lost meanwhile; plan again to see")
                 else:
@@ -165,6 +166,8 @@ class Deployer:
             async for event in events:
                 if isinstance(event, RunnerStarted):
                     result = (Outcome.UNKNOWN.value, f"{event.release}: not watched to its end")
+                elif isinstance(event, Journaled) and event.what == "committed":
+                    result = (Outcome.COMMITTED.value, f"{event.detail}: not verified")
                 elif isinstance(event, Finished):
                     result = None
                     problem = self._record(what, stack, event.outcome.value, f"{event.release} {event.reason}".strip())
