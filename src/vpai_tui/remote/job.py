@@ -48,7 +48,7 @@ def start_command(environment: str, script: str, args: tuple[str, ...], director
     return (
         f'J={shlex.quote(directory)}; : >>"$J/journal"; '
         f'{environment} setsid sh {shlex.quote(script)} {shlex.join(args)} </dev/null >>"$J/out.log" 2>&1 & P=$!; '
-        f'tail -n +{skip + 1} -s 0.2 -f --pid="$P" "$J/journal"; wait "$P"'
+        f'tail -n +{skip + 1} -s 0.1 -f --pid="$P" "$J/journal"; wait "$P"'
     )
 
 
@@ -70,7 +70,7 @@ def follow_command(directory: str, owner: str, skip: int) -> str:
     return (
         f"p=$(sed -n 's/^pid=\\([0-9]*\\).*/\\1/p' {shlex.quote(owner)} 2>/dev/null); "
         f"tr '\\0' '\\n' 2>/dev/null <\"/proc/${{p:-none}}/cmdline\" | grep -qxF {release} || p={_NO_PID}; "
-        f'exec tail -n +{skip + 1} -s 0.2 -f --pid="$p" {shlex.quote(directory + "/journal")}'
+        f'exec tail -n +{skip + 1} -s 0.1 -f --pid="$p" {shlex.quote(directory + "/journal")}'
     )
 
 
