@@ -45,7 +45,8 @@ class World:
         """The connection to `host`, made at the first call."""
         known = self._connections.get(host)
         if known is None or known.closed:
-            self._dockers.pop(host, None)
+            if stale := self._dockers.pop(host, None):
+                await stale.close()
             known = self._connections[host] = await self.fresh(host)
         return known
 
@@ -61,7 +62,9 @@ class World:
         """The engine's client of a connection of this world."""
         from vpai_tui.remote.docker import Docker
 
-        return self._dockers.setdefault(connection.name, Docker(connection))
+        if connection.name not in self._dockers:
+            self._dockers[connection.name] = Docker(connection)
+        return self._dockers[connection.name]
 
     def deployer(self) -> Deployer:
         """Plans and deploys over this world's connections."""
