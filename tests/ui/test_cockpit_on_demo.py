@@ -14,11 +14,11 @@ from textual.pilot import Pilot
 
 from vpai_tui.app import CockpitApp
 from vpai_tui.backend import LiveBackend
-from vpai_tui.cli_ask import TerminalPrompts
 from vpai_tui.errors import UsageError
 from vpai_tui.fleet.model import FleetSnapshot, HostState, Sync
 from vpai_tui.fleet.operation import Outcome
 from vpai_tui.remote.prompts import Prompts
+from vpai_tui.verbs.ask import TerminalPrompts
 from vpai_tui.world import World, open_world
 
 PATIENCE_S = 60

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vpai_tui import cli, cli_print, cli_verbs
-from vpai_tui.cli_ask import confirm, confirmed
+from vpai_tui import cli
 from vpai_tui.errors import OperatorError, PreflightRefused, UsageError
 from vpai_tui.fleet.model import FleetSnapshot, Health, StackStatus, Sync
 from vpai_tui.fleet.operation import (
@@ -25,6 +24,9 @@ from vpai_tui.fleet.operation import (
     confirm_word,
     stop_word,
 )
+from vpai_tui.verbs import arguments, say_fleet, say_stacks
+from vpai_tui.verbs import stacks as stack_verbs
+from vpai_tui.verbs.ask import confirm, confirmed
 
 AT = "2026-02-26T23:04:00Z"
 
@@ -44,13 +46,13 @@ def plan(**changed: object) -> Plan:
 
 @pytest.mark.parametrize("argv", [["--demo", "--json", "status"], ["status", "--demo", "--json"]])
 def test_options_stand_before_or_after_the_verb(argv: list[str]) -> None:
-    args = cli._parse(argv)
+    args = arguments.parse(argv)
     assert (args.verb, args.demo, args.json) == ("status", True, True)
 
 
 def test_a_demo_folder_means_the_demo(tmp_path: Path) -> None:
-    assert cli._parse(["--demo-dir", str(tmp_path), "plan", "apps"]).demo
-    assert not cli._parse(["plan", "apps"]).demo
+    assert arguments.parse(["--demo-dir", str(tmp_path), "plan", "apps"]).demo
+    assert not arguments.parse(["plan", "apps"]).demo
 
 
 def test_a_missing_configuration_is_a_usage_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -176,9 +178,9 @@ async def test_what_went_before_a_failure_is_taken_back_in_reverse(
     given = args(yes=True, take_back=True, stacks=stacks)
     if isinstance(end, OperatorError):
         with pytest.raises(PreflightRefused):
-            await cli_verbs._deploy(Ground(shipper), given)  # type: ignore[arg-type]
+            await stack_verbs._deploy(Ground(shipper), given)  # type: ignore[arg-type]
     else:
-        assert await cli_verbs._deploy(Ground(shipper), given) == 4  # type: ignore[arg-type]
+        assert await stack_verbs._deploy(Ground(shipper), given) == 4  # type: ignore[arg-type]
     assert shipper.back == [("sese/adopted", None), ("sese/infra", "r1")]
     told = capsys.readouterr().err
     assert "sese/first was deployed for the first time and stays" in told
@@ -188,7 +190,7 @@ async def test_what_went_before_a_failure_is_taken_back_in_reverse(
 async def test_who_cannot_be_asked_is_told_the_way_back(capsys: pytest.CaptureFixture[str]) -> None:
     shipper = Shipper({"sese/apps": Outcome.FAILED})
     given = args(yes=True, json=True, stacks=["sese/infra", "sese/apps"])
-    assert await cli_verbs._deploy(Ground(shipper), given) == 1  # type: ignore[arg-type]
+    assert await stack_verbs._deploy(Ground(shipper), given) == 1  # type: ignore[arg-type]
     assert shipper.back == []
     assert "vpai-tui rollback sese/infra --to r1" in capsys.readouterr().err
 
@@ -203,9 +205,9 @@ def test_names_that_are_typed() -> None:
 
 def test_files_that_are_installed_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     installing = plan(installs=("configs/litellm/config.yaml",))
-    cli_print.plans([installing], as_json=False)
+    say_stacks.plans([installing], as_json=False)
     assert "  » configs/litellm/config.yaml" in capsys.readouterr().out.splitlines()
-    assert cli_print.plan_json(installing)["installs"] == ["configs/litellm/config.yaml"]
+    assert say_stacks.plan_json(installing)["installs"] == ["configs/litellm/config.yaml"]
 
 
 def test_why_sync_is_unknown_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,13 +215,13 @@ def test_why_sync_is_unknown_is_told(capsys: pytest.CaptureFixture[str]) -> None
         "sese", "apps", "", Sync.UNKNOWN, Health.HEALTHY, 1, 1, "r1", None, False, note="an env file is missing"
     )
     snapshot = FleetSnapshot(100.0, (), (stack,), (), ())
-    assert cli_print.status_json(snapshot)["notes"] == ["sese/apps: an env file is missing"]
-    cli_print.status(snapshot)
+    assert say_fleet.status_json(snapshot)["notes"] == ["sese/apps: an env file is missing"]
+    say_fleet.status(snapshot)
     assert "sese/apps: an env file is missing" in capsys.readouterr().out
 
 
 def test_a_plan_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
-    cli_print.plans([plan()], as_json=True)
+    say_stacks.plans([plan()], as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert told["changes"][0] == {
         "service": "litellm",
@@ -230,7 +232,7 @@ def test_a_plan_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_people_read_only_what_changes(capsys: pytest.CaptureFixture[str]) -> None:
-    cli_print.plans([plan()], as_json=False)
+    say_stacks.plans([plan()], as_json=False)
     out = capsys.readouterr().out
     assert "litellm" in out
     assert "n8n" not in out
@@ -239,7 +241,7 @@ def test_people_read_only_what_changes(capsys: pytest.CaptureFixture[str]) -> No
 def test_events_are_a_line_each_and_layers_are_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
     events = [LayerPulled(AT, "redis:8.0", "abc", "Downloading", 1, 2), Finished(AT, Outcome.COMMITTED, "r2")]
     for as_json in (True, False):
-        printer = cli_print.EventPrinter(as_json=as_json)
+        printer = say_stacks.EventPrinter(as_json=as_json)
         for event in events:
             printer.event(event)
     lines = capsys.readouterr().out.splitlines()

@@ -1,0 +1,120 @@
+"""The fleet as it is, and one service of it: doctor, status, describe, restart, stop, start."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from vpai_tui.fleet.model import Severity
+from vpai_tui.fleet.operation import stop_word
+from vpai_tui.fleet.stacks import find_service
+from vpai_tui.verbs import say_fleet as show
+from vpai_tui.verbs.ask import confirm
+from vpai_tui.verbs.run import Verb
+from vpai_tui.verbs.say import document
+from vpai_tui.world import World
+
+
+async def _doctor(world: World, args: Namespace) -> int:
+    from vpai_tui.fleet.doctor import CheckResult, check_hosts, check_laptop
+
+    results: list[CheckResult] = []
+
+    def take(result: CheckResult) -> None:
+        results.append(result)
+        if not args.json:
+            show.check(result)
+
+    for result in check_laptop(world.fleet, world.config_path):
+        take(result)
+    async for result in check_hosts(world.fleet, clock=world.clock, prompts=world.prompts):
+        take(result)
+    if args.json:
+        document({"checks": [show.check_json(result) for result in results]})
+    return 1 if any(result.ok is False for result in results) else 0
+
+
+async def _status(world: World, args: Namespace) -> int:
+    from vpai_tui.fleet.watch import FleetWatch
+
+    deployer = world.deployer()
+    watch = FleetWatch(world.fleet, world.stacks, clock=world.clock, prompts=world.prompts, sync_probe=deployer.sync_of)
+    deployer.use(watch.docker)
+    await watch.start()
+    try:
+        snapshot = await watch.settled()
+    finally:
+        await watch.stop()
+    if args.json:
+        document(show.status_json(snapshot))
+    else:
+        show.status(snapshot)
+    bad = {"warn": (Severity.WARN, Severity.ERROR), "error": (Severity.ERROR,)}.get(args.fail_on, ())
+    return 1 if any(alert.severity in bad for alert in snapshot.alerts) else 0
+
+
+async def _act(world: World, args: Namespace) -> int:
+    from vpai_tui.backend import act_and_record
+
+    stack, service = find_service(world.stacks, args.service)
+    word = stop_word(service, hub=args.verb == "stop" and world.fleet.hosts[stack.host].hub)
+    confirm([word], f"{args.verb} {stack.id}/{service}", args)
+    async with _looking(world, stack.host) as watch:
+        await act_and_record(world, watch, f"{stack.id}/{service}", args.verb)
+        if args.json:
+            document({"service": f"{stack.id}/{service}", "action": args.verb, "outcome": "done"})
+        else:
+            print(f"{args.verb}: {stack.id}/{service} done")
+    return 0
+
+
+async def _describe(world: World, args: Namespace) -> int:
+    from vpai_tui.backend import find, sections
+    from vpai_tui.fleet.describe import describe
+
+    stack, name = find_service(world.stacks, args.service)
+    async with _looking(world, stack.host) as watch:
+        service = find(watch.snapshot(), f"{stack.id}/{name}")
+        events = watch.events(stack.host, service.container.id) if service.container else ()
+        facts = await describe(watch.docker(stack.host), service, events, tail=0 if args.json else 10)
+    if args.json:
+        document(facts)
+    else:
+        show.description(sections(facts))
+    return 0
+
+
+class _looking:  # noqa: N801 - read as a word: `async with _looking(world, host)`
+    """A watch on one host only, until it has told what it has to tell."""
+
+    def __init__(self, world: World, host: str) -> None:
+        from vpai_tui.config import Fleet
+        from vpai_tui.fleet.watch import FleetWatch
+
+        fleet = Fleet(hosts={host: world.fleet.hosts[host]}, domain=world.fleet.domain)
+        stacks = [stack for stack in world.stacks if stack.host == host]
+        self._host = host
+        self._watch = FleetWatch(fleet, stacks, clock=world.clock, prompts=world.prompts)
+
+    async def __aenter__(self) -> Any:
+        await self._watch.start()
+        try:
+            await self._watch.settled()
+            self._watch.connection(self._host)
+        except BaseException:
+            await self._watch.stop()
+            raise
+        return self._watch
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._watch.stop()
+
+
+VERBS: dict[str, Verb] = {
+    "doctor": _doctor,
+    "status": _status,
+    "restart": _act,
+    "stop": _act,
+    "start": _act,
+    "describe": _describe,
+}
