@@ -14,14 +14,14 @@ from typing import Any, Protocol
 
 from vpai_tui import demo
 from vpai_tui.deploy.builds import tar_of
-from vpai_tui.deploy.host import Place, script
+from vpai_tui.deploy.host import Place, runner_script, script
 from vpai_tui.remote.connection import Completed, Connection, connect
 from vpai_tui.remote.docker import Docker
 
 
 def _of_runner(name: str) -> str:
     """A function of the runner, as it is there."""
-    text = script("runner.sh").decode()
+    text = runner_script().decode()
     whole = re.search(rf"(?m)^{name}\(\) \{{.*\}}(?: #.*)?$", text) or re.search(rf"(?ms)^{name}\(\) \{{.*?^\}}$", text)
     assert whole is not None, name
     return whole[0] + "\n"

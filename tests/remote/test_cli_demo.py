@@ -58,7 +58,18 @@ def test_a_deploy_then_no_change_then_back(run: Run) -> None:
     """The story of the README: plan, deploy, an empty plan, releases, rollback with the old bits."""
     code, plan = run("plan", "sese/apps", "--exit-code")
     assert code == 3
-    assert keys(plan) == {"schema", "stack", "base", "release", "changes", "installs", "kept", "notes", "summary"}
+    assert keys(plan) == {
+        "schema",
+        "stack",
+        "base",
+        "release",
+        "changes",
+        "installs",
+        "kept",
+        "notes",
+        "dangers",
+        "summary",
+    }
     change = next(row for row in plan["changes"] if row["effect"] != "none")
     assert change["causes"]
     assert keys(change["causes"][0]) == {"kind", "detail"}

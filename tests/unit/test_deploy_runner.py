@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vpai_tui.deploy.host import script
+from vpai_tui.deploy.host import runner_script, script
 
 ID, BASE = "20260101T000000-0002", "20260101T000000-0001"
 LISTS = ("services", "lives", "envs", "envs.optional", "networks", "images.lock", "steps", "steps.revert")
@@ -53,7 +53,7 @@ class Host:
 
     def sh(self, body: bytes, *args: str) -> subprocess.CompletedProcess[bytes]:
         program = self.root / "program.sh"
-        program.write_bytes(script("common.sh") + body)
+        program.write_bytes(body)
         told = {"ROOT": str(self.root), "STACK": "web", "PROJECT": "web", "DOCKER": self.engine, "WHO": "me"}
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", **told}
         return subprocess.run(["sh", str(program), *args], capture_output=True, env=environment, timeout=30)
@@ -62,9 +62,9 @@ class Host:
         (self.release / "status").unlink(missing_ok=True)
         listing = f"LISTING='{self.root}/listing'; : >\"$LISTING\"; "
         lists = f"'{self.release}/services' '{self.release}/lives'"
-        found = self.sh(f"{listing} fingerprint {lists}\n".encode()).stdout.decode().strip()
+        found = self.sh(script("common.sh") + f"{listing} fingerprint {lists}\n".encode()).stdout.decode().strip()
         (self.release / "manifest").write_text(f"id={ID}\nfingerprint={found}\nconfirm_timeout_s=0\n")
-        return self.sh(script("runner.sh"), verb, ID).returncode
+        return self.sh(runner_script(), verb, ID).returncode
 
     @property
     def status(self) -> str:

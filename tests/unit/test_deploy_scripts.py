@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from vpai_tui.deploy.host import script
+from vpai_tui.deploy.host import runner_script, script
 from vpai_tui.remote.job import script_name
 
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 SCRIPTS = {
     "probe": script("common.sh") + script("probe.sh").replace(b". ./common.sh\n", b""),
-    "runner": script("common.sh") + script("runner.sh"),
+    "runner": runner_script(),
 }
 
 

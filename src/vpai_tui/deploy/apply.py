@@ -7,7 +7,7 @@ import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from vpai_tui.clock import Clock, rfc3339
-from vpai_tui.deploy.host import Place, probe, script
+from vpai_tui.deploy.host import Place, probe, runner_script
 from vpai_tui.deploy.images import Images
 from vpai_tui.deploy.plan import Prepared
 from vpai_tui.deploy.release import upload
@@ -89,7 +89,7 @@ class Run:
 
     async def start(self, verb: str, tar: bytes, source: str | None = None) -> AsyncIterator[Event]:
         """Uploads `tar` and starts the runner. It is the release (apply), or what goes into it (resume, revert)."""
-        runner = script("common.sh") + script("runner.sh")
+        runner = runner_script()
         path = f"{self.place.deploy}/bin/{script_name(runner)}"
         environment = f"{self.place.environment()} WHO={shlex.quote(self.by)}"
         start = start_command(environment, path, (verb, self.release), self.directory, self._seen)

@@ -51,6 +51,14 @@ def script(name: str) -> bytes:
     return package_files("vpai_tui.deploy").joinpath(name).read_bytes()
 
 
+RUNNER_PARTS = ("common.sh", "adopt.sh", "runner.sh")
+
+
+def runner_script() -> bytes:
+    """The runner as it is put on the host: one file."""
+    return b"".join(script(name) for name in RUNNER_PARTS)
+
+
 async def probe(connection: Connection, place: Place, verb: str, *args: str, bundle: Bundle | None = None) -> HostFacts:
     """Run `probe.sh VERB` in a temporary directory of the host, gone afterwards: one round of input and output."""
     entries = [("common.sh", script("common.sh"), "600"), ("probe.sh", script("probe.sh"), "600")]

@@ -19,7 +19,7 @@ from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.live import carry_over
 from vpai_tui.errors import Interrupted, OperatorError, PreflightRefused
 from vpai_tui.fleet.compose import dependencies, services_of
-from vpai_tui.fleet.operation import Change, Effect, Plan, confirm_word
+from vpai_tui.fleet.operation import Cause, Change, Effect, Plan, confirm_word
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.redact import redact
 from vpai_tui.remote.connection import Connection
@@ -116,6 +116,7 @@ def assemble(
     clock: Clock,
     *,
     notes: Sequence[str] = (),
+    dangers: Sequence[Cause] = (),
     kept: Sequence[str] = (),
     rollback_to: str | None = None,
 ) -> Prepared:
@@ -138,9 +139,10 @@ def assemble(
         notes=(*notes, *_notes(facts), *inexact(facts), *_rerun_notes(stack, facts, result)),
         kept=tuple(kept),
         installs=tuple(item.path for item in bundle.files if not same_on_host(item, facts)),
-        confirm_word=confirm_word(stack.id, data=bool(data), hub=hub),
+        confirm_word=stack.id if dangers else confirm_word(stack.id, data=bool(data), hub=hub),
         rollback_to=rollback_to,
         adopts=facts.current is None and bool(facts.containers),
+        dangers=tuple(dangers),
     )
     steps, back = steps_for(result.changes, facts, bundle.one_shots, int(spec.health_timeout_s), bundle)
     return Prepared(

@@ -52,47 +52,6 @@ preflight() {
   free=$(df -Pk "$DEPLOY" | awk 'NR == 2 { print $4 }')
   [ "${free:-0}" -ge 65536 ] || refuse 78 "only ${free:-0} KiB are free below $DEPLOY"
 }
-adopt() { # what runs now, without a release of ours, becomes r0: the way back exists before the first change
-  first=$(wanted "$REL/services" | head -n 1); [ -n "$first" ] || return 0
-  r0=$HOME_OF/releases/00000000T000000-r0
-  rm -rf "$r0.part"; mkdir -p "$r0.part/compose" "$r0.part/files"
-  n=0; old_ifs=$IFS; IFS=,
-  for f in $(wanted "$REL/services" | cut -f 9 | tr , '\n' | awk 'NF && !seen[$0]++' | paste -s -d , -); do
-    [ -r "$f" ] || { IFS=$old_ifs; refuse 78 "the running containers were made from $f, which is not on the host: no way back"; }
-    cp "$f" "$r0.part/compose/$(printf '%02d' $n)-adopted.yaml"; n=$((n + 1))
-  done
-  IFS=$old_ifs
-  printf '%s\n' "$first" | cut -f 10 >"$r0.part/project_dir"
-  printf '%s\n' "$PROJECT" >"$r0.part/project"
-  wanted "$REL/services" | cut -f 4 | sort -u >"$r0.part/services"
-  adopt_images >"$r0.part/images.lock"
-  adopt_files "$r0.part" || refuse 78 "the files that run now could not be copied: no way back"
-  : >"$r0.part/envs"; : >"$r0.part/envs.optional"; : >"$r0.part/networks"
-  printf 'id=00000000T000000-r0\nstack=%s\nkind=adopted\nby=%s\ncreated_at=%s\n' "$STACK" "$WHO" "$(now)" >"$r0.part/manifest"
-  echo "adopted 0" >"$r0.part/status"; : >"$r0.part/journal"
-  { rm -rf "$r0"; mv -T "$r0.part" "$r0" && sync -f "$HOME_OF/releases" && point releases/00000000T000000-r0 "$HOME_OF/current"; } ||
-    refuse 78 "what runs now could not be recorded: no way back"
-  BASE=00000000T000000-r0; J adopted - "$BASE"
-}
-adopt_images() { # images.lock of what runs; a digest counts only under the name the container asked for
-  wanted "$REL/services" | cut -f 1,4 | while IFS="$TAB" read -r id svc; do
-    dk inspect -f "$svc$TAB{{.Config.Image}}$TAB{{.Image}}" "$id"
-  done | while IFS="$TAB" read -r svc ref image; do
-    name=$(printf '%s' "${ref%%@*}" | sed 's|^docker\.io/||; s|^library/||; s|:[^/:]*$||')
-    digest=$(dk image inspect -f '{{range .RepoDigests}}{{println .}}{{end}}' "$image" 2>/dev/null | awk -F @ -v n="$name" '$1 == n { print; exit }')
-    printf '%s\t%s\t%s\t%s\t%s\n' "$svc" "$ref" "$image" "${digest:--}" "$([ -n "$digest" ] && echo 0 || echo 1)"
-  done
-}
-adopt_files() { # R0-DIR: the host's own copies of what the new release ships, with the lists that describe them
-  : >"$1/files.sha256"; : >"$1/lives"
-  while read -r _ _ path; do
-    [ -f "$ROOT/$path" ] || continue
-    mkdir -p "$1/files/$(dirname "$path")" && cp -p "$ROOT/$path" "$1/files/$path" || return 1
-    printf '%s %s %s\n' "$(sha256sum <"$ROOT/$path" | cut -d ' ' -f 1)" "$(stat -c %a "$ROOT/$path")" "$path" >>"$1/files.sha256"
-    if grep -qxF "$path" "$REL/lives"; then printf '%s\n' "$path" >>"$1/lives"; fi
-  done <"$REL/files.sha256"
-  cp "$REL/bundle.json" "$1/bundle.json"
-}
 
 # --- files and images --------------------------------------------------------------------------------------------
 save_prior() { # the host's own copies of what will be replaced: a revert puts back exactly these

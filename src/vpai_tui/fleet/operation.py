@@ -85,6 +85,7 @@ class Plan:
     rollback_to: str | None = None
     installs: tuple[str, ...] = ()  # shipped files that differ on the host
     adopts: bool = False  # records what runs now as the way back (r0) first
+    dangers: tuple[Cause, ...] = ()  # of the whole plan: whoever applies it types the stack's name
 
     @property
     def empty(self) -> bool:

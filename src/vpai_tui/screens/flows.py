@@ -220,7 +220,7 @@ def plan_question(plan: Plan) -> list[Line]:
     ]
     if any(change.has_data for change in touched):
         rows.append((("touches services with data", "warn"),))
-    return rows
+    return rows + [((item.detail, "error"),) for item in plan.dangers]
 
 
 _EFFECT_OF: dict[Act, str] = {

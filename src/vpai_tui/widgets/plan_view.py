@@ -112,8 +112,8 @@ def _diff_line(row: str) -> Line:
 
 
 def note_lines(plan: Plan) -> list[Line]:
-    """What is recorded first, files that are installed, kept live values, notes."""
-    rows: list[Line] = []
+    """Dangers of the whole plan, what is recorded first, files that are installed, kept live values, notes."""
+    rows: list[Line] = [((f" {item.kind} ", "head"), (item.detail, "error")) for item in plan.dangers]
     if plan.adopts:
         rows.append(((" adopts ", "head"), ("what runs now is recorded as r0 first: the way back", "")))
     if plan.installs:
