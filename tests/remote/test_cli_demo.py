@@ -88,6 +88,9 @@ def test_a_deploy_then_no_change_then_back(run: Run) -> None:
     _, told = run("releases", "apps")
     assert told["current"] == events[-1]["release"]
     assert told["releases"][0]["id"] == told["current"]
+    assert keys(told["releases"][0]) == {
+        "id", "at", "by", "outcome", "restorable", "reason", "rollback_of", "commit", "dirty", "checkout", "images"
+    }  # fmt: skip
     previous = next(row for row in told["releases"] if row["restorable"])
 
     code, back = run("rollback", "apps", "--yes")

@@ -271,9 +271,11 @@ def make_plan(**changed: object) -> Plan:
 
 
 RELEASES = [
-    Release("r12", "2026-02-24T18:20:11Z", "mobuone@lap", "ok", True, current=True),
+    Release("r12", "2026-02-24T18:20:11Z", "mobuone@lap", "ok", True, current=True, commit="4f1c2a9" + "0" * 33),
     Release("r11", "2026-02-24T18:02:40Z", "mobuone@lap", "reverted", False, reason="never ran"),
-    Release("r10", "2026-02-20T09:14:02Z", "mobuone@lap", "ok", True, rollback_of="r8"),
+    Release(
+        "r10", "2026-02-20T09:14:02Z", "ann@desk", "ok", True, rollback_of="r8", commit="77ab01c" + "0" * 33, dirty=True
+    ),
     Release("r9", "2026-02-19T22:31:55Z", "mobuone@lap", "ok", False, reason="image litellm@1f0c is gone"),
     Release("r8", "2026-02-11T07:45:30Z", "mobuone@lap", "ok", True),
     Release("r0", "2026-01-30T12:00:00Z", "mobuone@lap", "adopted", True),

@@ -13,7 +13,7 @@ import yaml
 
 from vpai_tui.deploy.builds import Build, builds_of
 from vpai_tui.deploy.live import without_live_keys
-from vpai_tui.fleet.stacks import Stack
+from vpai_tui.fleet.stacks import SPEC_FILE, Stack
 from vpai_tui.text import clean
 
 FILES_LABEL = "vpai.files"
@@ -61,6 +61,7 @@ class Bundle:
     labels: Mapping[str, str] = field(default_factory=dict)  # service → hash of the files whose change recreates it
     one_shots: tuple[str, ...] = ()
     data: tuple[str, ...] = ()  # services that hold data
+    spec: bytes | None = None  # stack.yaml; None: the laptop has none, or the release is the host's
     source: str | None = None  # the release on the host that the files come from; None: from the laptop
 
     @property
@@ -97,6 +98,7 @@ def read_bundle(stack: Stack, root: str) -> Bundle:
         labels=labels,
         one_shots=tuple(stack.spec.one_shots),
         data=tuple(stack.spec.data),
+        spec=spec.read_bytes() if (spec := stack.dir / SPEC_FILE).is_file() else None,
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from vpai_tui.clock import Clock
+from vpai_tui.deploy.ancestry import judged
 from vpai_tui.deploy.bundle import Bundle, ShippedFile, data_of, files_override, read_bundle
+from vpai_tui.deploy.checkout import NO_CHECKOUT, Checkout, read_checkout
 from vpai_tui.deploy.compare import Comparison, ImageTarget, Wanted, compare, inexact, same_on_host
 from vpai_tui.deploy.facts import HostFacts, LocalImage, RunningContainer
 from vpai_tui.deploy.host import Place, place_of, probe
@@ -24,7 +24,7 @@ from vpai_tui.fleet.stacks import Stack
 from vpai_tui.redact import redact
 from vpai_tui.remote.connection import Connection
 from vpai_tui.remote.docker import Docker
-from vpai_tui.text import clean_line, last_lines
+from vpai_tui.text import last_lines
 
 COMPOSE_FLOOR = (2, 21, 0)
 _REGISTRY_TIMEOUT_S = 6.0
@@ -57,7 +57,7 @@ class Prepared:
     structure: Mapping[str, Any]
     confirm_timeout_s: int  # 0: no fresh connection is asked for
     compose_version: str = ""
-    git: tuple[str, bool] = ("", False)
+    git: Checkout = NO_CHECKOUT
 
 
 def new_release_id(clock: Clock) -> str:
@@ -83,7 +83,7 @@ async def make_plan(
     bundle = await asyncio.to_thread(read_bundle, stack, connection.host.root.rstrip("/"))
     place = place_of(connection, bundle.name, bundle.project)
     facts, git = await asyncio.gather(
-        probe(connection, place, "plan", bundle=bundle), asyncio.to_thread(git_state, stack.dir)
+        probe(connection, place, "plan", bundle=bundle), asyncio.to_thread(read_checkout, stack.dir)
     )
     facts.missing_networks = [name for name in facts.missing_networks if name not in coming]
     check(facts, bundle, connection.name)
@@ -92,18 +92,8 @@ async def make_plan(
     notes = [text for ref, text in sorted(digests.items()) if text and not text.startswith("sha256:")]
     bundle, kept = with_live_values(bundle, facts)
     prepared = assemble(connection, stack, bundle, place, facts, targets, clock, notes=notes, kept=kept)
-    return replace(prepared, git=git)
-
-
-def git_state(folder: Path) -> tuple[str, bool]:
-    """The commit that `folder` is at and whether it has changes of its own; ("", False) outside of git."""
-    try:
-        at = subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, check=True, timeout=5)
-        changed = ["git", "-C", str(folder), "status", "--porcelain", "--", "."]
-        dirty = subprocess.run(changed, capture_output=True, check=True, timeout=5)
-    except (OSError, subprocess.SubprocessError):
-        return "", False
-    return clean_line(at.stdout), bool(dirty.stdout.strip())
+    plan = await asyncio.to_thread(judged, prepared.plan, stack.dir, git, facts)
+    return replace(prepared, plan=plan, git=git)
 
 
 def assemble(

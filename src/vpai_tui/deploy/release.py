@@ -9,6 +9,7 @@ from vpai_tui import __version__
 from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.deploy.builds import tar_of
 from vpai_tui.deploy.bundle import describe
+from vpai_tui.deploy.checkout import checkout_of
 from vpai_tui.deploy.compare import ImageTarget
 from vpai_tui.deploy.facts import HostFacts, manifest, tsv
 from vpai_tui.deploy.host import lines
@@ -35,6 +36,8 @@ def upload(prepared: Prepared, targets: Mapping[str, ImageTarget], clock: Clock,
         "bundle.json": describe(bundle),
         "structure.json": json.dumps(prepared.structure, sort_keys=True).encode(),
     }
+    if bundle.spec is not None:  # for `pull`; a rollback takes over that of the release it goes back to
+        texts["stack.yaml"] = bundle.spec
     return tar_of(entries + [(name, content, "600") for name, content in texts.items()])
 
 
@@ -64,8 +67,11 @@ def _manifest(prepared: Prepared, clock: Clock, by: str) -> bytes:
         "fingerprint": plan.fingerprint,
         "created_at": rfc3339(clock.now()),
         "by": by,
-        "git_commit": prepared.git[0],
-        "git_dirty": "1" if prepared.git[1] else "0",
+        "laptop": by.partition("@")[2],
+        "project": prepared.bundle.project,
+        "git_commit": prepared.git.commit,
+        "git_dirty": "1" if prepared.git.dirty else "0",
+        "git_root": prepared.git.root,
         "tool": f"vpai-tui {__version__}",
         "compose": prepared.compose_version,
         "confirm_timeout_s": str(prepared.confirm_timeout_s),
@@ -83,6 +89,7 @@ def releases_of(facts: HostFacts) -> list[Release]:
 
 def _release(facts: HostFacts, release: str, status: str, raw: bytes, lock: bytes) -> Release:
     told = manifest(raw)
+    made = checkout_of(told)
     targets = locked_targets(lock)
     gone = [item for item in targets.values() if item.id not in facts.have and (item.built or not item.digest)]
     outcome = status.split(" ", 1)[0] or ("pending" if release == facts.pending else "unfinished")
@@ -104,4 +111,7 @@ def _release(facts: HostFacts, release: str, status: str, raw: bytes, lock: byte
             (item.service, f"{item.ref}@{(item.id or '').removeprefix('sha256:')[:12]}") for item in targets.values()
         ),
         current=release == facts.current,
+        commit=made.commit,
+        dirty=made.dirty,
+        checkout=made.root,
     )

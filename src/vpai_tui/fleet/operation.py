@@ -47,7 +47,8 @@ def stop_word(service: str, *, hub: bool) -> str | None:
 @dataclass(frozen=True)
 class Cause:
     """Why a service is touched. `kind`: new, gone, image, config, env, files, live, network, volume, compose_upgrade,
-    build, state. `detail` is one safe line, without secret values. `before`/`after` are multi-line texts to diff."""
+    build, state; of a whole plan: ancestry. `detail` is one safe line, without secret values. `before`/`after` are
+    multi-line texts to diff."""
 
     kind: str
     detail: str
@@ -115,6 +116,9 @@ class Release:
     rollback_of: str | None = None
     images: tuple[tuple[str, str], ...] = ()
     current: bool = False
+    commit: str = ""  # the full id its files were at; empty: they lay in no checkout
+    dirty: bool = False  # with changes that are in no commit
+    checkout: str = ""  # which repository: the id of its first commit
 
 
 @dataclass(frozen=True)

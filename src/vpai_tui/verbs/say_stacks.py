@@ -144,12 +144,22 @@ def releases(stack: str, found: Sequence[Release], *, as_json: bool) -> None:
         document({"stack": stack, "current": current, "releases": rows})
         return
     lines = [
-        ("▶" if it.current else "●" if it.restorable else "○", it.id, it.at, it.by, it.outcome, it.reason)
+        ("▶" if it.current else "●" if it.restorable else "○", it.id, it.at, it.by, _commit(it), it.outcome, it.reason)
         for it in found
     ]
-    table(("", "RELEASE", "AT", "BY", "OUTCOME", ""), lines)
+    table(("", "RELEASE", "AT", "BY", "COMMIT", "OUTCOME", ""), lines)
+
+
+def _commit(item: Release) -> str:
+    """`1f0c3a2`, `1f0c3a2 dirty`, `–`."""
+    return f"{item.commit[:7]}{' dirty' if item.dirty else ''}" if item.commit else "–"
 
 
 def _release_json(item: Release) -> dict[str, Any]:
     keys = ("id", "at", "by", "outcome", "restorable", "reason", "rollback_of")
-    return {key: getattr(item, key) for key in keys} | {"images": dict(item.images)}
+    made = {
+        "commit": item.commit or None,
+        "dirty": item.dirty if item.commit else None,
+        "checkout": item.checkout or None,
+    }
+    return {key: getattr(item, key) for key in keys} | made | {"images": dict(item.images)}

@@ -90,8 +90,9 @@ def release_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         Column("id", "release", max(8, min(22, widest(rows, "id")))),
         Column("at", "when", 16, drop=1),
         Column("by", "by", max(4, min(16, widest(rows, "by"))), drop=3),
+        Column("commit", "commit", max(7, widest(rows, "commit")), drop=4),
         Column("outcome", "outcome", max(9, widest(rows, "outcome"))),
-        Column("note", "", least=12),
+        Column("note", "", least=max(12, min(28, widest(rows, "note")))),
     )
 
 
@@ -108,10 +109,17 @@ def _release_row(release: Release) -> Row:
             "id": (release.id, "strong" if release.current else ""),
             "at": (release.at[:16].replace("T", " "), "dim"),
             "by": (release.by, "dim"),
+            "commit": _commit(release),
             "outcome": _outcome(release),
             "note": _note(release),
         },
     )
+
+
+def _commit(release: Release) -> Span:
+    if not release.commit:
+        return ("–", "dim")
+    return (f"{release.commit[:7]} dirty", "warn") if release.dirty else (release.commit[:7], "dim")
 
 
 def _outcome(release: Release) -> Span:
