@@ -13,7 +13,7 @@ from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.fleet import actions
 from vpai_tui.fleet.describe import describe, inspect_yaml, last_log_lines
 from vpai_tui.fleet.history import Entry, who
-from vpai_tui.fleet.model import FleetSnapshot, Service, Sync
+from vpai_tui.fleet.model import FleetSnapshot, Hold, Service, Sync
 from vpai_tui.fleet.operation import Event, Plan, Release
 from vpai_tui.fleet.watch import FleetWatch
 from vpai_tui.remote.command_log import CommandLog
@@ -106,6 +106,16 @@ class LiveBackend:
 
     def attach(self, stack: str) -> AsyncIterator[Event]:
         return self._deployer.attach(stack)
+
+    async def hold(self, host: str, why: str) -> str:
+        self._may_change()
+        await self._deployer.hold(host, why)
+        return self._world.history.problem
+
+    async def lift(self, host: str, hold: Hold) -> str:
+        self._may_change()
+        await self._deployer.lift(host, hold)
+        return self._world.history.problem
 
     async def act(self, service_id: str, action: Act) -> str:
         self._may_change()

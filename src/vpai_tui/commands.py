@@ -138,6 +138,8 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("resume", "resume", "Finish an interrupted deploy", (), ("deploy",), Arg.STACK, Danger.CHANGE),
     Command("revert", "revert", "Take an interrupted deploy back", (), ("deploy",), Arg.STACK, Danger.CHANGE),
+    Command("hold", "hold", "Freeze deploys on a host; asks why", (), (), Arg.HOST, Danger.CHANGE),
+    Command("lift", "release hold", "Let deploys on a host go again", (), (), Arg.HOST, Danger.CHANGE),
     Command("watch", "watch", "Follow a running deploy", ("w",), ("deploy",), Arg.STACK, footer="watch"),
     Command("mark", "mark", "Mark or unmark this row", ("space",), ("fleet",), in_palette=False),
     Command("sort", "sort", "Sort by the next column", ("o",), TABLES),

@@ -42,7 +42,7 @@ def test_status_tells_hosts_stacks_services_and_alerts(run: Run) -> None:
     assert told["schema"] == 1
     assert [host["name"] for host in told["hosts"]] == ["sese", "seko", "pi"]
     assert {host["state"] for host in told["hosts"]} == {"ready"}
-    host = {"name", "state", "address", "error", "age_s", "load", "memory", "disks", "docker", "compose"}
+    host = {"name", "state", "address", "error", "age_s", "load", "memory", "disks", "docker", "compose", "hold"}
     assert keys(told["hosts"][0]) == host
     service = {"host", "stack", "service", "sync", "health", "image", "restarts", "ports", "age_s"}
     assert keys(told["services"][0]) == service
@@ -67,6 +67,7 @@ def test_a_deploy_then_no_change_then_back(run: Run) -> None:
         "installs",
         "kept",
         "notes",
+        "hold",
         "dangers",
         "summary",
     }

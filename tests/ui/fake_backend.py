@@ -16,6 +16,7 @@ from vpai_tui.fleet.model import (
     DockerInfo,
     FleetSnapshot,
     Health,
+    Hold,
     HostSnapshot,
     HostState,
     Link,
@@ -215,6 +216,18 @@ def interrupted() -> FleetSnapshot:
     return replace(fleet, stacks=left, alerts=(alert, *fleet.alerts))
 
 
+HELD = Hold("2026-02-26T21:10:00Z", "ann@desk", "kernel upgrade until midnight")
+
+
+def held() -> FleetSnapshot:
+    """Somebody froze deploys on sese."""
+    fleet = troubled()
+    sese = replace(fleet.hosts[0], hold=HELD)
+    alert = Alert(Severity.INFO, "sese", "hold", f"deploys are held {HELD.told}",
+                  "when that is done: vpai-tui hold sese --off", "sese")  # fmt: skip
+    return replace(fleet, hosts=(sese, *fleet.hosts[1:]), alerts=(*fleet.alerts, alert))
+
+
 COMPOSE_BEFORE = """\
 services:
   n8n:
@@ -362,6 +375,16 @@ class FakeBackend:
         if isinstance(self.release_list, OperatorError):
             raise self.release_list
         return self.release_list if stack == "sese/apps" else []
+
+    async def hold(self, host: str, why: str) -> str:
+        self.asked.append(("hold", host, why))
+        if self.act_fails is not None:
+            raise self.act_fails
+        return self.act_note
+
+    async def lift(self, host: str, hold: Hold) -> str:
+        self.asked.append(("lift", host, hold))
+        return self.act_note
 
     async def act(self, service_id: str, action: Act) -> str:
         self.asked.append((action, service_id))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.deploy.apply import Run, execute
+from vpai_tui.deploy.hold import lift_hold, read_hold, set_hold
 from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.kept import plan_of_release, verified
 from vpai_tui.deploy.plan import Prepared, make_plan
@@ -13,8 +15,18 @@ from vpai_tui.deploy.release import releases_of
 from vpai_tui.deploy.settle import carried
 from vpai_tui.errors import LinkLost, LockHeld, OperatorError, PreflightRefused, StalePlan, UsageError
 from vpai_tui.fleet.history import Entry, History, who
-from vpai_tui.fleet.model import Sync
-from vpai_tui.fleet.operation import Effect, Event, Finished, Journaled, Outcome, Plan, Release, RunnerStarted
+from vpai_tui.fleet.model import Hold, Sync
+from vpai_tui.fleet.operation import (
+    Effect,
+    Event,
+    Finished,
+    Journaled,
+    Outcome,
+    Plan,
+    Release,
+    RunnerStarted,
+    refuse_held,
+)
 from vpai_tui.fleet.stacks import Stack, find_stack
 from vpai_tui.remote.connection import Connection
 from vpai_tui.remote.docker import Docker
@@ -76,8 +88,9 @@ class Deployer:
 
         Raises:
             StalePlan: the plan is not of this session, or was used.
-            PreflightRefused: an image cannot be had; nothing was changed.
+            PreflightRefused: deploys there are held, or an image cannot be had; nothing was changed.
         """
+        self._may_apply(plan)
         prepared = self._prepared.pop(plan.release, None)
         if prepared is None:
             raise StalePlan(f"the plan {plan.release} was carried out already", remedy="plan again")
@@ -86,6 +99,13 @@ class Deployer:
         events = execute(connection, self._docker(connection), prepared, self._by, self._clock, new)
         async for event in self._recorded(self._verified(events, plan, prepared, connection), plan.kind, plan.stack):
             yield event
+
+    def _may_apply(self, plan: Plan) -> None:
+        try:
+            refuse_held(plan)
+        except PreflightRefused as error:
+            self._record(plan.kind, plan.stack, Outcome.REFUSED.value, error.message)
+            raise
 
     async def _verified(
         self, events: AsyncIterator[Event], plan: Plan, prepared: Prepared, connection: Connection
@@ -148,6 +168,29 @@ class Deployer:
         run.skip(await journal_length(connection, run.directory, ended=True))
         async for event in run.watch():
             yield event
+
+    async def held(self, host: str) -> Hold | None:
+        """The hold on a host, if deploys there are frozen."""
+        return await read_hold(await self._connections(host))
+
+    async def hold(self, host: str, why: str) -> Hold:
+        """Freezes deploys on a host; see `set_hold`. Recorded, also when it fails."""
+        async with self._told("hold", host, why):
+            return await set_hold(await self._connections(host), self._by, why)
+
+    async def lift(self, host: str, hold: Hold) -> None:
+        """Lets deploys on a host go again; see `lift_hold`. Recorded, also when it fails."""
+        async with self._told("release hold", host, f"{hold.by}: {hold.why}"):
+            await lift_hold(await self._connections(host), hold, self._by)
+
+    @asynccontextmanager
+    async def _told(self, what: str, subject: str, detail: str) -> AsyncIterator[None]:
+        try:
+            yield
+        except OperatorError as error:
+            self._record(what, subject, f"failed: {error.message}", detail)
+            raise
+        self._record(what, subject, "done", detail)
 
     async def sync_of(self, connection: Connection, stack: Stack) -> Mapping[str, Sync]:
         """By service: whether what runs is what the laptop's files say.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vpai_tui.errors import OperatorError
+from vpai_tui.fleet.model import Hold
 from vpai_tui.text import clean, clean_line
 
 
@@ -45,6 +46,7 @@ class HostFacts:
     pending: str | None = None
     busy: bool = False
     owner: str = ""
+    hold: Hold | None = None
     compose: str = ""
     fingerprint: str = ""
     containers: list[RunningContainer] = field(default_factory=list)
@@ -143,6 +145,7 @@ _TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {
     "pending": _pending,
     "lock": _lock,
     "local": _local,
+    "hold": lambda facts, cells: setattr(facts, "hold", Hold.read("\t".join(cells))),
     "compose": lambda facts, cells: setattr(facts, "compose", cells[0].removeprefix("v")),
     "fingerprint": lambda facts, cells: setattr(facts, "fingerprint", cells[0]),
     "container": lambda facts, cells: facts.containers.append(RunningContainer(*cells[:8])),

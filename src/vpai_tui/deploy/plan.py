@@ -131,6 +131,7 @@ def assemble(
         installs=tuple(item.path for item in bundle.files if not same_on_host(item, facts)),
         confirm_word=stack.id if dangers else confirm_word(stack.id, data=bool(data), hub=hub),
         rollback_to=rollback_to,
+        hold=facts.hold,
         adopts=facts.current is None and bool(facts.containers),
         dangers=tuple(dangers),
     )

@@ -12,6 +12,7 @@ state() {
   rec current "$(link_id "$HOME_OF/current")"
   rec pending "$(link_id "$HOME_OF/pending")"
   if lock_free; then rec lock free; else rec lock held "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"; fi
+  [ ! -e "$DEPLOY/hold" ] || rec hold "$(head -c 1000 "$DEPLOY/hold" | head -n 1)"
 }
 
 resolve() { # DIR: the resolved configuration into $json: it has secrets in it and stays in memory

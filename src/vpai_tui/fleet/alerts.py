@@ -46,6 +46,7 @@ def alerts(
         *(alert for service in reachable for alert in _service(service, of_stack.get(_stack_id(service)))),
         *(alert for host in live.values() for alert in _machine(host)),
         *(alert for stack in with_stack for alert in _drift(stack)),
+        *(alert for host in live.values() for alert in _held(host)),
     ]
     return tuple(sorted(found, key=lambda alert: _RANK.index(alert.severity)))
 
@@ -133,6 +134,12 @@ def _machine(host: HostSnapshot) -> Iterator[Alert]:
         message = f"its clock is {abs(skew):.1f} s {direction} this machine's"
         remedy = "check time synchronisation on both: timedatectl"
         yield Alert(Severity.WARN, host.name, "clock", message, remedy, host.name)
+
+
+def _held(host: HostSnapshot) -> Iterator[Alert]:
+    if host.hold is not None:
+        remedy = f"when that is done: vpai-tui hold {host.name} --off"
+        yield Alert(Severity.INFO, host.name, "hold", f"deploys are held {host.hold.told}", remedy, host.name)
 
 
 def _disk(host: str, disk: Disk) -> Iterator[Alert]:

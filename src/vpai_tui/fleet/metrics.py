@@ -10,7 +10,7 @@ from datetime import datetime
 from importlib import resources
 from math import isfinite
 
-from vpai_tui.fleet.model import DeployState, Disk, Metrics, Usage
+from vpai_tui.fleet.model import DeployState, Disk, Hold, Metrics, Usage
 from vpai_tui.text import clean_line
 
 INTERVAL_S = 5
@@ -32,6 +32,7 @@ class Sample:
     metrics: Metrics | None
     usage: dict[str, Usage]  # by container id
     deploys: tuple[DeployState, ...]
+    hold: Hold | None = None
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class _Block:
     stacks: list[tuple[str, str | None, str | None]] = field(default_factory=list)  # name, current, pending
     locked: bool = False
     owner: str = ""
+    hold: Hold | None = None
 
 
 class MetricsParser:
@@ -92,6 +94,8 @@ class MetricsParser:
                 self._block.locked = rest == "busy"
             case "owner":
                 self._block.owner = rest
+            case "hold":
+                self._block.hold = Hold.read(rest)
 
     def _machine(self, key: str, words: list[str]) -> None:
         block = self._block
@@ -136,7 +140,8 @@ class MetricsParser:
 
     def _finish(self, at_boot_s: float) -> Sample:
         block, before = self._block, self._before
-        sample = Sample(self._metrics(block, before, at_boot_s), _usage(block, before), self._deploys(block))
+        metrics = self._metrics(block, before, at_boot_s)
+        sample = Sample(metrics, _usage(block, before), self._deploys(block), block.hold)
         self._before, self._block = block, _Block()
         return sample
 

@@ -91,6 +91,11 @@ target() { # link; sets $name to the last part of where it points, `-` when ther
 }
 
 deploys() {
+    if [ -e "$root/deploy/hold" ]; then
+        line=
+        { read -r line <"$root/deploy/hold"; } 2>/dev/null
+        printf 'hold %s\n' "$line"
+    fi
     pending=
     for dir in "$root"/deploy/stacks/*/; do
         dir=${dir%/}

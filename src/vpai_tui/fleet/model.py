@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
+
+from vpai_tui.text import clean_line
 
 
 class HostState(StrEnum):
@@ -156,6 +159,26 @@ class DockerInfo:
     error: str = ""
 
 
+class Hold(NamedTuple):
+    """Deploys on a host are frozen, as its file `deploy/hold` tells: since when (RFC 3339 UTC), by whom, for what."""
+
+    at: str
+    by: str
+    why: str
+
+    @classmethod
+    def read(cls, line: str | bytes) -> Hold:
+        """The hold of one line, its parts divided by tabs, or by blanks where tabs have become such."""
+        text = clean_line(line, 400)
+        at, by, why = [*text.split(" ", 2), "", ""][:3]
+        return cls(at, by or "somebody", why.strip())
+
+    @property
+    def told(self) -> str:
+        """`by ann@lap since 2026-02-27T08:00:00Z: kernel upgrade`."""
+        return f"by {self.by} since {self.at or 'an unknown time'}: {self.why or 'no reason given'}"
+
+
 @dataclass(frozen=True)
 class DeployState:
     """A stack's release state on its host, as its release directory tells it."""
@@ -184,6 +207,7 @@ class HostSnapshot:
     containers_at_boot_s: float | None = None
     usage: dict[str, Usage] = field(default_factory=dict)  # by container id
     deploys: tuple[DeployState, ...] = ()
+    hold: Hold | None = None  # deploys there are frozen
     seen_boot_s: float | None = None  # last byte heard from it
 
     @property

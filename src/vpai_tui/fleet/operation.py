@@ -10,6 +10,9 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from vpai_tui.errors import PreflightRefused
+from vpai_tui.fleet.model import Hold
+
 
 class Effect(StrEnum):
     """What a plan does to one service."""
@@ -86,6 +89,7 @@ class Plan:
     rollback_to: str | None = None
     installs: tuple[str, ...] = ()  # shipped files that differ on the host
     adopts: bool = False  # records what runs now as the way back (r0) first
+    hold: Hold | None = None  # deploys on this host are frozen: the plan may be read, not applied
     dangers: tuple[Cause, ...] = ()  # of the whole plan: whoever applies it types the stack's name
 
     @property
@@ -101,6 +105,18 @@ class Plan:
         if not parts and self.installs:
             parts = [f"{len(self.installs)} file(s) to install"]
         return ", ".join(parts) or ("nothing to change" if self.base else "nothing to change, recorded as a release")
+
+
+def refuse_held(plan: Plan) -> None:
+    """Nothing is asked, fetched or sent for a plan that its host would refuse.
+
+    Raises:
+        PreflightRefused: deploys on the host are held.
+    """
+    if plan.hold is not None and not plan.empty:
+        host = plan.stack.partition("/")[0]
+        remedy = f"when that is done: vpai-tui hold {host} --off, then plan again"
+        raise PreflightRefused(f"deploys are held {plan.hold.told}", host=host, step="hold", remedy=remedy)
 
 
 @dataclass(frozen=True)

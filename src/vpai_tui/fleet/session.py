@@ -248,7 +248,7 @@ class HostSession:
                 metrics = sample.metrics or self._snapshot.metrics
                 self._snapshot = replace(self._snapshot, metrics=metrics, usage=sample.usage, seen_boot_s=boot_s)
                 if root or not self.host.sudo:
-                    self._snapshot = replace(self._snapshot, deploys=sample.deploys)
+                    self._snapshot = replace(self._snapshot, deploys=sample.deploys, hold=sample.hold)
                 self._link(rtt_s=connection.rtt_s, http_bridge=connection.facts.get("http_bridge"))
         said = clean_line(redact(last_lines(lines.stderr, 2)))
         return f"the metrics channel ended with status {lines.exit_status}" + (f": {said}" if said else "")

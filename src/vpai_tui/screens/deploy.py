@@ -24,6 +24,7 @@ from vpai_tui.widgets.filter_row import FilterRow
 from vpai_tui.widgets.safe_table import SafeTable
 from vpai_tui.widgets.stack_rows import (
     STACK_SORTS,
+    hold_lines,
     pick_stacks,
     release_columns,
     release_head,
@@ -78,7 +79,8 @@ class DeployScreen(CockpitScreen):
     def _draw_history(self) -> None:
         stack = self._stack()
         known = self.releases.get(stack.id, ()) if stack else ()
-        self.query_one("#settle", SafeStatic).show(settle_lines(stack) if stack else [])
+        held = hold_lines(self.context.snapshot.host(stack.host)) if stack else []
+        self.query_one("#settle", SafeStatic).show([*held, *(settle_lines(stack) if stack else [])])
         self.query_one("#release-head", SafeStatic).show([release_head(stack, len(known))])
         table = self.query_one("#releases", SafeTable)
         rows = release_rows(known)

@@ -131,6 +131,24 @@ class Dispatcher:
     def do_revert(self, argument: str) -> None:
         self._flows.settle(argument or self._shell.cockpit.target_stack() or "", "revert")
 
+    def do_hold(self, argument: str) -> None:
+        if host := self._host(argument, "hold"):
+            self._flows.hold(host)
+
+    def do_lift(self, argument: str) -> None:
+        if host := self._host(argument, "release hold"):
+            self._flows.lift(host)
+
+    def _host(self, argument: str, words: str) -> str:
+        """The host that is named, shown, or that the row under the cursor is on; says so when there is none."""
+        known = [host.name for host in self._shell.context.snapshot.hosts]
+        row = [*self._shell.cockpit.target_services(), self._shell.cockpit.target_stack() or ""]
+        host = argument or self._shell.context.scope or row[0].partition("/")[0]
+        if host in known:
+            return host
+        self._shell.toast(f"{words}: name one of {', '.join(known)}", severity="warning")
+        return ""
+
     def do_watch(self, argument: str) -> None:
         self._flows.watch(argument or self._shell.cockpit.target_stack())
 

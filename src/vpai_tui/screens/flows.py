@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import get_args
 
 from vpai_tui.errors import OperatorError
-from vpai_tui.fleet.operation import Effect, Plan, confirm_word, stop_word
+from vpai_tui.fleet.operation import Effect, Plan, confirm_word, refuse_held, stop_word
 from vpai_tui.screens.deploy import DeployScreen
 from vpai_tui.screens.operation import OperationScreen
 from vpai_tui.screens.plan import PlanScreen
 from vpai_tui.screens.shell import Shell
 from vpai_tui.widgets.backend import Act, Backend, Settle
-from vpai_tui.widgets.dialogs import Choice, Confirm, ErrorDialog, named
+from vpai_tui.widgets.dialogs import AskLine, Choice, Confirm, ErrorDialog, named, wrap
 from vpai_tui.widgets.operations import Operation
 from vpai_tui.widgets.paint import Line
 from vpai_tui.widgets.plan_view import interruption
@@ -66,6 +66,11 @@ class Flows:
             self._app.toast(f"{plan.stack}: nothing to apply")
             return
         verb = "Roll back" if plan.kind == "rollback" else "Deploy"
+        try:
+            refuse_held(plan)
+        except OperatorError as error:
+            self.problem(error, f"{verb} {plan.stack}")
+            return
         choice = Choice("apply", f"{verb} {plan.stack}", "warning")
         dialog = Confirm(f"{verb} {plan.stack}?", plan_question(plan), [choice], word=plan.confirm_word)
         self._app.push_screen(dialog, lambda answer: self._apply(backend, plan) if answer == "apply" else None)
@@ -128,6 +133,49 @@ class Flows:
             return
         how: Settle = "resume" if answer == "resume" else "revert"
         self.show(self._context.operations.start(how, stack, backend.settle(stack, how)))
+
+    # -- holds ---------------------------------------------------------------------------------------------------
+
+    def hold(self, host: str) -> None:
+        """Ask why, then freeze deploys on a host."""
+        backend = self._context.backend
+        if backend is None or self._context.read_only:
+            return
+        body = [
+            named("host", host),
+            named("effect", "deploys and rollbacks are refused, whoever asks"),
+            named("way back", "release hold"),
+        ]
+        dialog = AskLine(f"Hold deploys on {host}?", body, "why (everybody is shown it)", f"Hold {host}")
+
+        def answered(why: str | None) -> None:
+            if why:
+                self._work(f"holding {host}", lambda: self._held(backend.hold(host, why), f"{host} is held: {why}"))
+
+        self._app.push_screen(dialog, answered)
+
+    def lift(self, host: str) -> None:
+        """Let deploys go again after a dialog that names whose hold it is, and why."""
+        backend, hold = self._context.backend, self._context.snapshot.host(host).hold
+        if backend is None or self._context.read_only:
+            return
+        if hold is None:
+            self._app.toast(f"{host}: nothing is held")
+            return
+        body = [named("host", host), named("held by", hold.by), named("since", hold.at), named("why", hold.why)]
+        dialog = Confirm(f"Release the hold on {host}?", body, [Choice("lift", f"Release {host}", "warning")])
+
+        def answered(answer: str | None) -> None:
+            if answer == "lift":
+                self._work(f"releasing {host}", lambda: self._held(backend.lift(host, hold), f"{host} is free again"))
+
+        self._app.push_screen(dialog, answered)
+
+    async def _held(self, doing: Awaitable[str], done: str) -> None:
+        note = await doing
+        self._app.toast(done)
+        if note:
+            self._app.toast(note, severity="warning")
 
     # -- services ------------------------------------------------------------------------------------------------
 
@@ -220,7 +268,7 @@ def plan_question(plan: Plan) -> list[Line]:
     ]
     if any(change.has_data for change in touched):
         rows.append((("touches services with data", "warn"),))
-    return rows + [((item.detail, "error"),) for item in plan.dangers]
+    return rows + [((row, "error"),) for item in plan.dangers for row in wrap(item.detail)]
 
 
 _EFFECT_OF: dict[Act, str] = {

@@ -16,7 +16,7 @@ from vpai_tui.screens.base import CockpitScreen
 from vpai_tui.screens.messages import ApplyWanted
 from vpai_tui.widgets.canvas import LineView, SafeStatic
 from vpai_tui.widgets.context import Context
-from vpai_tui.widgets.plan_view import PLAN_COLUMNS, change_lines, plan_rows, plan_title
+from vpai_tui.widgets.plan_view import PLAN_COLUMNS, change_lines, plan_head, plan_rows
 from vpai_tui.widgets.safe_table import SafeTable
 
 
@@ -45,7 +45,7 @@ class PlanScreen(CockpitScreen):
             table.select(first)
 
     def draw(self) -> None:
-        self.query_one("#plan-title", SafeStatic).show([plan_title(self.plan)])
+        self.query_one("#plan-title", SafeStatic).show(plan_head(self.plan, self.size.width))
         self._show_difference(top=False)
 
     def _show_difference(self, *, top: bool) -> None:

@@ -14,7 +14,7 @@ EXIT_CODES = (
     "78 preflight refused · 79 the link was lost, the host goes on"
 )
 
-CHANGES = ("init", "deploy", "rollback", "revert", "resume", "restart", "stop", "start")
+CHANGES = ("init", "deploy", "rollback", "revert", "resume", "restart", "stop", "start", "hold")
 
 _GLOBALS = {"demo": False, "demo_dir": None, "demo_reset": False, "config": None, "json": False}
 
@@ -80,6 +80,12 @@ def build_parser() -> argparse.ArgumentParser:
         one = verb(name, text)
         _stack(one)
         _confirm(one)
+    one = verb("hold", "freeze deploys on a host: who and why is shown to everybody; --off lets them go again")
+    one.add_argument("host", metavar="HOST")
+    what = one.add_mutually_exclusive_group()
+    what.add_argument("--why", metavar="TEXT", help="the reason; asked for where it is not given")
+    what.add_argument("--off", action="store_true", help="lift the hold; somebody else's is asked about first")
+    one.add_argument("--yes", action="store_true", help="lift somebody else's hold without being asked")
     for name in ("restart", "stop", "start"):
         one = verb(name, f"{name} one service")
         one.add_argument("service", metavar="SERVICE")

@@ -43,6 +43,16 @@ def _typed(word: str, question: str, flag: str, args: Namespace) -> None:
         raise UsageError("not confirmed; nothing was changed")
 
 
+def line(question: str, args: Namespace) -> str:
+    """A line of text; empty where nobody can be asked."""
+    if not _terminal(args):
+        return ""
+    try:
+        return input(question).strip()
+    except EOFError:
+        return ""
+
+
 def confirmed(question: str, args: Namespace) -> bool:
     """A question that may be left unanswered: False then."""
     if not _terminal(args):

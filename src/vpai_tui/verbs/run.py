@@ -19,6 +19,7 @@ _HOMES = {
     "fleet": ("doctor", "status", "restart", "stop", "start", "describe"),
     "stacks": ("plan", "deploy", "releases", "rollback", "revert", "resume"),
     "history": ("history",),
+    "hold": ("hold",),
 }
 """The module of this package whose `VERBS` has each verb: only that one is imported."""
 

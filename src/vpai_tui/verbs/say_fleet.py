@@ -65,6 +65,7 @@ def _host_json(host: HostSnapshot, now: float) -> dict[str, Any]:
         else [{"mount": it.mount, "size_bytes": it.size_bytes, "used_bytes": it.used_bytes} for it in sample.disks],
         "docker": host.docker.version if host.docker else None,
         "compose": host.docker.compose if host.docker else None,
+        "hold": host.hold._asdict() if host.hold else None,
     }
 
 

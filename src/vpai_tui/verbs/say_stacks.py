@@ -49,6 +49,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "installs": list(plan.installs),
         "kept": list(plan.kept),
         "notes": list(plan.notes),
+        "hold": plan.hold._asdict() if plan.hold else None,
         "dangers": [{"kind": cause.kind, "detail": cause.detail} for cause in plan.dangers],
         "summary": plan.summary,
     }
@@ -66,6 +67,8 @@ def plans(found: Sequence[Plan], *, as_json: bool) -> None:
 def _plan(plan: Plan) -> None:
     way = f"roll back to {plan.rollback_to}" if plan.rollback_to else "deploy"
     print(f"{plan.stack}: {way}, {plan.summary}   (base {plan.base or 'none'})")
+    if plan.hold:
+        print(f"  ■ deploys there are held {plan.hold.told}")
     for danger in plan.dangers:
         print(f"  ✖ {danger.kind}: {danger.detail}")
     for change in plan.changes:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vpai_tui.errors import OperatorError
-from vpai_tui.fleet.operation import Finished, Outcome, Plan, confirm_word
+from vpai_tui.fleet.operation import Finished, Outcome, Plan, confirm_word, refuse_held
 from vpai_tui.fleet.stacks import find_stack
 from vpai_tui.verbs import say_stacks as show
 from vpai_tui.verbs.ask import confirm, confirmed
@@ -32,6 +32,8 @@ async def _deploy(world: World, args: Namespace) -> int:
     plans = [await deployer.plan(stack, args.stacks[:index]) for index, stack in enumerate(args.stacks)]
     if not args.json:
         show.plans(plans, as_json=False)
+    for plan in plans:
+        refuse_held(plan)
     if any(not plan.empty for plan in plans):
         confirm([plan.confirm_word for plan in plans if not plan.empty], "deploy", args)
     done: list[Plan] = []
@@ -101,6 +103,7 @@ async def _rollback(world: World, args: Namespace) -> int:
     plan = await deployer.plan_rollback(args.stack, args.to)
     if not args.json:
         show.plans([plan], as_json=False)
+    refuse_held(plan)
     if not plan.empty:
         confirm([plan.confirm_word], "roll back", args)
     return (await _carry_out(deployer.apply(plan), plan, args)).exit_code

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from vpai_tui.remote.prompts import Prompts
 
 if TYPE_CHECKING:
-    from vpai_tui.fleet.model import FleetSnapshot
+    from vpai_tui.fleet.model import FleetSnapshot, Hold
     from vpai_tui.fleet.operation import Event, Plan, Release
     from vpai_tui.remote.command_log import CommandLog
 
@@ -55,6 +55,14 @@ class Backend(Protocol):
     def settle(self, stack: str, how: Settle) -> AsyncIterator[Event]: ...
     def attach(self, stack: str) -> AsyncIterator[Event]:
         """Follow a deploy that already runs on the host, from the start of its journal."""
+        ...
+
+    async def hold(self, host: str, why: str) -> str:
+        """Freeze deploys on a host; returns what must be said of it though it is done, mostly nothing."""
+        ...
+
+    async def lift(self, host: str, hold: Hold) -> str:
+        """Let deploys go again, if this hold is still the one there; returns as `hold` does."""
         ...
 
     async def act(self, service_id: str, action: Act) -> str:

@@ -185,6 +185,37 @@ class AskPassphrase(Dialog[str]):
         self.dismiss(event.value)
 
 
+class AskLine(Dialog[str]):
+    """A line to type before something is done; dismisses with it, or None. Nothing is done without one."""
+
+    def __init__(self, title: str, body: Sequence[Line], asks: str, act: str) -> None:
+        super().__init__(title, body)
+        self._asks = asks
+        self._act = act
+
+    def controls(self) -> ComposeResult:
+        yield LineInput(placeholder=self._asks, id="line")
+        with Horizontal(classes="dialog-buttons"):
+            yield button("Cancel", id="cancel")
+            yield button(self._act, id="act", variant="warning", disabled=True)
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self.query_one("#act", Button).disabled = not event.value.strip()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        if event.value.strip():
+            self.dismiss(event.value.strip())
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(self.query_one(Input).value.strip() if event.button.id == "act" else None)
+
+
 class ScopePrompt(ModalScreen[str]):
     """`h` then a digit: one row at the bottom that names the hosts. Dismisses with a host, `all`, or None."""
 

@@ -85,7 +85,9 @@ def _cell(host: HostSnapshot, snapshot: FleetSnapshot, scope: str | None, now: f
 def _name(host: HostSnapshot, scope: str | None) -> Line:
     glyph, role = paint.host_glyph(host.link.state)
     faded = scope is not None and scope != host.name
-    return ((f"{glyph} ", role), (host.name, "dim" if faded else "strong"), (f" {host.link.state.value}", role))
+    held = host.hold is not None and host.link.state is HostState.READY  # ready goes without saying then
+    state = (f" {paint.OFF} held", "warn") if held else (f" {host.link.state.value}", role)
+    return ((f"{glyph} ", role), (host.name, "dim" if faded else "strong"), state)
 
 
 def _age(host: HostSnapshot, now: float) -> Line:

@@ -7,6 +7,7 @@ import difflib
 from vpai_tui.clock import duration
 from vpai_tui.fleet.operation import Cause, Change, Effect, Plan
 from vpai_tui.widgets import paint
+from vpai_tui.widgets.dialogs import wrap
 from vpai_tui.widgets.paint import Line
 from vpai_tui.widgets.safe_table import Column, Row
 
@@ -112,8 +113,8 @@ def _diff_line(row: str) -> Line:
 
 
 def note_lines(plan: Plan) -> list[Line]:
-    """Dangers of the whole plan, what is recorded first, files that are installed, kept live values, notes."""
-    rows: list[Line] = [((f" {item.kind} ", "head"), (item.detail, "error")) for item in plan.dangers]
+    """What is recorded first, files that are installed, kept live values, notes."""
+    rows: list[Line] = []
     if plan.adopts:
         rows.append(((" adopts ", "head"), ("what runs now is recorded as r0 first: the way back", "")))
     if plan.installs:
@@ -124,6 +125,17 @@ def note_lines(plan: Plan) -> list[Line]:
     rows += [((" kept ", "head"), (item, ""), ("  as edited on the host", "dim")) for item in plan.kept]
     rows += [((" note ", "head"), (item, "")) for item in plan.notes]
     return [(), *rows] if rows else rows
+
+
+def plan_head(plan: Plan, width: int) -> list[Line]:
+    """The title, and below it what must not be overlooked: a hold, and the dangers of the whole plan."""
+    told = [(f" {paint.OFF} held by ", plan.hold.told.removeprefix("by "), "warn")] if plan.hold else []
+    told += [(f" {paint.DOWN} {item.kind}: ", item.detail, "error") for item in plan.dangers]
+    rows = [plan_title(plan)]
+    for label, text, role in told:
+        for at, piece in enumerate(wrap(text, max(20, width - len(label) - 1))):
+            rows.append(((" " * len(label) if at else label, role), (piece, role)))
+    return rows
 
 
 def plan_title(plan: Plan) -> Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vpai_tui.clock import duration
-from vpai_tui.fleet.model import FleetSnapshot, StackStatus
+from vpai_tui.fleet.model import FleetSnapshot, HostSnapshot, StackStatus
 from vpai_tui.fleet.operation import Release
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.operations import Operation, Operations
@@ -31,11 +31,12 @@ def stack_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
 
 def stack_rows(snapshot: FleetSnapshot, stacks: Sequence[StackStatus], operations: Operations, now: float) -> list[Row]:
     """One row per stack."""
-    live = {host.name: host.live for host in snapshot.hosts}
-    return [_stack_row(stack, live.get(stack.host, False), operations.of(stack.id), now) for stack in stacks]
+    hosts = {host.name: host for host in snapshot.hosts}
+    return [_stack_row(stack, hosts.get(stack.host), operations.of(stack.id), now) for stack in stacks]
 
 
-def _stack_row(stack: StackStatus, live: bool, operation: Operation | None, now: float) -> Row:
+def _stack_row(stack: StackStatus, host: HostSnapshot | None, operation: Operation | None, now: float) -> Row:
+    live = host is not None and host.live
     whole = stack.services_ok == stack.services
     return Row(
         stack.id,
@@ -46,14 +47,14 @@ def _stack_row(stack: StackStatus, live: bool, operation: Operation | None, now:
             "health": paint.health(stack.health, stale=not live),
             "services": (f"{stack.services_ok}/{stack.services}", "dim" if whole else "warn"),
             "release": (stack.current or "–", "" if stack.current else "dim"),
-            "badge": badge(stack, operation, now),
+            "badge": badge(stack, operation, now, held=host is not None and host.hold is not None),
             "title": (stack.title, "dim"),
         },
         dim=not live,
     )
 
 
-def badge(stack: StackStatus, operation: Operation | None, now_boot_s: float) -> Span:
+def badge(stack: StackStatus, operation: Operation | None, now_boot_s: float, *, held: bool = False) -> Span:
     """What a stack is in the middle of, if anything."""
     if operation is not None and operation.running:
         return (f"… {operation.kind} {duration(operation.elapsed_s(now_boot_s))}", "busy")
@@ -61,6 +62,8 @@ def badge(stack: StackStatus, operation: Operation | None, now_boot_s: float) ->
         return (f"… busy {stack.owner}".rstrip(), "busy")
     if stack.interrupted:
         return (f"▲ interrupted {stack.pending}", "error")
+    if held:
+        return (f"{paint.OFF} held", "warn")
     return ("on demand", "dim") if stack.on_demand else ("", "")
 
 
@@ -154,6 +157,13 @@ def release_head(stack: StackStatus | None, count: int) -> Line:
         (" restorable  ", "dim"),
         ("○ not", "dim"),
     )
+
+
+def hold_lines(host: HostSnapshot) -> list[Line]:
+    """That deploys on a host are frozen, by whom and why; empty when they are not."""
+    if host.hold is None:
+        return []
+    return [((f" {paint.OFF} held ", "warn"), (host.hold.told, ""))]
 
 
 def settle_lines(stack: StackStatus) -> list[Line]:

@@ -1,0 +1,124 @@
+"""Two operators on one demo fleet: a hold, and the history of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vpai_tui import cli
+
+Run = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture(scope="module")
+def demo_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture
+def as_user(demo_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`as_user("ann", "plan", "apps")` → exit code and the JSON that was printed (a list where lines were)."""
+    monkeypatch.setattr("socket.gethostname", lambda: "lap")
+
+    def call(user: str, *words: str) -> tuple[int, Any]:
+        monkeypatch.setenv("LOGNAME", user)
+        code = cli.main([*words, "--demo-dir", str(demo_dir), "--json"])
+        out = capsys.readouterr().out
+        try:
+            return code, json.loads(out)
+        except json.JSONDecodeError:
+            return code, [json.loads(line) for line in out.splitlines()]
+
+    return call
+
+
+def root(demo_dir: Path) -> Path:
+    return next((demo_dir / "sese").glob("opt/*/deploy"))
+
+
+def test_a_hold_is_shown_to_everybody_and_refuses_before_anything_is_sent(as_user: Run, demo_dir: Path) -> None:
+    code, told = as_user("ann", "hold", "sese", "--why", "kernel\tupgrade\nPASSWORD=hunter2")
+    hold = told["hold"]
+    assert (code, hold["by"], told["lifted"]) == (0, "ann@lap", None)
+    assert hold["why"].startswith("kernel upgrade PASSWORD=")
+    assert "hunter2" not in json.dumps(told)
+    kept = root(demo_dir) / "hold"
+    assert kept.read_text() == f"{hold['at']}\tann@lap\t{hold['why']}\n"
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+    _, status = as_user("bob", "status")
+    assert {host["name"]: host["hold"] for host in status["hosts"]} == {"sese": hold, "seko": None, "pi": None}
+    alert = next(row for row in status["alerts"] if row["subject"] == "hold")
+    assert (alert["severity"], alert["remedy"]) == ("info", "when that is done: vpai-tui hold sese --off")
+
+    code, plan = as_user("bob", "plan", "sese/apps")
+    assert (code, plan["hold"], plan["summary"]) == (0, hold, "1 recreate")
+    before = sorted((root(demo_dir) / "stacks/apps/releases").iterdir())
+    for words in (["deploy", "sese/apps", "--yes"], ["rollback", "sese/apps", "--yes"]):
+        code, refused = as_user("bob", *words)
+        assert code == 78
+        assert "held by ann@lap" in refused["error"]["message"]
+        assert refused["error"]["remedy"].endswith("vpai-tui hold sese --off, then plan again")
+    assert sorted((root(demo_dir) / "stacks/apps/releases").iterdir()) == before
+
+
+def test_somebody_elses_hold_is_neither_taken_over_nor_lifted_without_a_word(as_user: Run, demo_dir: Path) -> None:
+    code, told = as_user("bob", "hold", "sese", "--why", "mine now")
+    assert code == 2
+    assert "is held already by ann@lap" in told["error"]["message"]
+    code, told = as_user("bob", "hold", "sese", "--off")
+    assert (code, told["error"]["remedy"]) == (2, "give --yes")
+    code, told = as_user("ann", "hold", "sese", "--why", "longer")  # one's own is renewed
+    assert (code, told["hold"]["why"]) == (0, "longer")
+    code, told = as_user("bob", "hold", "sese", "--off", "--yes")
+    assert (code, told["hold"], told["lifted"]["by"]) == (0, None, "ann@lap")
+    assert not (root(demo_dir) / "hold").exists()
+    code, told = as_user("bob", "hold", "sese", "--off")
+    assert (code, told["lifted"]) == (0, None)
+
+
+def test_a_hold_is_possible_where_nothing_was_ever_deployed(as_user: Run, demo_dir: Path) -> None:
+    bare = next((demo_dir / "pi").glob("opt/*"))
+    (bare / "deploy").rename(bare / "away")
+    try:
+        assert as_user("ann", "hold", "pi")[1]["hold"]["why"] == "no reason given"
+        assert as_user("ann", "hold", "pi", "--off")[0] == 0
+        assert (bare / "deploy").stat().st_mode & 0o777 == 0o700
+    finally:
+        (bare / "deploy").rename(bare / "made")
+        (bare / "away").rename(bare / "deploy")
+
+
+def test_a_hold_waits_for_who_works_under_the_lock(as_user: Run, demo_dir: Path) -> None:
+    import fcntl
+
+    with (root(demo_dir) / "lock").open("a") as lock:
+        (root(demo_dir) / "owner").write_text("pid=1 apply apps by bob@lap since now\n")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, told = as_user("ann", "hold", "sese", "--why", "x")
+    assert code == 75
+    assert "apply apps by bob@lap" in told["error"]["message"]
+
+
+def test_a_host_that_is_none(as_user: Run) -> None:
+    assert as_user("ann", "hold", "nowhere", "--why", "x")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "content", ["", "\t\t\n", "x" * 5000, "\x1b[31mat\tby\x07\t\x1b]0;t\x07why\n", "a b c d\n\n\n"]
+)
+def test_a_broken_or_hostile_hold_still_holds(as_user: Run, demo_dir: Path, content: str) -> None:
+    kept = root(demo_dir) / "hold"
+    kept.write_text(content)
+    try:
+        code, told = as_user("ann", "plan", "sese/apps")
+        assert code == 0
+        assert set(told["hold"]) == {"at", "by", "why"}
+        assert all(text.isprintable() and len(text) <= 400 for text in told["hold"].values())
+        assert as_user("ann", "deploy", "sese/apps", "--yes")[0] == 78
+    finally:
+        kept.unlink()
