@@ -6,6 +6,7 @@ Bindings, footer, palette and help screen are all made from `COMMANDS`; nothing 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,8 +15,9 @@ from pathlib import Path
 from textual.binding import Binding
 
 from vpai_tui.errors import UsageError
-from vpai_tui.text import clean_line
+from vpai_tui.strict import ConfigError, read_yaml
 
+_KEY = re.compile(r"(?:[a-z]+\+)*\w+|[!-~]").fullmatch  # `ctrl+r`, `question_mark`, `G`, `?`
 # What the digit row sends without shift on AZERTY, after the digit itself: nothing needs AltGr.
 DIGIT_KEYS: Mapping[str, tuple[str, ...]] = {
     "0": ("0", "à"),
@@ -282,6 +284,9 @@ def check_keymap(keymap: Mapping[str, str], source: str) -> None:
     """Refuse a keymap with unknown commands or clashing keys; raises UsageError naming all of them."""
     problems = [f"{name}: no such command" for name in keymap if name not in BY_ID]
     known = {name: keys for name, keys in keymap.items() if name in BY_ID}
+    problems += [
+        f"{name}: no such key: {key!r}" for name in known for key in keys_of(BY_ID[name], known) if not _KEY(key)
+    ]
     for screen in FOOTERS:
         problems.extend(key_clashes(screen, known))
     if problems:
@@ -292,12 +297,10 @@ def check_keymap(keymap: Mapping[str, str], source: str) -> None:
 
 def load_keymap(path: Path) -> dict[str, str]:
     """An operator's keys, `command id: keys`, several separated by commas; raises UsageError when wrong."""
-    import yaml  # not needed where there is no keymap
-
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path}: {clean_line(str(error))}", remedy="Write lines such as `logs: L`.") from error
+    document, problems = read_yaml(path)
+    if problems:
+        raise ConfigError(problems, remedy="Write lines such as `logs: L`.")
+    found = document.value or {}
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found.values()):
         raise UsageError(f"{path}: expected lines of `command: keys`", remedy="Quote digits: `go.fleet: '1'`.")
     keymap = {str(name): str(keys).replace(" ", "") for name, keys in found.items()}

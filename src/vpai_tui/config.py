@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar
@@ -40,6 +41,9 @@ AbsolutePath = Annotated[
 ]
 PortNumber = Annotated[int, Meta(ge=1, le=65535)]
 FilePath = Annotated[str, Meta(min_length=1)]
+# What `text.clean` takes out may not be written either: these texts are shown, and become lines of the host's lists.
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
+Title = Annotated[str, Meta(pattern=ONE_LINE, description="one line of text")]
 
 
 class Ssh(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,7 +58,7 @@ class Ssh(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One machine of the fleet."""
 
-    title: str = ""
+    title: Title = ""
     addresses: Annotated[tuple[Address, ...], Meta(min_length=1)]  # as they are tried; the first is the primary
     ssh: Ssh
     sudo: bool = True  # docker and the release directory need `sudo -n`
@@ -79,9 +83,9 @@ def find_config(explicit: Path | None, env: Mapping[str, str]) -> Path:
     named = [("--config", explicit), (f"${CONFIG_VARIABLE}", _path(env.get(CONFIG_VARIABLE)))]
     for origin, path in named:
         if path is not None:
-            if path.is_file():
+            if os.path.isfile(path):  # noqa: PTH113  # pathlib's own raises where a name is too long
                 return path
-            what = "is a directory, not a file" if path.is_dir() else "no such file"
+            what = _no_file(path)
             raise UsageError(f"{path}: {what}", step=origin, remedy="Name the fleet.yaml itself.")
     import platformdirs
 
@@ -97,8 +101,14 @@ def find_config(explicit: Path | None, env: Mapping[str, str]) -> Path:
     )
 
 
+def _no_file(path: Path) -> str:
+    if os.path.isdir(path):  # noqa: PTH112  # as above
+        return "is a directory, not a file"
+    return "is not a plain file" if os.path.lexists(path) else "no such file"
+
+
 def _path(text: str | None) -> Path | None:
-    return Path(text).expanduser() if text else None
+    return Path(os.path.expanduser(text)) if text else None  # noqa: PTH111  # pathlib's raises for an unknown user
 
 
 def find_stacks_dir(config: Path) -> Path:

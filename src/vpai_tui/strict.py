@@ -25,6 +25,8 @@ Key = str | int
 KeyPath = tuple[Key, ...]  # ("hosts", "sese", "addresses", 1)
 
 _PLAIN_KEY = re.compile(r"^[\w/@+-]+$")
+FILE_LIMIT = 1024 * 1024  # bytes; what people write has a hundredth of that
+_NODES_LIMIT = 200_000  # values of one file with every alias written out
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class ConfigError(UsageError):
 
     def __init__(self, problems: Iterable[Problem], *, remedy: str = "") -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems), remedy=remedy)
+        super().__init__("\n".join(clean_line(str(problem)) for problem in self.problems), remedy=remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,13 @@ def read_yaml(file: Path) -> tuple[Document, list[Problem]]:
     With problems the document's value is None where nothing could be read.
     """
     try:
-        raw = file.read_text(encoding="utf-8")
+        if file.exists() and not file.is_file():  # a pipe would never end
+            return _nothing(file, "cannot be read: it is not a plain file")
+        with file.open("rb") as source:
+            content = source.read(FILE_LIMIT + 1)
+        if len(content) > FILE_LIMIT:
+            return _nothing(file, f"is larger than {FILE_LIMIT >> 20} MiB")
+        raw = content.decode("utf-8")
     except FileNotFoundError:
         return _nothing(file, "no such file")
     except UnicodeDecodeError as error:
@@ -149,6 +157,8 @@ def parse_yaml(raw: str, file: Path) -> tuple[Document, list[Problem]]:
     try:
         loader = _loader()(raw)
         node = loader.get_single_node()
+        if _expanded(node, {}) > _NODES_LIMIT:
+            return _nothing(file, "an alias stands inside of itself, or aliases multiply beyond measure")
         lines: dict[KeyPath, int] = {}
         doubles: list[tuple[KeyPath, int]] = []
         _walk_nodes(node, (), lines, doubles, set())
@@ -175,6 +185,17 @@ def parse_yaml(raw: str, file: Path) -> tuple[Document, list[Problem]]:
 
 def _nothing(file: Path, message: str, line: int | None = None) -> tuple[Document, list[Problem]]:
     return Document(file, None), [Problem(file, "", message, line)]
+
+
+def _expanded(node: Any, known: dict[int, int]) -> int:
+    """How many values `node` holds with every alias written out; one that holds itself has too many."""
+    if node is None or node.id == "scalar":
+        return 1
+    if id(node) not in known:
+        known[id(node)] = _NODES_LIMIT + 1  # until it is counted: whoever meets it inside of itself
+        inside = (part for pair in node.value for part in pair) if node.id == "mapping" else iter(node.value)
+        known[id(node)] = min(1 + sum(_expanded(part, known) for part in inside), _NODES_LIMIT + 1)
+    return known[id(node)]
 
 
 def _walk_nodes(

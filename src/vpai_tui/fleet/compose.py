@@ -6,6 +6,7 @@ before anything is sent; a value with a variable in it is left for the host to j
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 from vpai_tui.strict import Document, KeyPath, Problem, found
 
 _NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9._-]*\Z")
+_UNSENDABLE = "expected a path without a line break or a control, and none that is too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +61,23 @@ def dependencies(body: Mapping[str, Any]) -> tuple[str, ...]:
 
 def start_order(services: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The services with each after what it depends on (file order otherwise), and those caught in a cycle."""
-    done: list[str] = []
-    left = list(services)
-    while left:
-        ready = next((name for name in left if not (set(dependencies(services[name])) & set(left))), None)
-        if ready is None:
-            return tuple(done), tuple(left)
-        done.append(ready)
-        left.remove(ready)
-    return tuple(done), ()
+    place = {name: at for at, name in enumerate(services)}
+    wants = {name: {other for other in dependencies(body) if other in services} for name, body in services.items()}
+    waiting: dict[str, list[str]] = {name: [] for name in services}
+    for name, others in wants.items():
+        for other in others:
+            waiting[other].append(name)
+    ready = [place[name] for name in services if not wants[name]]  # a heap: the first of the file comes first
+    names, done = list(services), []
+    while ready:
+        name = names[heapq.heappop(ready)]
+        done.append(name)
+        for other in waiting[name]:
+            wants[other].discard(name)
+            if not wants[other]:
+                heapq.heappush(ready, place[other])
+    settled = set(done)
+    return tuple(done), tuple(name for name in services if name not in settled)
 
 
 def binds_of(body: Mapping[str, Any]) -> tuple[Bind, ...]:
@@ -146,12 +156,51 @@ def check_compose(document: Document, project: str) -> list[Problem]:
     if "include" in raw:
         problems.append(document.problem(("include",), "one compose.yaml per stack: included files would not be sent"))
     for name, body in services.items():
-        problems += _check_service(str(name), body, services, document)
+        if isinstance(name, str):
+            problems += _check_service(name, body, services, document)
+        else:
+            problems.append(document.problem(("services", str(name)), f"expected a name, found {found(name)}"))
+    problems += _check_section("networks", raw, document) + _check_section("volumes", raw, document)
     _, cycle = start_order(services_of(raw))
     if cycle:
         problems.append(
             document.problem(("services", cycle[0], "depends_on"), f"a circle of services: {', '.join(cycle)}")
         )
+    return problems
+
+
+def _check_section(key: str, raw: Mapping[Any, Any], document: Document) -> list[Problem]:
+    """The file's `networks` or `volumes`: by name, each a mapping or nothing."""
+    section = raw.get(key)
+    if section is None:
+        return []
+    if not isinstance(section, dict):
+        return [document.problem((key,), f"expected a mapping, found {found(section)}")]
+    problems = []
+    for name, body in section.items():
+        named = body.get("name", name) if isinstance(body, dict) else name
+        if body is not None and not isinstance(body, dict):
+            problems.append(document.problem((key, str(name)), f"expected a mapping, found {found(body)}"))
+        if not isinstance(named, str) or not named.isprintable():
+            problems.append(document.problem((key, str(name)), "expected a name without a line break or a control"))
+    return problems
+
+
+def _check_build(path: KeyPath, body: Mapping[str, Any], document: Document) -> list[Problem]:
+    """What of a `build` would be read here has the shape it is read as."""
+    build, where = body.get("build"), (*path, "build")
+    if "build" not in body:
+        return []
+    if not isinstance(build, dict):
+        build = {"context": build}
+    problems = [
+        document.problem(where, f"expected one line of text as {key}, found {found(build[key])}")
+        for key in ("context", "dockerfile", "target")
+        if key in build and not (isinstance(build[key], str) and build[key].isprintable())
+    ]
+    arguments = build.get("args")
+    if arguments is not None and not isinstance(arguments, dict | list):
+        problems.append(document.problem(where, f"expected a mapping or a list as args, found {found(arguments)}"))
     return problems
 
 
@@ -166,7 +215,8 @@ def _check_service(name: str, body: object, services: Mapping[Any, Any], documen
         return [*problems, document.problem(path, f"expected a mapping, found {found(body)}")]
     if not ({"image", "build", "extends"} & set(body)):
         problems.append(document.problem(path, "expected image or build, found neither"))
-    if "image" in body and not (isinstance(body["image"], str) and body["image"].strip()):
+    image = body.get("image", "?")
+    if not (isinstance(image, str) and image.strip() and image.isprintable()):
         problems.append(
             document.problem((*path, "image"), f"expected an image reference, found {found(body['image'])}")
         )
@@ -180,6 +230,7 @@ def _check_service(name: str, body: object, services: Mapping[Any, Any], documen
     for wanted in dependencies(body):
         if wanted not in services:
             problems.append(document.problem((*path, "depends_on"), f'no service "{wanted}" in this file'))
+    problems += _check_build(path, body, document)
     return problems + _check_places(path, name, body, document)
 
 
@@ -193,7 +244,15 @@ def _check_places(path: KeyPath, name: str, body: Mapping[str, Any], document: D
         if "$" not in env_file.path and _outside(env_file.path):
             message = f'expected a path below the host\'s root (./…) or an absolute one, found "{env_file.path}"'
             problems.append(document.problem((*path, "env_file"), message))
+    places = [((*path, "volumes", index), bind.raw) for index, bind in _binds(body)]
+    places += [((*path, "env_file"), env_file.path) for env_file in env_files_of(name, body)]
+    problems += [document.problem(where, _UNSENDABLE) for where, place in places if not _sendable(place)]
     return problems
+
+
+def _sendable(place: str) -> bool:
+    """Whether a path can be a line of the host's lists, and a path at all."""
+    return place.isprintable() and len(place) < 4096 and all(len(part.encode()) < 256 for part in place.split("/"))
 
 
 def _outside(place: str) -> bool:

@@ -191,7 +191,7 @@ def _check_files(stack: Stack, document: Document) -> Iterator[Problem]:
         path = stack.dir / entry.path
         if any(other.path == entry.path for other in stack.spec.files[:index]):
             yield document.problem((*where, "path"), f"{entry.path} stands here twice")
-        if not path.exists() and not path.is_symlink():
+        if not os.path.lexists(path):
             yield document.problem((*where, "path"), f"no such file or folder: {path}")
             continue
         yield from _check_sent(stack, entry, (*where, "path"), document)
@@ -218,7 +218,7 @@ def _check_sent(stack: Stack, entry: ShippedFile, where: KeyPath, document: Docu
         yield document.problem(where, f"{entry.path} is sent by itself and not installed")
     for path in _files_below(stack.dir / entry.path):
         relative = path.relative_to(stack.dir).as_posix()
-        real = path.resolve()
+        real = Path(os.path.realpath(path))  # pathlib's own raises on links in a circle
         if not real.is_relative_to(home):
             yield document.problem(where, f"{relative} is a link that leads out of {stack.dir}")
         elif not path.is_file():
@@ -270,7 +270,7 @@ def _check_builds(stack: Stack, compose: Document) -> Iterator[Problem]:
         context = build_spec.get("context", ".") if isinstance(build_spec, dict) else build_spec
         if not isinstance(context, str) or "$" in context or "://" in context or context.startswith("git@"):
             continue
-        folder = (stack.dir / context).resolve()
+        folder = Path(os.path.realpath(stack.dir / context))
         where: KeyPath = ("services", service, "build")
         if not folder.is_relative_to(stack.dir.resolve()):
             yield compose.problem(where, f'expected a build context inside {stack.dir}, found "{context}"')

@@ -7,13 +7,15 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from vpai_tui.config import ONE_LINE, Title
+
 ServiceName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$", description="a service's name")]
 ProjectName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="a Compose project: a-z, 0-9, - and _")]
 # Paths become lines of manifests and words of shell commands on the host.
 RelativePath = Annotated[
     str,
     Meta(
-        pattern=r"^(?!.*(?:^|/)\.\.?(?:/|$))[A-Za-z0-9_.@+-]+(?:/[A-Za-z0-9_.@+-]+)*$",
+        pattern=r"^(?!.{1025})(?!.*[^/]{256})(?!.*(?:^|/)\.\.?(?:/|$))[A-Za-z0-9_.@+-]+(?:/[A-Za-z0-9_.@+-]+)*$",
         description="a path below the stack's folder, without .., spaces or special characters",
     ),
 ]
@@ -30,7 +32,7 @@ UnitName = Annotated[
 Label = Annotated[
     str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$", description="one label of a domain name, in lower case")
 ]
-Text = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]+$", description="one line of text")]
+Text = Annotated[str, Meta(pattern=ONE_LINE, min_length=1, description="one line of text")]
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 PortNumber = Annotated[int, Meta(ge=1, le=65535)]
 
@@ -79,9 +81,9 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class StackSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One stack.yaml. Times are seconds, sizes bytes; every key may be left out."""
 
-    title: str = ""
+    title: Title = ""
     project: ProjectName | None = None  # Compose project; default the stack's name
-    order: int = 0  # where it stands among the stacks of its host on screen
+    order: Annotated[int, Meta(ge=-9999, le=9999)] = 0  # where it stands among the stacks of its host on screen
     on_demand: bool = False  # stopped is its normal state
     source: dict[ServiceName, Text] = {}  # services whose image or build context is the operator's own, and which
     data: tuple[ServiceName, ...] = ()  # services that are databases: a deploy asks for the stack's name
