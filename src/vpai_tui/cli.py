@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.text import clean, clean_line
 from vpai_tui.verbs.arguments import CHANGES, parse
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows `?`; it is no reason to fail
     args = parse(argv)
     try:
         return _run(args)
@@ -50,7 +55,6 @@ def _run(args: argparse.Namespace) -> int:
 def _defect(error: Exception) -> OperatorError:
     """What nobody foresaw, in one line."""
     from vpai_tui.redact import redact
-    from vpai_tui.text import clean_line
 
     told = redact(clean_line(f"{type(error).__name__}: {error}", 300))
     return OperatorError(f"internal error: {told}", remedy="VPAI_TUI_DEBUG=1 shows where it comes from")
@@ -61,11 +65,11 @@ def _complain(error: OperatorError, *, as_json: bool) -> None:
         import json
 
         fields = ("message", "host", "step", "output", "remedy")
-        told = {name: getattr(error, name) for name in fields}
+        told = {name: value if value is None else clean(value) for name in fields for value in (getattr(error, name),)}
         print(json.dumps({"schema": 1, "error": {"kind": type(error).__name__, "exit_code": error.exit_code, **told}}))
         return
-    print(f"vpai-tui: {error}", file=sys.stderr)
-    for line in error.output.splitlines():
+    print(f"vpai-tui: {clean(str(error))}", file=sys.stderr)
+    for line in clean(error.output).splitlines():
         print(f"  {line}", file=sys.stderr)
     if error.remedy:
-        print(f"→ {error.remedy}", file=sys.stderr)
+        print(f"→ {clean(error.remedy)}", file=sys.stderr)
