@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NoReturn
@@ -21,11 +21,18 @@ from lab_registry import Registry
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # one lab: under xdist its tests run one after the other on one worker, and start first as they take longest
+    # a host has one test at a time: under xdist its tests are one worker's, beside those of the other hosts. They start
+    # first as they take longest.
     for item in items:
         if item.get_closest_marker("lab"):
-            item.add_marker(pytest.mark.xdist_group("lab"))
+            item.add_marker(pytest.mark.xdist_group(_group(getattr(item, "fixturenames", ()))))
     items.sort(key=lambda item: item.get_closest_marker("lab") is None)
+
+
+def _group(fixtures: Iterable[str]) -> str:
+    """`lab-HOST` of a test of one host; `lab` of one that needs several, or changes what they share."""
+    own = {machine.name for machine in MACHINES} & set(fixtures)
+    return f"lab-{own.pop()}" if len(own) == 1 and "rtt" not in fixtures else "lab"
 
 
 @pytest.fixture(scope="session")

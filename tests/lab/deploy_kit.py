@@ -119,8 +119,9 @@ class Laptop:
 
 
 @asynccontextmanager
-async def laptop(host: LabHost, folder: Path, stacks: Sequence[str] = ("sese/web",)) -> AsyncIterator[Laptop]:
-    """A laptop whose fleet is the lab and whose stacks are `stacks`, each one service `web` at first."""
+async def laptop(host: LabHost, folder: Path, stacks: Sequence[str] = ()) -> AsyncIterator[Laptop]:
+    """A laptop whose fleet is the lab and whose stacks are `stacks` (or HOST/web), one service `web` at first."""
+    stacks = stacks or (f"{host.name}/web",)
     config = folder / "config/fleet.yaml"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(host.lab.fleet_yaml(host.lab.near, stacks))
