@@ -3,77 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
-
-from vpai_tui.deploy.host import runner_script, script
-
-ID, BASE = "20260101T000000-0002", "20260101T000000-0001"
-LISTS = ("services", "lives", "envs", "envs.optional", "networks", "images.lock", "steps", "steps.revert")
-
-
-class Host:
-    """A stack `web` of no service below a folder, with an engine that says yes to everything (or what `say` prints)."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.home = root / "deploy/stacks/web"
-        self.release = self.home / "releases" / ID
-        self.engine = "true"
-        self._lay(BASE)
-        (self.home / "current").symlink_to(f"releases/{BASE}")
-        self._lay(ID)
-
-    def _lay(self, release: str) -> None:
-        folder = self.home / "releases" / release
-        (folder / "files").mkdir(parents=True)
-        (folder / "compose").mkdir()
-        (folder / "compose/00-compose.yaml").write_text("services: {}\n")
-        for name in (*LISTS, "files.sha256"):
-            (folder / name).touch()
-        (folder / "status").write_text("ok 0 \n")
-
-    def ship(self, path: str, content: str, *, live: bool = False) -> None:
-        file = self.release / "files" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
-        with (self.release / "files.sha256").open("a") as out:
-            out.write(f"sum 644 {path}\n")
-        if live:
-            (self.release / "lives").write_text(f"{path}\n")
-
-    def say(self, body: str) -> None:
-        """The engine is a sh script of this body from now on."""
-        engine = self.root / "engine"
-        engine.write_text(f"#!/bin/sh\n{body}\n")
-        engine.chmod(0o755)
-        self.engine = str(engine)
-
-    def sh(self, body: bytes, *args: str) -> subprocess.CompletedProcess[bytes]:
-        program = self.root / "program.sh"
-        program.write_bytes(body)
-        told = {"ROOT": str(self.root), "STACK": "web", "PROJECT": "web", "DOCKER": self.engine, "WHO": "me"}
-        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", **told}
-        return subprocess.run(["sh", str(program), *args], capture_output=True, env=environment, timeout=30)
-
-    def run(self, verb: str = "apply") -> int:
-        (self.release / "status").unlink(missing_ok=True)
-        listing = f"LISTING='{self.root}/listing'; : >\"$LISTING\"; "
-        lists = f"'{self.release}/services' '{self.release}/lives'"
-        found = self.sh(script("common.sh") + f"{listing} fingerprint {lists}\n".encode()).stdout.decode().strip()
-        (self.release / "manifest").write_text(f"id={ID}\nfingerprint={found}\nconfirm_timeout_s=0\n")
-        return self.sh(runner_script(), verb, ID).returncode
-
-    @property
-    def status(self) -> str:
-        return (self.release / "status").read_text().strip()
-
-    @property
-    def journal(self) -> list[str]:
-        lines = (self.release / "journal").read_text().splitlines()
-        return ["\t".join(line.split("\t")[1:]) for line in lines]
+from runner_host import BASE, ID, Host
 
 
 @pytest.fixture

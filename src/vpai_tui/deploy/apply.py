@@ -17,6 +17,9 @@ from vpai_tui.fleet.operation import (
     Confirmed,
     Event,
     Finished,
+    HookDone,
+    HookFailed,
+    HookStarted,
     Journaled,
     Outcome,
     ReleaseUploaded,
@@ -43,7 +46,8 @@ _OUTCOMES = {
 }
 _OUTPUT_LINES = 24
 _OF_ONE_RUN = (
-    "journal status out.log failure.log confirmed touched carried* prior prior.* networks.before env.marks .listing"
+    "journal status out.log failure.log hook.log confirmed touched carried* prior prior.* networks.before dumps.before "
+    "dumps.then env.marks .listing"
 )
 _REFUSALS = {  # of a settling
     75: "another deploy holds the lock",
@@ -253,26 +257,26 @@ def _into(directory: str, tar: bytes) -> str:
     return f" && cat >{target}.part && mv -f {target}.part {target}" if tar else f" && rm -f {target}"
 
 
+_EVENTS: dict[str, Callable[[str, str, str], Event]] = {  # at, subject, detail
+    "step_started": StepStarted,
+    "service_started": lambda at, subject, _: ServiceStarted(at, subject),
+    "service_healthy": ServiceHealthy,
+    "service_removed": lambda at, subject, _: ServiceRemoved(at, subject),
+    "step_failed": StepFailed,
+    "hook_started": HookStarted,
+    "hook_done": HookDone,
+    "hook_failed": HookFailed,
+    "confirm_awaited": lambda at, _, detail: ConfirmAwaited(at, int(detail) if detail.isdigit() else 0),
+    "confirmed": lambda at, *_: Confirmed(at),
+    "revert_started": RevertStarted,
+}
+
+
 def as_event(line: JournalLine) -> Event:
     """A journal line as the past fact it tells."""
     at, subject, detail = line.at, line.subject, redact(line.detail)
-    match line.event:
-        case "step_started":
-            return StepStarted(at, subject, detail)
-        case "service_started":
-            return ServiceStarted(at, subject)
-        case "service_healthy":
-            return ServiceHealthy(at, subject, detail)
-        case "service_removed":
-            return ServiceRemoved(at, subject)
-        case "step_failed":
-            return StepFailed(at, subject, detail)
-        case "confirm_awaited":
-            return ConfirmAwaited(at, int(detail) if detail.isdigit() else 0)
-        case "confirmed":
-            return Confirmed(at)
-        case "revert_started":
-            return RevertStarted(at, subject, detail)
+    if line.event in _EVENTS:
+        return _EVENTS[line.event](at, subject, detail)
     return Journaled(at, line.event, " ".join(part for part in (subject, detail) if part))
 
 

@@ -62,6 +62,7 @@ class Bundle:
     one_shots: tuple[str, ...] = ()
     data: tuple[str, ...] = ()  # services that hold data
     spec: bytes | None = None  # stack.yaml; None: the laptop has none, or the release is the host's
+    dumps: tuple[str, ...] = ()  # where dumps of them are found, each `service min_bytes glob`
     source: str | None = None  # the release on the host that the files come from; None: from the laptop
 
     @property
@@ -98,6 +99,7 @@ def read_bundle(stack: Stack, root: str) -> Bundle:
         labels=labels,
         one_shots=tuple(stack.spec.one_shots),
         data=tuple(stack.spec.data),
+        dumps=tuple(f"{it.dump_of} {it.min_size_bytes} {it.glob}" for it in stack.spec.fresh if it.dump_of),
         spec=spec.read_bytes() if (spec := stack.dir / SPEC_FILE).is_file() else None,
     )
 
@@ -151,6 +153,7 @@ def bundle_on_host(stack: Stack, release: str, lists: Mapping[str, bytes], lives
         labels={} if adopted else told.get("labels", {}),
         one_shots=tuple(told.get("one_shots", stack.spec.one_shots)),
         data=data_of(lists.get("bundle.json")),
+        dumps=items("dumps"),
         source=release,
     )
 

@@ -29,7 +29,7 @@ compose_in() { # DIR of yaml files, then compose's own arguments; the files' ord
   for f in "$dir"/*.yaml; do set -- "$@" -f "$f"; done
   # rotate: the arguments given go behind the -f list
   while [ "$n" -gt 0 ]; do set -- "$@" "$1"; shift; n=$((n - 1)); done
-  timeout -k 10 "${COMPOSE_TIMEOUT_S:-900}" $DOCKER compose --ansi never -p "$owner_project" --project-directory "$place" "$@" </dev/null
+  timeout -k "${COMPOSE_KILL_S:-10}" "${COMPOSE_TIMEOUT_S:-900}" $DOCKER compose --ansi never -p "$owner_project" --project-directory "$place" "$@" </dev/null
 }
 unset_in() { # DIR of yaml files: the variables in them that Compose, whose words are on stdin, found no value for
   # a `$` in an env file's value is told by Compose the same way; what follows it there is no name to be repeated
@@ -60,6 +60,16 @@ fingerprint() { # SERVICES-FILE LIVES-FILE; needs LISTING: a file with the outpu
     live_digest "$2"
   } | sha256sum | cut -d ' ' -f 1
 }
+dump_rows() { # DUMPS-FILE of `service min_bytes glob` [SERVICE]: its dumps, newest first: service, mtime, size, inode, path
+  while read -r of least glob; do
+    [ "${2:-$of}" = "$of" ] || continue
+    case $glob in /*) ;; *) glob=$ROOT/$glob ;; esac
+    # only wildcards are expanded, in one word
+    (IFS=; set -- $glob; stat -L -c "$of$TAB%.9Y$TAB%s$TAB%i$TAB%n$TAB%F" "$@" 2>/dev/null) |
+      awk -F "$TAB" -v OFS="$TAB" -v least="$least" '$6 == "regular file" && $3 >= least + 0 { print $1, $2, $3, $4, $5 }'
+  done <"$1" | sort -t "$TAB" -k 2,2rn
+}
+newest_dumps() { awk -F "$TAB" '!seen[$1]++'; } # of dump_rows: one a service
 env_marks() { # FILE: `KEY mark` per key; marks are keyed hashes, so that equal values can be seen and values cannot
   [ -s "$DEPLOY/hmac.key" ] || return 0
   sed -n 's/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}\([A-Za-z_][A-Za-z0-9_.]*\)=\(.*\)$/\2=\3/p' "$1" | sort |

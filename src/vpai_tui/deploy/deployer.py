@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.deploy.apply import Run, execute
+from vpai_tui.deploy.data import refuse_unfit
 from vpai_tui.deploy.hold import lift_hold, read_hold, set_hold
 from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.kept import plan_of_release, verified
@@ -69,7 +70,9 @@ class Deployer:
         found = find_stack(self._stacks, stack)
         connection = await self._connections(found.host)
         coming = frozenset(name for other in after for name in _networks_of(find_stack(self._stacks, other)))
-        return self._keep(await make_plan(connection, self._docker(connection), found, self._clock, coming))
+        prepared = await make_plan(connection, self._docker(connection), found, self._clock, coming)
+        refuse_unfit(prepared.plan.stack, prepared.refusals)
+        return self._keep(prepared)
 
     async def plan_rollback(self, stack: str, release: str | None = None) -> Plan:
         """A way back to `release` (default: the newest restorable before the current), with the same bits.

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vpai_tui.errors import OperatorError
@@ -26,6 +26,7 @@ class RunningContainer:
     image_id: str
     compose_version: str
     files_label: str
+    image: str = ""  # as `docker ps` calls it: a reference, or an id when its tag names other bits by now
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class HostFacts:
     bundle_lives: dict[str, bytes] = field(default_factory=dict)  # live files of the release rolled back to
     prior_lives: dict[str, bytes] = field(default_factory=dict)  # live files before an interrupted deploy
     missing_networks: list[str] = field(default_factory=list)
+    dumps: dict[str, tuple[str, float, int]] = field(default_factory=dict)  # service → newest: path, age, bytes
     binds: dict[str, str] = field(default_factory=dict)
     free_kib: int | None = None
     structure: dict[str, Any] = field(default_factory=dict)
@@ -72,6 +74,7 @@ class HostFacts:
     )  # base.* of the current release, bundle.* of the one rolled back to
     errors: dict[str, str] = field(default_factory=dict)  # stage → what the host said
     releases: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)  # id, status, manifest, images.lock
+    dumps_then: dict[str, bytes] = field(default_factory=dict)  # release → rows as `dump_rows` has them
     have: set[str] = field(default_factory=set)  # image ids on the host
     out: str = ""
     status: str = ""
@@ -136,6 +139,11 @@ def _lock(facts: HostFacts, cells: list[str]) -> None:
     facts.busy, facts.owner = cells[0] == "held", cells[1] if len(cells) > 1 else ""
 
 
+def _container(facts: HostFacts, cells: list[str]) -> None:
+    told = RunningContainer(*cells[:8])
+    facts.containers.append(replace(told, image=cells[10]) if len(cells) > 10 else told)
+
+
 def _local(facts: HostFacts, cells: list[str]) -> None:
     facts.images.append(LocalImage(cells[0], cells[1], tuple(cells[2].split()), tuple(cells[3].split())))
 
@@ -148,7 +156,7 @@ _TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {
     "hold": lambda facts, cells: setattr(facts, "hold", Hold.read("\t".join(cells))),
     "compose": lambda facts, cells: setattr(facts, "compose", cells[0].removeprefix("v")),
     "fingerprint": lambda facts, cells: setattr(facts, "fingerprint", cells[0]),
-    "container": lambda facts, cells: facts.containers.append(RunningContainer(*cells[:8])),
+    "container": _container,
     "hash": lambda facts, cells: facts.hashes.update({cells[0]: cells[1]}),
     "plain": lambda facts, cells: facts.plain_hashes.update({cells[0]: cells[1]}),
     "was": lambda facts, cells: facts.was_hashes.update({cells[0]: cells[1]}),
@@ -162,6 +170,8 @@ _TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {
     "live": lambda facts, cells: facts.lives.update({cells[0]: _blob(cells[1])}),
     "network": lambda facts, cells: facts.missing_networks.append(cells[0]),
     "bind": lambda facts, cells: facts.binds.update({cells[0]: cells[1]}),
+    "dump": lambda facts, cells: facts.dumps.update({cells[0]: (cells[3], float(cells[1]), int(cells[2]))}),
+    "dumps.then": lambda facts, cells: facts.dumps_then.update({cells[0]: _blob(cells[1])}),
     "disk": lambda facts, cells: setattr(facts, "free_kib", int(cells[0])),
     "structure": lambda facts, cells: setattr(facts, "structure", _json(_blob(cells[0]))),
     "error": lambda facts, cells: facts.errors.update({cells[0]: clean(_blob(cells[1])).strip()}),

@@ -51,7 +51,7 @@ def script(name: str) -> bytes:
     return package_files("vpai_tui.deploy").joinpath(name).read_bytes()
 
 
-RUNNER_PARTS = ("common.sh", "adopt.sh", "runner.sh")
+RUNNER_PARTS = ("common.sh", "journal.sh", "adopt.sh", "hooks.sh", "runner.sh")
 
 
 def runner_script() -> bytes:
@@ -86,6 +86,7 @@ def _lists(bundle: Bundle) -> list[tuple[str, bytes, str]]:
         "lives": bundle.lives,
         "networks": bundle.networks,
         "binds": bundle.binds,
+        "dumps": bundle.dumps,
         "refs": [build.tag for build in bundle.builds],
     }
     return entries + [(f"bundle/{name}", lines(values), "600") for name, values in lists.items()]

@@ -14,6 +14,7 @@ from vpai_tui.deploy.ancestry import judged
 from vpai_tui.deploy.bundle import Bundle, ShippedFile, data_of, files_override, read_bundle
 from vpai_tui.deploy.checkout import NO_CHECKOUT, Checkout, read_checkout
 from vpai_tui.deploy.compare import Comparison, ImageTarget, Wanted, compare, inexact, same_on_host
+from vpai_tui.deploy.data import around
 from vpai_tui.deploy.facts import HostFacts, LocalImage, RunningContainer
 from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.live import carry_over
@@ -58,6 +59,9 @@ class Prepared:
     confirm_timeout_s: int  # 0: no fresh connection is asked for
     compose_version: str = ""
     git: Checkout = NO_CHECKOUT
+    hooks: bytes = b""  # flat files of the runner, see data.py
+    majors: bytes = b""
+    refusals: tuple[str, ...] = ()  # why it may be read, and not be carried out
 
 
 def new_release_id(clock: Clock) -> str:
@@ -74,12 +78,6 @@ async def make_plan(
         PreflightRefused: host or stack are not fit; all reasons at once.
         Interrupted: an earlier deploy must be settled first.
     """
-    if stack.spec.before or stack.spec.after:
-        raise PreflightRefused(
-            f"{stack.id} has before or after commands, which this version does not run",
-            host=connection.name,
-            remedy="take them out of its stack.yaml, or run them by hand",
-        )
     bundle = await asyncio.to_thread(read_bundle, stack, connection.host.root.rstrip("/"))
     place = place_of(connection, bundle.name, bundle.project)
     facts, git = await asyncio.gather(
@@ -116,6 +114,10 @@ def assemble(
     wanted = Wanted(bundle, targets, data, frozenset(bundle.one_shots))
     result = compare(wanted, facts)
     bundle = _without_labels(bundle, result)
+    installs = tuple(item.path for item in bundle.files if not same_on_host(item, facts))
+    touched = bool(installs) or any(change.effect is not Effect.NONE for change in result.changes)
+    extra = around(spec, bundle, data, facts, targets, touched=touched, rollback=rollback_to is not None)
+    dangers = (*dangers, *extra.dangers)
     release = new_release_id(clock)
     hub = connection.host.hub
     reconnect = spec.confirm == "reconnect" or (spec.confirm is None and hub)
@@ -126,14 +128,17 @@ def assemble(
         release=release,
         fingerprint=facts.fingerprint,
         changes=tuple(result.changes),
-        notes=(*notes, *_notes(facts), *inexact(facts), *_rerun_notes(stack, facts, result)),
+        notes=(*notes, *_notes(facts), *inexact(facts), *_rerun_notes(stack, facts, result), *extra.notes),
         kept=tuple(kept),
-        installs=tuple(item.path for item in bundle.files if not same_on_host(item, facts)),
+        installs=installs,
         confirm_word=stack.id if dangers else confirm_word(stack.id, data=bool(data), hub=hub),
         rollback_to=rollback_to,
         hold=facts.hold,
         adopts=facts.current is None and bool(facts.containers),
-        dangers=tuple(dangers),
+        dangers=dangers,
+        before=extra.before,
+        after=extra.after,
+        dumps=extra.dumps,
     )
     steps, back = steps_for(result.changes, facts, bundle.one_shots, int(spec.health_timeout_s), bundle)
     return Prepared(
@@ -146,6 +151,9 @@ def assemble(
         facts.structure,
         int(spec.confirm_timeout_s) if reconnect else 0,
         compose_version=facts.compose,
+        hooks=extra.files.get("hooks", b""),
+        majors=extra.files.get("majors", b""),
+        refusals=tuple(extra.refusals),
     )
 
 

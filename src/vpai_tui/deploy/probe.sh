@@ -96,7 +96,7 @@ of_release() { # RELEASE [PATH…]: its files on the host are the bundle; those 
   [ -d "$HOME_OF/releases/$1/compose" ] || { rec error release ''; return 1; }
   cp -R "$HOME_OF/releases/$1" bundle
   cut -d ' ' -f 3- bundle/files.sha256 >bundle/paths
-  for list in binds refs envs.optional; do : >>"bundle/$list"; done
+  for list in binds refs envs.optional dumps; do : >>"bundle/$list"; done
   shift
   for path in "$@"; do
     if grep -qxF -- "$path" bundle/paths && ! grep -qxF -- "$path" bundle/lives; then printf '%s\n' "$path" >>bundle/lives; fi
@@ -115,12 +115,13 @@ surroundings() { # what the stack stands on
   while read -r path; do
     if [ -d "$path" ]; then rec bind "$path" dir; elif [ -e "$path" ]; then rec bind "$path" file; else rec bind "$path" missing; fi
   done <bundle/binds
+  dump_rows bundle/dumps | newest_dumps | awk -F "$TAB" -v OFS="$TAB" -v now="$(date +%s.%N)" '{ print "dump", $1, now - $2, $3, $5 }'
   rec disk "$(df -Pk "$([ -d "$ROOT" ] && echo "$ROOT" || echo /)" | awk 'NR == 2 { print $4 }')"
   for kept in $KEPT; do [ -r "$HOME_OF/current/$kept" ] && rec "base.$kept" "$(b64 <"$HOME_OF/current/$kept")"; done
   return 0
 }
 
-KEPT='structure.json services images.lock bundle.json envs envs.optional networks manifest'
+KEPT='structure.json services images.lock bundle.json envs envs.optional networks dumps manifest'
 
 plan() { # [RELEASE [PATH…]]; each docker command takes its time to start, so those that do not wait for each other run together
   for tool in flock setsid timeout sha256sum awk tar; do
@@ -163,6 +164,7 @@ releases() {
   for dir in "$HOME_OF"/releases/*/; do
     [ -r "$dir/manifest" ] || continue
     id=$(basename "$dir")
+    [ -s "$dir/dumps.then" ] && rec dumps.then "$id" "$(b64 <"$dir/dumps.then")"
     rec release "$id" "$(head -n 1 "$dir/status" 2>/dev/null)" "$(b64 <"$dir/manifest")" "$([ -r "$dir/images.lock" ] && b64 <"$dir/images.lock")"
   done
   $DOCKER images -a -q --no-trunc 2>/dev/null | sort -u | sed "s/^/have$TAB/"

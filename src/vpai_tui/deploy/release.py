@@ -32,6 +32,9 @@ def upload(prepared: Prepared, targets: Mapping[str, ImageTarget], clock: Clock,
         "envs": lines(bundle.envs),
         "envs.optional": lines(bundle.optional_envs),
         "lives": lines(bundle.lives),
+        "dumps": lines(bundle.dumps),
+        "hooks": prepared.hooks,
+        "majors": prepared.majors,
         "networks": lines(bundle.networks),
         "bundle.json": describe(bundle),
         "structure.json": json.dumps(prepared.structure, sort_keys=True).encode(),
@@ -77,6 +80,7 @@ def _manifest(prepared: Prepared, clock: Clock, by: str) -> bytes:
         "confirm_timeout_s": str(prepared.confirm_timeout_s),
         "rollback_of": plan.rollback_to or "",
         "adopts": "1" if plan.adopts else "0",
+        "data": " ".join(dump.service for dump in plan.dumps),
     }
     return "".join(f"{key}={value}\n" for key, value in pairs.items()).encode()
 

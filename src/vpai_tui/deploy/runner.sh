@@ -4,37 +4,24 @@ verb=$1; ID=$2
 REL=$HOME_OF/releases/$ID
 LISTING=$REL/.listing
 
-J() { # event, service or -, detail: one journal line, on the disk before anything follows
-  printf '%s\t%s\t%s\t%s\n' "$(now)" "$1" "${2:--}" "${3:--}" >>"$REL/journal"
-  sync -d "$REL/journal" 2>/dev/null || sync
-}
-status() { # outcome, exit code, reason: whole or not at all
-  printf '%s %s %s\n' "$1" "$2" "${3:-}" >"$REL/status.new" && mv -T "$REL/status.new" "$REL/status" || return 1
-  sync -d "$REL/status" 2>/dev/null || sync
-}
-finish() { status "$@"; J finished - "$1 $2 ${3:-}"; }
-settled() { # the same, and nothing is pending any more; whoever dies or fails in between leaves it to be settled again
-  { status "$@" && rm -f "$HOME_OF/pending" "$LISTING"; } || { echo "the end ($1) could not be written down"; return 1; }
-  sync "$HOME_OF"
-  J finished - "$1 $2 ${3:-}"
-}
 refuse() { # code, reason: the release of an `apply` is told; that of another run, which `resume` or `revert` name, is left
   if [ "$verb" = apply ]; then finish refused "$1" "$2"; else echo "refused: $2"; fi
   rm -f "$LISTING"; [ -z "$LOCKED" ] || own "$TIDIES after $STACK"; exit "$1"
 }
 dk() { timeout -k 10 "${DOCKER_TIMEOUT_S:-900}" $DOCKER "$@" </dev/null; } # a stuck daemon must not hold the lock for ever
 hide() { mask "$REL/envs" "$REL/envs.optional"; }
-point() { # target, link: replaced in one rename
-  ln -sfn "$1" "$2.new" && mv -T "$2.new" "$2" && { sync "$(dirname "$2")" 2>/dev/null || sync; }
-}
 take_lock() {
   exec 9>>"$DEPLOY/lock"
   flock -w 3 9 || { tidying && flock -w 120 9; } || refuse 75 "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"
   LOCKED=1; own "$verb $STACK by $WHO"
 }
-own() { printf 'pid=%s %s since %s\n' "$$" "$1" "$(now)" >"$DEPLOY/owner"; }
+held() { # somebody froze the deploys of this host
+  at=; by=; why=; IFS="$TAB" read -r at by why <"$DEPLOY/hold"
+  refuse 78 "held by $by since $at: $why"
+}
 ids() { awk -F "$TAB" -v s="$1" '$4 == s { print $1 }' "$LISTING"; }
-look() { containers >"$LISTING"; }
+look() { twice put_listing; }
+put_listing() { listing=$(containers) && printf '%s\n' "$listing" >"$LISTING"; }
 
 # --- before anything changes -------------------------------------------------------------------------------------
 preflight() {
@@ -51,22 +38,24 @@ preflight() {
   [ -z "$unset" ] || refuse 78 "variables have no value on the host: $unset"
   free=$(df -Pk "$DEPLOY" | awk 'NR == 2 { print $4 }')
   [ "${free:-0}" -ge 65536 ] || refuse 78 "only ${free:-0} KiB are free below $DEPLOY"
+  reserve || refuse 78 "the reserve could not be written below $DEPLOY"
 }
 
 # --- files and images --------------------------------------------------------------------------------------------
 save_prior() { # the host's own copies of what will be replaced: a revert puts back exactly these
   [ -e "$REL/prior.done" ] && return 0
-  rm -rf "$REL/prior"; mkdir -p "$REL/prior"; : >"$REL/prior.absent"
+  rm -rf "$REL/prior"; mkdir -p "$REL/prior" && : >"$REL/prior.absent" || return 1
   while read -r _ _ path; do
     if [ -e "$ROOT/$path" ]; then
       mkdir -p "$REL/prior/$(dirname "$path")" && cp -p "$ROOT/$path" "$REL/prior/$path" || return 1
-    else printf '%s\n' "$path" >>"$REL/prior.absent"; fi
+    else printf '%s\n' "$path" >>"$REL/prior.absent" || return 1; fi
   done <"$REL/files.sha256"
-  : >"$REL/prior.done"; sync "$REL"
+  : >"$REL/prior.done" && sync "$REL"
 }
 place() { # source, path below ROOT: a file already the same keeps its inode, and with it every mount of it
   if cmp -s "$1" "$ROOT/$2"; then chmod "$(stat -c %a "$1")" "$ROOT/$2"; return; fi
-  (umask 022 && mkdir -p "$(dirname "$ROOT/$2")") && cp -p "$1" "$ROOT/$2.vpai-new" || return 1
+  (umask 022 && mkdir -p "$(dirname "$ROOT/$2")") || return 1
+  cp -p "$1" "$ROOT/$2.vpai-new" || { rm -f "$ROOT/$2.vpai-new"; return 1; } # a full disk gets back what it gave
   chown "$(stat -c %u:%g "$ROOT/$2" 2>/dev/null || echo 0:0)" "$ROOT/$2.vpai-new" && mv -T "$ROOT/$2.vpai-new" "$ROOT/$2"
 }
 install_files() {
@@ -171,12 +160,13 @@ step() { # COMPOSE-DIR verb service kind timeout_s command
       # shellcheck disable=SC2046 # a group is several services
       compose_in "$1" up -d $ND --no-build --pull never $(printf '%s' "$3" | tr , ' ') >>"$REL/out.log" 2>&1 ||
         { failed "$3" "compose: $(grep . "$REL/out.log" | tail -n 1)"; return 1; } ;;
-    restart) look; for id in $(ids "$3"); do dk restart "$id" >>"$REL/out.log" 2>&1 || { failed "$3" "cannot restart"; return 1; }; done ;;
-    reload) look
+    restart) look || { failed "$3" "the containers cannot be listed"; return 1; }
+      for id in $(ids "$3"); do dk restart "$id" >>"$REL/out.log" 2>&1 || { failed "$3" "cannot restart"; return 1; }; done ;;
+    reload) look || { failed "$3" "the containers cannot be listed"; return 1; }
       for id in $(ids "$3"); do
         (eval "set -- $6"; DOCKER_TIMEOUT_S=60; dk exec "$id" "$@") >>"$REL/out.log" 2>&1 || { failed "$3" "the reload command failed"; return 1; }
       done ;;
-    rm) look
+    rm) look || { failed "$3" "the containers cannot be listed"; return 1; }
       for id in $(ids "$3"); do dk stop "$id" >>"$REL/out.log" 2>&1; dk rm -f "$id" >>"$REL/out.log" 2>&1 || { failed "$3" "cannot remove"; return 1; }; done
       J service_removed "$3"; return 0 ;;
   esac
@@ -189,6 +179,7 @@ step() { # COMPOSE-DIR verb service kind timeout_s command
 bring() { # COMPOSE-DIR STEPS-FILE: stops at the first step that fails
   ND=$(no_deps)
   while IFS="$TAB" read -r what service kind limit command <&3; do
+    [ -z "$LOST" ] || { FAILURE=$LOST; return 1; }
     step "$1" "$what" "$service" "$kind" "$limit" "$command" || return 1
   done 3<"$2"
 }
@@ -207,8 +198,8 @@ bring_back() { # COMPOSE-DIR STEPS-FILE: every step is tried; 1 when one could n
 }
 
 # --- the ways it can end -----------------------------------------------------------------------------------------
-undo() { # reason
-  why=$1; J revert_started "${BASE:-none}" "$why"
+undo() { # reason [refused 78]: how it is called in the end, when nothing was touched and nothing failed
+  why=$1; spend; J revert_started "${BASE:-none}" "$why"
   from=$HOME_OF/releases/${BASE:-none}; FAILURE='an image of it is gone'
   repair
   if ! restore_files; then FAILURE='its files could not be put back'; revert_failed; return; fi
@@ -218,7 +209,7 @@ undo() { # reason
   [ -n "$BASE" ] || drop_networks
   # all of the base is back; that it does not run well is for its health to tell, and no reason to refuse the next deploy
   [ "$back" = 2 ] && { settled revert_failed 3 "$why; it was taken back, but then $FAILURE"; return 3; }
-  settled reverted 2 "$why"; return 2
+  settled "${2:-reverted}" "${3:-2}" "$why"; return "${3:-2}"
 }
 revert_failed() { rm -f "$LISTING"; finish revert_failed 3 "$why; then the revert failed: $FAILURE"; return 3; }
 networks() { dk network ls -q --no-trunc --filter "label=$LABEL.project=$PROJECT"; }
@@ -268,6 +259,7 @@ retain() { # five committed releases besides the current one; what never took ef
   keep "$keepers"
 }
 commit() {
+  mark_dumps
   [ "$BASE" = "$ID" ] || point "releases/$ID" "$HOME_OF/current" || { undo "the release could not be committed"; return; }
   settled ok 0 || return 1
   own "$TIDIES after $STACK" # the next deployer waits for this instead of being refused
@@ -281,32 +273,39 @@ forward() {
   J files_installed
   tag_images "$REL" || { undo "an image is missing"; return; }
   repair; mark_envs
+  [ -e "$REL/dumps.before" ] || known_dumps || { undo "the dumps there are could not be noted"; return; }
+  hooks before || { undo "$FAILURE; no container was touched"; return; }
+  dumped || { undo "$FAILURE; no container was touched" refused 78; return; }
   bring "$REL/compose" "$REL/steps" || { undo "$FAILURE"; return; }
+  hooks after || { undo "$FAILURE"; return; }
   confirm || { undo "nobody confirmed"; return; }
+  [ -z "$LOST" ] || { undo "$LOST"; return; }
   commit
 }
 
 trap '' HUP INT TERM PIPE
 mkdir -p "$HOME_OF/releases"; LOCKED=
 take_lock
+[ "$verb" != apply ] || [ ! -e "$DEPLOY/hold" ] || held
 BASE=$(link_id "$HOME_OF/current")
 case $verb in
   apply)
     [ -L "$HOME_OF/pending" ] && refuse 76 "release $(link_id "$HOME_OF/pending") was interrupted"
-    look
+    look || refuse 78 "the containers cannot be listed"
     [ "$(fingerprint "$REL/services" "$REL/lives")" = "$(sed -n 's/^fingerprint=//p' "$REL/manifest")" ] || refuse 77 "the host changed since the plan was made"
     preflight
     grep -qx adopts=1 "$REL/manifest" && adopt
-    J begin "${BASE:-none}" "$WHO"
+    J begin "${BASE:-none}" "$WHO" || refuse 78 "$LOST"
     point "releases/$ID" "$HOME_OF/pending" || refuse 78 "the pending mark could not be written"
     J pending
     forward ;;
   resume | revert)
     [ "$(link_id "$HOME_OF/pending")" = "$ID" ] || refuse 77 "release $ID is not pending any more"
     carry_in || refuse 78 "the values edited on the host could not be carried over"
-    look; J "$verb" - "$WHO"
+    look; J "$verb" - "$WHO"; end_hooks
     if [ "$BASE" = "$ID" ]; then commit # it died after its commit
     elif [ "$verb" = resume ]; then forward
     else undo "on request of $WHO"; fi ;;
 esac
-code=$?; own "$TIDIES after $STACK"; exit "$code" # stays there: to take it away would be to touch the next one's
+code=$?; [ -L "$HOME_OF/pending" ] || reserve
+own "$TIDIES after $STACK"; exit "$code" # stays there: to take it away would be to touch the next one's

@@ -74,6 +74,35 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Command:
+    """A command that runs once before or after the services are touched. `run` is one safe line."""
+
+    run: str
+    service: str | None  # None: on the host
+    container: str | None  # new (one made for it) or running
+    timeout_s: float
+    skipped: bool = False  # it wants a running container of a service that has none yet
+
+    @property
+    def where(self) -> str:
+        if self.service is None:
+            return "on the host"
+        which = "a container of the new" if self.container == "new" else "the running"
+        return f"in {which} {self.service}"
+
+
+@dataclass(frozen=True)
+class Dump:
+    """The newest dump of a service that holds data; without `path` there is none, and `problem` says so."""
+
+    service: str
+    path: str | None = None
+    age_s: float | None = None
+    size_bytes: int | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a deploy or a rollback of one stack would do, as compared with the host a moment ago."""
 
@@ -91,6 +120,9 @@ class Plan:
     adopts: bool = False  # records what runs now as the way back (r0) first
     hold: Hold | None = None  # deploys on this host are frozen: the plan may be read, not applied
     dangers: tuple[Cause, ...] = ()  # of the whole plan: whoever applies it types the stack's name
+    before: tuple[Command, ...] = ()  # run before the first service is touched
+    after: tuple[Command, ...] = ()  # run when all are healthy, before the commit
+    dumps: tuple[Dump, ...] = ()  # one for each service that holds data
 
     @property
     def empty(self) -> bool:
@@ -135,6 +167,8 @@ class Release:
     commit: str = ""  # the full id its files were at; empty: they lay in no checkout
     dirty: bool = False  # with changes that are in no commit
     checkout: str = ""  # which repository: the id of its first commit
+    data_newer: bool = False  # its bits can be had back, but later releases have written to the stack's data since
+    dumps: tuple[tuple[str, str], ...] = ()  # service → the newest dump there was when it was committed
 
 
 @dataclass(frozen=True)
@@ -202,6 +236,28 @@ class Journaled(Event):
 
     what: str
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class HookStarted(Event):
+    """A `before` or `after` command; `hook` is `before 1`, `detail` where it runs and what."""
+
+    hook: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class HookDone(Event):
+    hook: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class HookFailed(Event):
+    """A `before` that fails has changed nothing; after an `after` the release is reverted."""
+
+    hook: str
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,8 @@ def _read_stack(stacks_dir: Path, stack_id: str) -> tuple[Stack | None, list[Pro
         env_uses=tuple(file for service, body in services.items() for file in env_files_of(service, body)),
         binds={service: binds_of(body) for service, body in services.items()},
     )
-    wrong = [*_check_names(stack, spec_document), *_check_files(stack, spec_document)]
+    wrong = [*_check_names(stack, spec_document), *_check_hooks(stack, spec_document)]
+    wrong += _check_files(stack, spec_document)
     wrong += [*_check_live(stack, spec_document), *_check_unsent(stack, compose_document)]
     wrong += _check_builds(stack, compose_document)
     return (None if wrong else stack), wrong
@@ -178,11 +179,28 @@ def _check_names(stack: Stack, document: Document) -> Iterator[Problem]:
     named += [(("one_shots", index), service) for index, service in enumerate(spec.one_shots)]
     named += [(("source", service), service) for service in spec.source]
     named += [(("access", index, "service"), access.service) for index, access in enumerate(spec.access)]
-    named += [(("before", index, "service"), hook.service) for index, hook in enumerate(spec.before)]
-    named += [(("after", index, "service"), hook.service) for index, hook in enumerate(spec.after)]
+    for when, hooks in (("before", spec.before), ("after", spec.after)):
+        named += [((when, index, "service"), hook.service) for index, hook in enumerate(hooks)]
+    named += [(("fresh", index, "dump_of"), fresh.dump_of) for index, fresh in enumerate(spec.fresh)]
     for path, service in named:
         if service is not None and service not in stack.services:
             yield document.problem(path, f'expected a service of {", ".join(stack.services)}, found "{service}"')
+
+
+def _check_hooks(stack: Stack, document: Document) -> Iterator[Problem]:
+    for when, hooks in (("before", stack.spec.before), ("after", stack.spec.after)):
+        for index, hook in enumerate(hooks):
+            if hook.container and hook.service is None:
+                yield document.problem((when, index, "container"), "expected a service beside it")
+            networks = services_of(stack.compose).get(hook.service or "", {}).get("networks") or {}
+            fixed = isinstance(networks, dict) and any("ipv4_address" in (how or {}) for how in networks.values())
+            if fixed and (hook.container or ("new" if when == "before" else "")) == "new":
+                yield document.problem((when, index), f"{hook.service} has a fixed address, which two cannot have")
+    for index, fresh in enumerate(stack.spec.fresh):
+        if fresh.dump_of in stack.services and fresh.dump_of not in stack.spec.data:
+            yield document.problem(("fresh", index, "dump_of"), f"{fresh.dump_of} is not among data")
+        if fresh.dump_of and any(other.dump_of == fresh.dump_of for other in stack.spec.fresh[:index]):
+            yield document.problem(("fresh", index, "dump_of"), f"{fresh.dump_of} stands here twice")
 
 
 def _check_files(stack: Stack, document: Document) -> Iterator[Problem]:

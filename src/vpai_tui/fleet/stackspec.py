@@ -53,10 +53,13 @@ class LiveValues(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A command run once on the host, in its root directory, under the lock; its end is journaled."""
+    """A command run once by sh, under the lock, on the host (in its root directory) or in a container of a service."""
 
     run: Text
-    service: ServiceName | None = None  # inside this service's container instead
+    service: ServiceName | None = None
+    # which one of the service: one made for this with the release's image, or the one that runs (a dump needs that);
+    # default: new in `before`, running in `after`, where it is the new one
+    container: Literal["new", "running"] | None = None
     timeout_s: Seconds = 60
 
 
@@ -66,6 +69,7 @@ class Fresh(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     glob: Text  # absolute, or below the host's root
     max_age_s: Annotated[float, Meta(gt=0)]
     min_size_bytes: Annotated[int, Meta(ge=0)] = 1
+    dump_of: ServiceName | None = None  # they are dumps of this service of `data`
 
 
 class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
