@@ -48,12 +48,19 @@ class LiveBackend:
     @cached_property
     def _deployer(self) -> Deployer:
         """Made at the first plan: what it imports would keep the hosts waiting at the start."""
+        from vpai_tui.deploy.apply import RECONNECT_WITHIN_S
         from vpai_tui.deploy.deployer import Deployer
 
         world = self._world
         docker_of = self._watch.docker
         return Deployer(
-            world.stacks, self._connection, world.fresh, lambda it: docker_of(it.name), world.clock, world.history
+            world.stacks,
+            self._connection,
+            world.fresh,
+            lambda it: docker_of(it.name),
+            world.clock,
+            world.history,
+            again=lambda host: self._watch.connected(host, RECONNECT_WITHIN_S),
         )
 
     async def _sync_of(self, connection: Connection, stack: Stack) -> Mapping[str, Sync]:

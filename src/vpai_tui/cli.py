@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.errors import LinkLost, OperatorError, UsageError
 from vpai_tui.text import clean, clean_line
 from vpai_tui.verbs.arguments import CHANGES, parse
 
@@ -22,8 +22,9 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _run(args)
     except OperatorError as error:
-        _complain(error, as_json=args.json)
-        return error.exit_code
+        code = 1 if isinstance(error, LinkLost) and args.verb not in CHANGES else error.exit_code
+        _complain(error, code, as_json=args.json)
+        return code
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; nothing more can be said
         return 1
@@ -33,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("VPAI_TUI_DEBUG"):
             raise
-        _complain(_defect(error), as_json=args.json)
+        _complain(_defect(error), 1, as_json=args.json)
         return 1
 
 
@@ -60,13 +61,13 @@ def _defect(error: Exception) -> OperatorError:
     return OperatorError(f"internal error: {told}", remedy="VPAI_TUI_DEBUG=1 shows where it comes from")
 
 
-def _complain(error: OperatorError, *, as_json: bool) -> None:
+def _complain(error: OperatorError, code: int, *, as_json: bool) -> None:
     if as_json:
         import json
 
         fields = ("message", "host", "step", "output", "remedy")
         told = {name: value if value is None else clean(value) for name in fields for value in (getattr(error, name),)}
-        print(json.dumps({"schema": 1, "error": {"kind": type(error).__name__, "exit_code": error.exit_code, **told}}))
+        print(json.dumps({"schema": 1, "error": {"kind": type(error).__name__, "exit_code": code, **told}}))
         return
     print(f"vpai-tui: {clean(str(error))}", file=sys.stderr)
     for line in clean(error.output).splitlines():

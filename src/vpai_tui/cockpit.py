@@ -32,6 +32,9 @@ def open_cockpit(args: Namespace) -> int:
 
 
 async def _run(args: Namespace, fleet: Fleet, keymap: Mapping[str, str]) -> int:
+    from vpai_tui.remote.threads import use_threads
+
+    use_threads()
     wrong: list[UsageError] = []
     async with AsyncExitStack() as exits:
 

@@ -218,7 +218,7 @@ async def test_a_dead_host_does_not_delay_the_others(box: Box) -> None:
 async def test_nobody_there_is_offline_after_three_tries(
     box: Box, unused_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vpai_tui.fleet.session.FIRST_RETRY_S", 0.05)
+    monkeypatch.setattr("vpai_tui.fleet.pace.FIRST_RETRY_S", 0.05)
     async with box.watched(pi=box.server.host(port=unused_port)) as watch:
         snapshot = await until(watch, lambda seen: link(seen, "pi").state is HostState.OFFLINE)
         assert link(snapshot, "pi").step == "tcp" and link(snapshot, "pi").remedy

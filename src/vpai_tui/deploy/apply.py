@@ -11,7 +11,7 @@ from vpai_tui.deploy.host import Place, probe, runner_script
 from vpai_tui.deploy.images import Images
 from vpai_tui.deploy.plan import Prepared
 from vpai_tui.deploy.release import upload
-from vpai_tui.errors import LinkLost, OperatorError
+from vpai_tui.errors import CommandFailed, HostUnreachable, LinkLost, OperatorError
 from vpai_tui.fleet.operation import (
     ConfirmAwaited,
     Confirmed,
@@ -54,7 +54,7 @@ _REFUSALS = {  # of a settling
     77: "the interrupted deploy was settled by somebody else",
     78: "the values edited on the host could not be carried over",
 }
-RECONNECT_WITHIN_S = 60.0
+RECONNECT_WITHIN_S = 120.0  # awake, since the journal last said something
 
 Connect = Callable[[], Awaitable[Connection]]
 
@@ -71,17 +71,22 @@ class Run:
         clock: Clock,
         fresh: Connect,
         *,
+        again: Connect | None = None,
         confirms: bool = True,
     ) -> None:
-        """`confirms`: answers the host's question whether it can be reached; who only looks on does not."""
+        """`fresh` makes a connection of this run's own; `again` gives one, somebody else's, after a loss (without it
+        `fresh` does). `confirms`: answers the host's question whether it can be reached; who only looks on does not.
+        """
         self.connection = connection
         self.place = place
         self.release = release
         self.by = by
         self._clock = clock
-        self._fresh = fresh  # a new connection, made for proof or after a loss
+        self._fresh = fresh
+        self._again = again
         self._confirms = confirms
         self._seen = 0
+        self._sent = False  # whether a release was uploaded, or begun to be
 
     @property
     def directory(self) -> str:
@@ -98,6 +103,7 @@ class Run:
         environment = f"{self.place.environment()} WHO={shlex.quote(self.by)}"
         start = start_command(environment, path, (verb, self.release), self.directory, self._seen)
         settles = verb != "apply"
+        self._sent = not settles
         command = _install(self.place, path, runner)
         command += _into(self.directory, tar) if settles else _release(self.directory, source)
         yield RunnerStarted(self._now(), self.release)
@@ -120,36 +126,63 @@ class Run:
             stderr, refused = lines.stderr, lines.exit_status if settles else None
         yield await self._ended(stderr, refused)
 
-    async def resume_following(self, why: str) -> AsyncIterator[Event]:
-        """A new connection, and the journal from where it was left; `unknown` when no connection can be had."""
-        yield Journaled(self._now(), "link_lost", why)
-        try:
-            self.connection = await self._new_connection(RECONNECT_WITHIN_S)
-        except OperatorError as error:
-            reason = f"{error.message}; the host goes on by itself: look again with `vpai-tui status`"
-            yield Finished(self._now(), Outcome.UNKNOWN, self.release, reason)
-            return
+    async def follow(self) -> AsyncIterator[Event]:
+        """What `watch` tells, over as many connections as it takes."""
         try:
             async for event in self.watch():
                 yield event
         except LinkLost:
-            async for event in self.resume_following("the link was lost again"):
+            async for event in self.resume_following("the link was lost; the host goes on"):
+                yield event
+
+    async def resume_following(self, why: str) -> AsyncIterator[Event]:
+        """A new connection, and the journal from where it was left, as often as the link breaks.
+
+        The end is `unknown` when no connection can be had: not within `RECONNECT_WITHIN_S`, or refused.
+        """
+        patience = Patience(RECONNECT_WITHIN_S)
+        while True:
+            yield Journaled(self._now(), "link_lost", why)
+            seen = self._seen
+            try:
+                async for event in self._once_more(patience):
+                    yield event
+                return
+            except LinkLost as error:
+                why, lost = "the link was lost again", error
+            except OperatorError as error:
+                yield self._unknown(error)
+                return
+            if self._seen > seen:
+                patience.renew()
+            elif not await patience.pause():
+                yield self._unknown(lost)
+                return
+
+    async def _once_more(self, patience: Patience) -> AsyncIterator[Event]:
+        """The journal over one more connection. HostUnreachable when none can be had, LinkLost when it ends too."""
+        self.connection = await self._connected(self._again or self._fresh, patience)
+        try:
+            if self._sent and not self._seen:  # what was left of an upload must not become a release by itself later
+                await self.connection.run(["rm", "-rf", f"{self.directory}.part"], root=True, label="tidy up")
+            async for event in self.watch():
                 yield event
         finally:
-            await self.connection.close()
+            if self._again is None:
+                await self.connection.close()
 
-    async def _new_connection(self, within_s: float) -> Connection:
-        """The first new connection that can be had within `within_s`; else the last error."""
-        deadline = self._clock.boot_s() + within_s
-        pause_s = 0.5
+    async def _connected(self, connect: Connect, patience: Patience) -> Connection:
+        """The first connection that can be had while there is patience; else the last error, at once if refused."""
         while True:
             try:
-                return await self._fresh()
-            except OperatorError:
-                if self._clock.boot_s() + pause_s > deadline:
+                return await connect()
+            except HostUnreachable as error:
+                if error.refused or not await patience.pause():
                     raise
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, 10.0)
+
+    def _unknown(self, error: OperatorError) -> Finished:
+        reason = f"{error.message}; the host goes on by itself: look again with `vpai-tui status`"
+        return Finished(self._now(), Outcome.UNKNOWN, self.release, reason, error.output)
 
     async def watch(self) -> AsyncIterator[Event]:
         """The journal from where this run has read it, to the end."""
@@ -174,7 +207,7 @@ class Run:
     async def _confirm(self, within_s: float) -> Event:
         """Proof that the host can still be reached: a new connection leaves a mark. Failing is no error: it reverts."""
         try:
-            connection = await self._new_connection(within_s)
+            connection = await self._connected(self._fresh, Patience(within_s))
         except OperatorError as error:
             return Journaled(self._now(), "confirm_failed", f"no new connection: {error.message}")
         try:
@@ -209,7 +242,10 @@ class Run:
 
         Such a one leaves the journal and the status of the release alone: they are another run's.
         """
-        facts = await probe(self.connection, self.place, "tail_of", self.release)
+        try:
+            facts = await probe(self.connection, self.place, "tail_of", self.release)
+        except CommandFailed as error:
+            return self._unknown(error)
         if refused in _REFUSALS:
             return Finished(self._now(), Outcome.REFUSED, self.release, _REFUSALS[refused], facts.owner, refused)
         if facts.status:
@@ -223,6 +259,28 @@ class Run:
 
     def _now(self) -> str:
         return rfc3339(self._clock.now())
+
+
+class Patience:
+    """How long, and how often, a host that is gone is asked for: pauses of 0.5 s doubling to 10 s, ten in the first
+    minute. Time counts while this machine is awake, so that a laptop opened again does not give up at once."""
+
+    def __init__(self, within_s: float) -> None:
+        self._within_s = within_s
+        self.renew()
+
+    def renew(self) -> None:
+        """There was news: from the beginning."""
+        self._pause_s = 0.5
+        self._until = asyncio.get_running_loop().time() + self._within_s
+
+    async def pause(self) -> bool:
+        """Waits before the next try; False, at once, when there is no patience left."""
+        pause_s, self._pause_s = self._pause_s, min(self._pause_s * 2, 10.0)
+        if asyncio.get_running_loop().time() + pause_s > self._until:
+            return False
+        await asyncio.sleep(pause_s)
+        return True
 
 
 def _install(place: Place, path: str, runner: bytes) -> str:
@@ -281,7 +339,13 @@ def as_event(line: JournalLine) -> Event:
 
 
 async def execute(
-    connection: Connection, docker: Docker, prepared: Prepared, by: str, clock: Clock, fresh: Connect
+    connection: Connection,
+    docker: Docker,
+    prepared: Prepared,
+    by: str,
+    clock: Clock,
+    fresh: Connect,
+    again: Connect | None = None,
 ) -> AsyncIterator[Event]:
     """Fetches the images, uploads the release, runs it, follows it to its end. The last event is `Finished`.
 
@@ -297,6 +361,6 @@ async def execute(
         yield event
     tar = upload(prepared, images.targets, clock, by)
     yield ReleaseUploaded(rfc3339(clock.now()), plan.release, len(tar))
-    run = Run(connection, prepared.place, plan.release, by, clock, fresh)
+    run = Run(connection, prepared.place, plan.release, by, clock, fresh, again=again)
     async for event in run.start("apply", tar, prepared.bundle.source):
         yield event

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.deploy.apply import Run, execute
@@ -14,7 +14,7 @@ from vpai_tui.deploy.kept import plan_of_release, verified
 from vpai_tui.deploy.plan import Prepared, make_plan
 from vpai_tui.deploy.release import releases_of
 from vpai_tui.deploy.settle import carried
-from vpai_tui.errors import LinkLost, LockHeld, OperatorError, PreflightRefused, StalePlan, UsageError
+from vpai_tui.errors import HostUnreachable, LinkLost, LockHeld, OperatorError, PreflightRefused, StalePlan, UsageError
 from vpai_tui.fleet.history import Entry, History, who
 from vpai_tui.fleet.model import Hold, Sync
 from vpai_tui.fleet.operation import (
@@ -39,8 +39,8 @@ Connections = Callable[[str], Awaitable[Connection]]
 class Deployer:
     """Plans and runs deploys and rollbacks.
 
-    `connections` gives the live connection of a host, `fresh` a new one (proof that the host can be reached, or the
-    way on after a loss), `docker_of` the engine's client of a connection.
+    `connections` gives the live connection of a host, `fresh` a new one (proof that the host can be reached), `again`
+    the next live one after a loss (without it a fresh one is made), `docker_of` the engine's client of a connection.
     """
 
     def __init__(
@@ -51,10 +51,13 @@ class Deployer:
         docker_of: Callable[[Connection], Docker],
         clock: Clock,
         history: History,
+        *,
+        again: Connections | None = None,
     ) -> None:
         self._stacks = stacks
         self._connections = connections
         self._fresh = fresh
+        self._again = again
         self._docker = docker_of
         self._clock = clock
         self._history = history
@@ -70,7 +73,8 @@ class Deployer:
         found = find_stack(self._stacks, stack)
         connection = await self._connections(found.host)
         coming = frozenset(name for other in after for name in _networks_of(find_stack(self._stacks, other)))
-        prepared = await make_plan(connection, self._docker(connection), found, self._clock, coming)
+        with _only_looking():
+            prepared = await make_plan(connection, self._docker(connection), found, self._clock, coming)
         refuse_unfit(prepared.plan.stack, prepared.refusals)
         return self._keep(prepared)
 
@@ -83,8 +87,9 @@ class Deployer:
         """
         found = find_stack(self._stacks, stack)
         connection, place = await self._place(found)
-        target = _choose(releases_of(await probe(connection, place, "releases")), release, found.id)
-        return self._keep(await plan_of_release(connection, place, found, target.id, self._clock))
+        with _only_looking():
+            target = _choose(releases_of(await probe(connection, place, "releases")), release, found.id)
+            return self._keep(await plan_of_release(connection, place, found, target.id, self._clock))
 
     async def apply(self, plan: Plan) -> AsyncIterator[Event]:
         """Carries a plan of this object out. The last event is `Finished`.
@@ -98,8 +103,8 @@ class Deployer:
         if prepared is None:
             raise StalePlan(f"the plan {plan.release} was carried out already", remedy="plan again")
         connection = await self._connections(plan.stack.split("/")[0])
-        new = self._new(connection)
-        events = execute(connection, self._docker(connection), prepared, self._by, self._clock, new)
+        new, again = self._new(connection), self._next(connection)
+        events = execute(connection, self._docker(connection), prepared, self._by, self._clock, new, again)
         async for event in self._recorded(self._verified(events, plan, prepared, connection), plan.kind, plan.stack):
             yield event
 
@@ -128,7 +133,8 @@ class Deployer:
     async def releases(self, stack: str) -> list[Release]:
         """Newest first."""
         connection, place = await self._place(find_stack(self._stacks, stack))
-        return releases_of(await probe(connection, place, "releases"))
+        with _only_looking():
+            return releases_of(await probe(connection, place, "releases"))
 
     async def interrupted(self, stack: str) -> str:
         """The release that an interrupted deploy of `stack` was making.
@@ -138,7 +144,8 @@ class Deployer:
             LockHeld: a deploy runs.
         """
         connection, place = await self._place(find_stack(self._stacks, stack))
-        facts = await probe(connection, place, "state")
+        with _only_looking():
+            facts = await probe(connection, place, "state")
         if facts.busy:
             raise LockHeld(f"{stack}: a deploy is running: {facts.owner}", remedy="look at `vpai-tui status`")
         if not facts.pending:
@@ -153,23 +160,27 @@ class Deployer:
         """
         release = await self.interrupted(stack)
         connection, place = await self._place(find_stack(self._stacks, stack))
-        run = Run(connection, place, release, self._by, self._clock, self._new(connection))
-        run.skip(await journal_length(connection, run.directory))
-        values = await carried(connection, place, release)
+        new, again = self._new(connection), self._next(connection)
+        run = Run(connection, place, release, self._by, self._clock, new, again=again)
+        with _only_looking():
+            run.skip(await journal_length(connection, run.directory))
+            values = await carried(connection, place, release)
         async for event in self._recorded(run.start(how, values), how, stack):
             yield event
 
     async def attach(self, stack: str) -> AsyncIterator[Event]:
         """Follows a deploy that runs on the host, from where it began or was taken up again. Changes nothing there."""
         connection, place = await self._place(find_stack(self._stacks, stack))
-        facts = await probe(connection, place, "state")
+        with _only_looking():
+            facts = await probe(connection, place, "state")
         if not facts.pending:
             yield Finished(rfc3339(self._clock.now()), Outcome.UNCHANGED, facts.current or "", "no deploy is running")
             return
-        new = self._new(connection)
-        run = Run(connection, place, facts.pending, self._by, self._clock, new, confirms=False)
-        run.skip(await journal_length(connection, run.directory, ended=True))
-        async for event in run.watch():
+        new, again = self._new(connection), self._next(connection)
+        run = Run(connection, place, facts.pending, self._by, self._clock, new, again=again, confirms=False)
+        with _only_looking():
+            run.skip(await journal_length(connection, run.directory, ended=True))
+        async for event in run.follow():
             yield event
 
     async def held(self, host: str) -> Hold | None:
@@ -208,9 +219,11 @@ class Deployer:
     async def _recorded(self, events: AsyncIterator[Event], what: str, stack: str) -> AsyncIterator[Event]:
         """The same events; how it ended goes into the laptop's journal, also when nobody waited for the end."""
         result: tuple[str, str] | None = None
+        started = False
         try:
             async for event in events:
                 if isinstance(event, RunnerStarted):
+                    started = True
                     result = (Outcome.UNKNOWN.value, f"{event.release}: not watched to its end")
                 elif isinstance(event, Journaled) and event.what == "committed":
                     result = (Outcome.COMMITTED.value, f"{event.detail}: not verified")
@@ -220,9 +233,14 @@ class Deployer:
                     if problem:
                         yield Journaled(event.at, "history_failed", problem)
                 yield event
+        except LinkLost as error:
+            if started:
+                result = (Outcome.UNKNOWN.value, error.message)
+                raise
+            result = (Outcome.FAILED.value, error.message)
+            raise _untouched(error) from error
         except OperatorError as error:
-            unknown = result is not None or isinstance(error, LinkLost)
-            result = (Outcome.UNKNOWN.value if unknown else Outcome.REFUSED.value, error.message)
+            result = (Outcome.UNKNOWN.value if started else Outcome.REFUSED.value, error.message)
             raise
         finally:
             if result is not None:
@@ -243,6 +261,24 @@ class Deployer:
 
     def _new(self, connection: Connection) -> Callable[[], Awaitable[Connection]]:
         return lambda: self._fresh(connection.name)
+
+    def _next(self, connection: Connection) -> Callable[[], Awaitable[Connection]] | None:
+        again = self._again
+        return None if again is None else lambda: again(connection.name)
+
+
+@contextmanager
+def _only_looking() -> Iterator[None]:
+    """A link that is lost while nothing was changed yet leaves no outcome open: it is no exit 79."""
+    try:
+        yield
+    except LinkLost as error:
+        raise _untouched(error) from error
+
+
+def _untouched(error: LinkLost) -> HostUnreachable:
+    message = f"the link was lost before anything was changed ({error.message.partition(';')[0]})"
+    return HostUnreachable(message, host=error.host, step="link", remedy="nothing was changed: try again")
 
 
 def _networks_of(stack: Stack) -> list[str]:

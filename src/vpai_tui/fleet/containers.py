@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from vpai_tui.errors import LinkLost, OperatorError
+from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.model import Container, Port
 from vpai_tui.text import clean_line
 
@@ -248,6 +248,7 @@ class DockerWatch:
         self._gone: set[str] = set()
         self._dirty: dict[str, None] = {}
         self._wake = asyncio.Event()
+        self._ill: OperatorError | None = None  # what an inspection died of
         self.complete = False  # whether every listed container has been inspected
         self.version: str | None = None
         self.events: deque[ContainerEvent] = deque(maxlen=_EVENTS_KEPT)
@@ -261,7 +262,7 @@ class DockerWatch:
 
     async def run(self) -> None:
         """List, then follow. Raises OperatorError (LinkLost when the link died) when the engine does not answer."""
-        asked = time.monotonic()
+        asked, self._ill = time.monotonic(), None
         self._list(await self._docker.call("containers", all=True))
         info = _mapping(await self._docker.call("info"))
         self.version = _text(info.get("ServerVersion")) or None
@@ -338,6 +339,8 @@ class DockerWatch:
             async with asyncio.TaskGroup() as group:
                 for container in batch:
                     group.create_task(inspect(container))
+            if self._ill is not None:
+                raise self._ill  # what is shown would not be true any more
             if not self.complete:
                 self.complete = True
                 self._on_change()
@@ -347,10 +350,9 @@ class DockerWatch:
     async def _inspect(self, container: str) -> None:
         try:
             answer = await self._docker.call("inspect_container", container)
-        except LinkLost:
-            return  # the events end too, and say so
-        except OperatorError:
-            # Gone between the event and the question; if the engine itself is ill, the events end.
+        except OperatorError as error:
+            if getattr(error, "status_code", None) is None:  # else it is about this container: most often, it is gone
+                self._ill = self._ill or error
             return
         inspected = from_inspect(answer)
         if inspected is None or self._containers is None or container in self._gone:

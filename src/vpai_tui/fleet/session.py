@@ -6,7 +6,6 @@ asyncssh and the docker SDK are imported when a session starts, not with this mo
 from __future__ import annotations
 
 import asyncio
-import random
 import shlex
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from vpai_tui.errors import CommandFailed, HostUnreachable, LinkLost, OperatorEr
 from vpai_tui.fleet.containers import ContainerEvent, DockerWatch
 from vpai_tui.fleet.metrics import INTERVAL_S, MetricsParser, script
 from vpai_tui.fleet.model import DockerInfo, HostSnapshot, HostState, Link
+from vpai_tui.fleet.pace import Pace, retry_delay_s
 from vpai_tui.redact import redact
 from vpai_tui.text import clean_line, last_lines
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from vpai_tui.remote.docker import Docker
     from vpai_tui.remote.prompts import Prompts
 
-FIRST_RETRY_S = 1.0
-LONGEST_RETRY_S = 30.0
 SHORT_LIFE_S = 15.0  # a connection that ends sooner makes the next one wait longer: sshd bans who hammers it
 _END_WITHIN_S = 1.0
 OFFLINE_AFTER = 3  # failures in a row
@@ -63,6 +61,7 @@ class HostSession:
         self._interval_s = interval_s
         self._wanted = asyncio.Event()  # the operator, or a resume, wants a connection now
         self._nudge = asyncio.Event()  # the same for what does not work on a live connection
+        self._pace = Pace()
         self._failures = 0
         self._short_lives = 0  # connections in a row that did not last
         self._troubles: dict[str, tuple[str, str]] = {}  # what does not work on a live host: step → error, remedy
@@ -122,6 +121,7 @@ class HostSession:
         await asyncio.to_thread(import_module, "vpai_tui.remote.connection")
         from vpai_tui.remote.connection import connect
 
+        await self._keep_pace()
         self._wanted.clear()
         if self._snapshot.link.state is not HostState.OFFLINE:  # offline stays offline until it answers
             self._link(HostState.CONNECTING, retry_at_boot_s=None)
@@ -139,6 +139,15 @@ class HostSession:
             HostState.READY, step="", address=connection.address, error="", remedy="", retry_at_boot_s=None, rtt_s=None
         )
         return connection
+
+    async def _keep_pace(self) -> None:
+        """Waits where one more try would be one too many in a minute, whoever wants it."""
+        wait_s = self._pace.wait_s(self._clock.boot_s())
+        if wait_s:
+            state = HostState.BACKOFF if self._snapshot.link.state is HostState.CONNECTING else None
+            self._link(state, retry_at_boot_s=self._clock.boot_s() + wait_s)
+            await asyncio.sleep(wait_s)
+        self._pace.tried(self._clock.boot_s())
 
     def _step(self, step: str, _address: str) -> None:
         if self._snapshot.link.state is HostState.CONNECTING:
@@ -351,13 +360,6 @@ class HostSession:
         link = replace(before, state=state, since_boot_s=since, **facts)  # type: ignore[arg-type]
         self._snapshot = replace(self._snapshot, link=link)
         self._on_change(self.name)
-
-
-def retry_delay_s(failures: int, *, spread: Callable[[], float] = random.random) -> float:
-    """How long to wait after the n-th failure: 1 s doubling to 30 s, give or take a quarter, so that hosts that went
-    together are not all asked at the same moment."""
-    delay_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures - 1, 10))
-    return delay_s * (0.75 + 0.5 * spread())
 
 
 def _internal(task: asyncio.Task[None]) -> str:

@@ -14,7 +14,7 @@ from vpai_tui.errors import HostUnreachable, UsageError
 from vpai_tui.fleet.containers import ContainerEvent
 from vpai_tui.fleet.fold import fold
 from vpai_tui.fleet.metrics import INTERVAL_S
-from vpai_tui.fleet.model import FleetSnapshot
+from vpai_tui.fleet.model import FleetSnapshot, HostState
 from vpai_tui.fleet.session import HostSession
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.fleet.sync import SyncKeeper, SyncProbe
@@ -138,6 +138,21 @@ class FleetWatch:
             return session.connection
         raise self._unreachable(session)
 
+    async def connected(self, host: str, within_s: float) -> Connection:
+        """The next live connection to `host`: this one, or the one it will have within `within_s` seconds.
+
+        Raises:
+            HostUnreachable: as `connection`; at once when the host refuses us.
+        """
+        session = self._session(host)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                async for _ in self.watch():
+                    live = session.connection is not None and not session.connection.closed
+                    if live or session.snapshot.link.state is HostState.REFUSED:
+                        break
+        return self.connection(host)
+
     def docker(self, host: str) -> Docker:
         """The engine client of `host`; HostUnreachable when it has no connection or its engine does not answer."""
         session = self._session(host)
@@ -178,6 +193,10 @@ class FleetWatch:
     def _unreachable(self, session: HostSession) -> HostUnreachable:
         link = session.snapshot.link
         message = link.error or f"no connection yet ({link.state.value})"
+        if link.state is HostState.REFUSED:
+            from vpai_tui.remote.failures import HostRefused
+
+            return HostRefused(message, host=session.name, step=link.step or None, remedy=link.remedy)
         return HostUnreachable(message, host=session.name, step=link.step or None, remedy=link.remedy)
 
     def _changed(self, host: str) -> None:

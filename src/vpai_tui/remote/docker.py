@@ -6,7 +6,7 @@ import asyncio
 import shlex
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -27,10 +27,12 @@ from vpai_tui.remote.channel import Completed
 from vpai_tui.remote.connection import OPEN_TIMEOUT_S, Connection
 from vpai_tui.remote.dial import Dial
 from vpai_tui.remote.failures import NoAnswer, link_lost, reason
+from vpai_tui.remote.threads import Threads
 from vpai_tui.text import clean_line, last_lines
 
 CALLS_AT_ONCE = 2  # each HTTP connection is an SSH session
 ANSWER_WITHIN_S = 60.0
+_END_WITHIN_S = 5.0  # a stream's thread that was hung up on
 _BACKLOG = 1024  # items of a stream the reader may lag behind before its thread waits
 _BASE = "http://docker:2375"  # never resolved: every connection is a dial
 
@@ -106,6 +108,8 @@ class _Dials:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._loop = asyncio.get_running_loop()
+        self._opening: set[asyncio.Task[Any]] = set()
+        self._closed = False
         self.all: list[Dial] = []
 
     def open(self) -> Any:
@@ -116,15 +120,29 @@ class _Dials:
         except TimeoutError as error:
             future.cancel()
             raise NoAnswer("no channel became free for the engine", host=self._connection.name) from error
+        except CancelledError as error:
+            raise ConnectionError("hung up") from error
 
     async def _open(self) -> Any:
-        dial = await Dial.open(self._connection)
+        task = asyncio.current_task()
+        if self._closed or task is None:
+            raise ConnectionError("hung up")
+        self._opening.add(task)
+        try:
+            dial = await Dial.open(self._connection)
+        finally:
+            self._opening.discard(task)
         self.all = [known for known in self.all if not known.ended]
         self.all.append(dial)
         return dial.near
 
     async def close(self) -> None:
-        """Hangs up; threads that wait for an answer get an error at once."""
+        """Hangs up; threads that wait for an answer, or for a channel, get an error at once."""
+        self._closed = True
+        opening = list(self._opening)
+        for task in opening:
+            task.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
         await asyncio.gather(*(dial.close() for dial in self.all))
 
     def explain(self, error: Exception) -> OperatorError:
@@ -158,7 +176,8 @@ class Docker:
         self._streams: set[_Dials] = set()
         self._version: str | None = None
         self._negotiation = asyncio.Lock()
-        self._threads = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix=f"docker-{connection.name}")
+        self._threads = Threads(f"docker {connection.name}")
+        self._turns = asyncio.Semaphore(CALLS_AT_ONCE)
         self._api = _Api(docker.constants.DEFAULT_DOCKER_API_VERSION, self._dials.open, CALLS_AT_ONCE)
         self.api: docker.APIClient = self._api
 
@@ -218,21 +237,27 @@ class Docker:
     async def close(self) -> None:
         """Hangs up everything; pending calls and streams end with an error."""
         await asyncio.gather(self._dials.close(), *(dials.close() for dials in self._streams))
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(self.api.close)
+        await asyncio.get_running_loop().run_in_executor(self._threads, self.api.close)
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
+        await self._turns.acquire()
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        running.add_done_callback(self._ended)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.shield(running)  # who stops waiting does not stop the thread, which keeps its turn
         except (
             docker.errors.DockerException,
             requests.exceptions.RequestException,
             urllib3.exceptions.HTTPError,
             OSError,
             ValueError,
-            RuntimeError,  # the executor was shut down under it
         ) as error:
             raise self._dials.explain(error) from error
+
+    def _ended(self, running: asyncio.Future[Any]) -> None:
+        self._turns.release()
+        if not running.cancelled():
+            running.exception()  # looked at, also when nobody waits for it any more
 
 
 async def _items(api: _Api, start: Callable[[], Any], dials: _Dials) -> AsyncGenerator[Any, None]:
@@ -240,7 +265,7 @@ async def _items(api: _Api, start: Callable[[], Any], dials: _Dials) -> AsyncGen
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
     room = threading.Semaphore(_BACKLOG)
-    stopped = threading.Event()
+    stopped, ended = threading.Event(), asyncio.Event()
 
     def put(kind: str, value: Any) -> None:
         with suppress(RuntimeError):  # the loop is gone, and with it whoever would read this
@@ -258,9 +283,10 @@ async def _items(api: _Api, start: Callable[[], Any], dials: _Dials) -> AsyncGen
             put("error", error)
         finally:
             api.close()
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(ended.set)
 
-    thread = threading.Thread(target=work, name="docker-stream", daemon=True)
-    thread.start()
+    threading.Thread(target=work, name="docker stream", daemon=True).start()
     try:
         while True:
             kind, value = await queue.get()
@@ -277,7 +303,9 @@ async def _items(api: _Api, start: Callable[[], Any], dials: _Dials) -> AsyncGen
         stopped.set()
         room.release()
         await dials.close()
-        await asyncio.to_thread(thread.join, 5.0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_WITHIN_S):
+                await ended.wait()
 
 
 def complaint(connection: Connection, stderr: bytes, status: int | None) -> EngineError:

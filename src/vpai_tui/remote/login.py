@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
 import asyncssh
@@ -161,6 +162,17 @@ class _Client(asyncssh.SSHClient):
 
     def __init__(self, login: Login) -> None:
         self._login = login
+        self._socket: socket.socket | None = None
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._socket = conn.get_extra_info("socket")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """What a dead link still held is dropped: the kernel would send it when the link is back, and a command whose
+        upload was given up would run after all. asyncssh closes the socket after this call."""
+        if exc is not None and self._socket is not None:
+            with suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         del host, addr, port  # `lookup` has heard them

@@ -34,6 +34,9 @@ def run(args: Namespace) -> int:
 
 
 async def _in_world(verb: Verb, args: Namespace) -> int:
+    from vpai_tui.remote.threads import use_threads
+
+    use_threads()
     async with open_world(args) as world:
         world.prompts = TerminalPrompts(args)
         try:
