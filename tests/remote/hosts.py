@@ -171,14 +171,23 @@ async def serve(
 
 
 class Relay:
-    """A TCP relay in front of a port: `hole` swallows everything silently, as a dead link does."""
+    """A TCP relay in front of a port: `hole` swallows everything silently, as a dead link does; `hole_up` what goes to
+    the port, `hole_down` what comes from it."""
 
     def __init__(self, target: int) -> None:
         self.target = target
-        self.hole = False
+        self.hole_up = self.hole_down = False
         self.port = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def hole(self) -> bool:
+        return self.hole_up and self.hole_down
+
+    @hole.setter
+    def hole(self, is_one: bool) -> None:
+        self.hole_up = self.hole_down = is_one
 
     async def __aenter__(self) -> Relay:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -195,14 +204,14 @@ class Relay:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        for source, target in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.ensure_future(self._copy(source, target))
+        for source, target, up in ((reader, far_writer, True), (far_reader, writer, False)):
+            task = asyncio.ensure_future(self._copy(source, target, up))
             self._tasks.add(task)
 
-    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, up: bool) -> None:
         try:
             while data := await source.read(65536):
-                if not self.hole:
+                if not (self.hole_up if up else self.hole_down):
                     target.write(data)
                     await target.drain()
         except OSError:

@@ -6,10 +6,11 @@ import asyncio
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,51 @@ class Sshd:
 
     folder: Path
     port: int
+    _process: asyncio.subprocess.Process | None = None
+
+    @property
+    def said(self) -> list[str]:
+        """Its log, of all its starts."""
+        log = self.folder / "log"
+        return log.read_text(errors="replace").splitlines() if log.exists() else []
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    async def start(self) -> None:
+        """(Re)start it on its port; returns when it listens."""
+        assert SSHD and self._process is None
+        before = self._listened()
+        argv = [SSHD, "-D", "-E", str(self.folder / "log"), "-f", str(self.folder / "config")]
+        self._process = await asyncio.create_subprocess_exec(*argv)
+        while self._listened() == before:
+            assert self._process.returncode is None, self.said
+            await asyncio.sleep(0.02)
+
+    def _listened(self) -> int:
+        return sum("listening on 127.0.0.2" in line for line in self.said)
+
+    async def stop(self) -> None:
+        """End it; sessions that are open stay open, as they do when a package is upgraded."""
+        if self._process is not None:
+            self._process.kill()
+            await self._process.wait()
+            self._process = None
+
+    async def drop(self) -> None:
+        """End every session it holds, and go on listening."""
+        assert self._process
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                if stat.read_text().rpartition(")")[2].split()[1] == str(self._process.pid):
+                    os.kill(int(stat.parent.name), signal.SIGKILL)
+
+    def new_host_key(self) -> None:
+        """Another host key from the next start on."""
+        for name in ("host", "host.pub"):
+            (self.folder / name).unlink()
+        keygen(self.folder / "host")
 
     @property
     def key(self) -> Path:
@@ -63,17 +109,11 @@ async def sshd(folder: Path, settings: str = "") -> AsyncIterator[Sshd]:
         f"AuthorizedKeysFile {folder}/authorized\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
         f"KbdInteractiveAuthentication no\n{settings}\n"
     )
-    process = await asyncio.create_subprocess_exec(
-        SSHD, "-D", "-e", "-f", folder / "config", stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stderr
-    while b"listening" not in await process.stderr.readline():
-        assert process.returncode is None
-    draining = asyncio.create_task(process.stderr.read())
+    server = Sshd(folder, port)
+    await server.start()
     try:
-        yield Sshd(folder, port)
+        yield server
     finally:
-        process.terminate()
-        await process.wait()
-        draining.cancel()
-        await asyncio.wait([draining])
+        if server.running:
+            await server.drop()
+        await server.stop()

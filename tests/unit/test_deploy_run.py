@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from vpai_tui.deploy.apply import Run
 from vpai_tui.deploy.facts import HostFacts
 from vpai_tui.deploy.host import Place
 from vpai_tui.deploy.kept import differing, verified
-from vpai_tui.errors import LinkLost
+from vpai_tui.errors import CommandFailed, HostUnreachable, LinkLost
 from vpai_tui.fleet.operation import Change, ConfirmAwaited, Effect, Event, Finished, Journaled, Outcome, Plan
 from vpai_tui.remote.connection import Connection
+from vpai_tui.remote.failures import HostRefused
 from vpai_tui.remote.job import JournalLine, follow_command, journal_length, start_command
 
 
@@ -171,3 +173,76 @@ def test_a_job_in_a_folder_of_any_name_is_started_and_followed_to_its_end(tmp_pa
             assert follower.stdout.readline() == b"t\tend\t-\t-\n"
             assert follower.wait(10) == 0
         assert job.wait(10) == 4
+
+
+class Flaky(Local):
+    """A connection whose every command ends with the link."""
+
+    async def run(self, argv: Sequence[str], *, label: str = "", **_: object) -> Answer:
+        raise LinkLost("cut", host="here")
+
+    @asynccontextmanager
+    async def stream(self, *_: object, **__: object) -> AsyncIterator[object]:
+        raise LinkLost("cut", host="here")
+        yield
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_who_follows_gives_up_at_once_only_when_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    monkeypatch.setattr(apply, "RECONNECT_WITHIN_S", 2.0)
+    tried = []
+
+    async def fresh() -> Connection:
+        tried.append(1)
+        kind = HostRefused if refused else HostUnreachable
+        raise kind("no such key", host="here", step="auth")
+
+    run = run_on(Local(), tmp_path)
+    run._fresh = fresh
+    *_, end = [event async for event in run.resume_following("lost")]
+    assert isinstance(end, Finished)
+    assert (end.outcome, end.exit_code) == (Outcome.UNKNOWN, 79)
+    assert "no such key" in end.reason and "status" in end.reason
+    assert len(tried) == (1 if refused else 3), "0, 0.5 and 1.5 s; each is a login that counts"
+
+
+async def test_a_link_that_breaks_as_soon_as_it_is_there_is_not_tried_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply, "RECONNECT_WITHIN_S", 2.0)
+    flaky = Flaky()
+    run = run_on(flaky, tmp_path)
+    *events, end = [event async for event in run.resume_following("lost")]
+    assert isinstance(end, Finished) and end.outcome is Outcome.UNKNOWN
+    assert [event.detail for event in events if isinstance(event, Journaled)] == [
+        "lost",
+        *["the link was lost again"] * 2,
+    ]
+    assert flaky.ran == ["close"] * 3
+
+
+async def test_a_connection_of_somebody_else_is_used_and_left_open(tmp_path: Path) -> None:
+    shared = Flaky()
+    run = run_on(Local(), tmp_path)
+
+    async def again() -> Connection:
+        if shared.ran:
+            raise HostRefused("enough", host="here", step="auth")
+        shared.ran.append("lent")
+        return shared  # type: ignore[return-value]
+
+    run._again = again
+    *_, end = [event async for event in run.resume_following("lost")]
+    assert isinstance(end, Finished) and end.reason.startswith("enough")
+    assert shared.ran == ["lent"]
+
+
+async def test_what_cannot_be_read_after_the_end_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_sudo(*_: object, **__: object) -> HostFacts:
+        raise CommandFailed("`probe` ended with status 1", exit_status=1, output="sudo: a password is required")
+
+    monkeypatch.setattr(apply, "probe", no_sudo)
+    end = await run_on(Local(), tmp_path)._ended(b"", None)
+    assert (end.outcome, end.exit_code, end.output) == (Outcome.UNKNOWN, 79, "sudo: a password is required")

@@ -108,11 +108,19 @@ class Login:
             return self._unreachable(f"the name {self.address} does not resolve", "correct the address in fleet.yaml")
         if isinstance(error, (asyncssh.ConfigParseError, asyncssh.KeyImportError)):
             return HostRefused(reason(error), host=self.name, step="ssh config", remedy="correct ~/.ssh/config")
-        if isinstance(error, asyncssh.Error) and self.step != "tcp":
+        if isinstance(error, (asyncssh.ProtocolError, asyncssh.ProtocolNotSupported)) and self.step == "host key":
+            return self._no_sshd(error)
+        if isinstance(error, (asyncssh.Error, ConnectionError)) and self.step != "tcp":
             return self._hung_up(error)
         return self._unreachable(f"{self.address}: {reason(error)}", "is sshd running there, and on this port?")
 
-    def _hung_up(self, error: asyncssh.Error) -> HostUnreachable:
+    def _no_sshd(self, error: Exception) -> HostUnreachable:
+        return self._unreachable(
+            f"what answers at {self.address} does not speak SSH: {reason(error)}",
+            f"is something else listening on port {self.host.ssh.port}? correct hosts.{self.name}.ssh.port",
+        )
+
+    def _hung_up(self, error: Exception) -> HostUnreachable:
         return self._unreachable(
             f"{self.address} ended the login: {reason(error)}",
             "sshd may be shutting out this address for a while (PerSourcePenalties): wait a minute; or read its log",
