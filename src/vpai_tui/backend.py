@@ -22,6 +22,7 @@ from vpai_tui.widgets.backend import Act, Description, Section, Settle
 from vpai_tui.world import World
 
 if TYPE_CHECKING:
+    from vpai_tui.deploy.chronicle import Chronicle
     from vpai_tui.deploy.deployer import Deployer
     from vpai_tui.fleet.stacks import Stack
     from vpai_tui.remote.connection import Connection
@@ -123,6 +124,11 @@ class LiveBackend:
         self._may_change()
         await self._deployer.lift(host, hold)
         return self._world.history.problem
+
+    async def history(self) -> Chronicle:
+        from vpai_tui.deploy.chronicle import chronicle
+
+        return await chronicle(self._connection, list(self._world.fleet.hosts), self._world.history)
 
     async def act(self, service_id: str, action: Act) -> str:
         self._may_change()

@@ -81,6 +81,7 @@ class Command:
 
 
 TABLES = ("fleet", "deploy")
+LISTS = (*TABLES, "history")
 COMMANDS: tuple[Command, ...] = (
     Command("go.fleet", "go fleet", "Hosts, services and what needs you", DIGIT_KEYS["1"]),
     Command("go.deploy", "go deploy", "Stacks, releases, plans, deploys", DIGIT_KEYS["2"]),
@@ -142,11 +143,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("revert", "revert", "Take an interrupted deploy back", (), ("deploy",), Arg.STACK, Danger.CHANGE),
     Command("hold", "hold", "Freeze deploys on a host; asks why", (), (), Arg.HOST, Danger.CHANGE),
     Command("lift", "release hold", "Let deploys on a host go again", (), (), Arg.HOST, Danger.CHANGE),
+    Command("history", "history", "Who did what, on every host, from any laptop"),
     Command("watch", "watch", "Follow a running deploy", ("w",), ("deploy",), Arg.STACK, footer="watch"),
     Command("mark", "mark", "Mark or unmark this row", ("space",), ("fleet",), in_palette=False),
     Command("sort", "sort", "Sort by the next column", ("o",), TABLES),
-    Command("filter", "filter", "Keep the rows that hold these words", ("slash",), TABLES, Arg.TEXT, footer="filter"),
-    Command("scope", "scope", "Show one host, or all of them", ("h",), TABLES, Arg.HOST, footer="host"),
+    Command("filter", "filter", "Keep the rows that hold these words", ("slash",), LISTS, Arg.TEXT, footer="filter"),
+    Command("scope", "scope", "Show one host, or all of them", ("h",), LISTS, Arg.HOST, footer="host"),
     Command("copy", "copy", "Copy what the row stands for", ("c",)),
     Command(
         "refresh",
@@ -179,6 +181,7 @@ BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
 FOOTERS: Mapping[str, tuple[str, ...]] = {
     "fleet": ("describe", "logs", "deploy", "restart", "filter", "help", "scope", "palette"),
     "deploy": ("deploy", "rollback", "watch", "describe", "filter", "help", "scope"),
+    "history": ("filter", "scope", "help", "palette"),
     "plan": ("apply", "help", "palette"),
     "operation": ("rollback", "help", "palette"),
 }

@@ -101,7 +101,7 @@ def test_a_deploy_then_no_change_then_back(run: Run) -> None:
     assert after["releases"][0]["rollback_of"] == previous["id"]
     assert after["releases"][0]["images"] == previous["images"]
 
-    _, history = run("history")
+    _, history = run("history", "--local")
     assert [row["what"] for row in history["entries"]] == ["deploy", "deploy", "rollback"]
 
 

@@ -122,3 +122,30 @@ def test_a_broken_or_hostile_hold_still_holds(as_user: Run, demo_dir: Path, cont
         assert as_user("ann", "deploy", "sese/apps", "--yes")[0] == 78
     finally:
         kept.unlink()
+
+
+def test_the_history_has_what_every_laptop_did(as_user: Run, demo_dir: Path) -> None:
+    code, events = as_user("bob", "deploy", "sese/apps", "--yes")
+    assert code == 0
+    own = demo_dir / "laptop/history.jsonl"
+    lines = [json.loads(line) for line in own.read_text().splitlines()]
+    lines[-1]["result"] = "unknown"  # as if the laptop had lost sight of its deploy
+    own.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    code, told = as_user("ann", "history", "--limit", "999")
+    assert set(told) == {"schema", "entries", "unreadable", "notes"}
+    names = {"at", "by", "host", "what", "subject", "result", "detail", "source", "release"}
+    assert all(set(row) == names for row in told["entries"])
+    assert [row["at"] for row in told["entries"]] == sorted(row["at"] for row in told["entries"])
+    (made,) = [row for row in told["entries"] if row["release"] == events[-1]["release"]]
+    assert (made["by"], made["what"], made["result"], made["source"]) == ("bob@lap", "deploy", "committed", "host")
+    assert {row["by"] for row in told["entries"]} >= {"mobuone@laptop", "ann@lap", "bob@lap"}
+    assert {row["host"] for row in told["entries"]} == {"sese", "seko", "pi"}
+    holds = [row for row in told["entries"] if row["what"] == "release hold" and row["by"] == "bob@lap"]
+    assert [row["source"] for row in holds] == ["host"]
+    _, of_pi = as_user("ann", "history", "--host", "pi", "--limit", "2")
+    assert {row["host"] for row in of_pi["entries"]} == {"pi"}
+    assert len(of_pi["entries"]) == 2
+    _, local = as_user("ann", "history", "--local")
+    assert {row["source"] for row in local["entries"]} == {"laptop"}
+    assert as_user("ann", "history", "--host", "nowhere")[0] == 2
+    assert as_user("ann", "history", "--limit", "0")[0] == 2

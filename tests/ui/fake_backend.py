@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from vpai_tui.config import Fleet, Host, Ssh
+from vpai_tui.deploy.chronicle import Chronicle, Told
 from vpai_tui.errors import CommandFailed, OperatorError
 from vpai_tui.fleet.model import (
     Alert,
@@ -295,6 +296,26 @@ RELEASES = [
 ]
 
 
+def _told(at: str, by: str, what: str, subject: str, result: str, detail: str, source: str = "host") -> Told:
+    return Told(f"2026-02-{at}Z", by, subject.split("/")[0], what, subject, result, detail, "", source)
+
+
+CHRONICLE = Chronicle(
+    (
+        _told("20T09:14:40", "ann@desk", "rollback", "sese/apps", "committed", "r10 to r8"),
+        _told("24T18:04:02", "mobuone@lap", "deploy", "sese/apps", "reverted", "r11 litellm restarted 3 times in 10 s"),
+        _told("24T18:20:51", "mobuone@lap", "deploy", "sese/apps", "committed", "r12"),
+        _told("25T07:00:12", "mobuone@lap", "restart", "pi/opencut/opencut", "failed: no such container", "", "laptop"),
+        _told("26T20:01:00", "bob@tower", "deploy", "seko/headscale", "interrupted", "r3"),
+        _told("26T20:09:30", "ann@desk", "revert", "seko/headscale", "reverted", "r3 on request of ann@desk"),
+        _told("26T21:10:00", "ann@desk", "hold", "sese", "done", "kernel upgrade until midnight"),
+        _told("26T22:58:00", "mobuone@lap", "deploy", "sese/apps", "refused", "deploys are held by ann@desk", "laptop"),
+    ),
+    0,
+    (("pi", "no answer in 3 s"),),
+)
+
+
 class FakeBackend:
     """Gives what a test scripts, and remembers what was asked of it."""
 
@@ -306,6 +327,7 @@ class FakeBackend:
         self.then: OperatorError | None = None
         self.gate = asyncio.Event()  # an operation goes on past its script when set
         self.release_list: list[Release] | OperatorError = RELEASES
+        self.chronicle: Chronicle | OperatorError = CHRONICLE
         self.act_fails: OperatorError | None = None
         self.act_note = ""
         self.command_log = CommandLog(clock=self.clock)
@@ -385,6 +407,11 @@ class FakeBackend:
     async def lift(self, host: str, hold: Hold) -> str:
         self.asked.append(("lift", host, hold))
         return self.act_note
+
+    async def history(self) -> Chronicle:
+        if isinstance(self.chronicle, OperatorError):
+            raise self.chronicle
+        return self.chronicle
 
     async def act(self, service_id: str, action: Act) -> str:
         self.asked.append((action, service_id))

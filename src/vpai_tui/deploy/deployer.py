@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.deploy.apply import Run, execute
 from vpai_tui.deploy.data import refuse_unfit
-from vpai_tui.deploy.hold import lift_hold, read_hold, set_hold
+from vpai_tui.deploy.hold import lift_hold, read_hold, reason_of, set_hold
 from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.kept import plan_of_release, verified
 from vpai_tui.deploy.plan import Prepared, make_plan
@@ -189,7 +189,7 @@ class Deployer:
 
     async def hold(self, host: str, why: str) -> Hold:
         """Freezes deploys on a host; see `set_hold`. Recorded, also when it fails."""
-        async with self._told("hold", host, why):
+        async with self._told("hold", host, reason_of(why)):
             return await set_hold(await self._connections(host), self._by, why)
 
     async def lift(self, host: str, hold: Hold) -> None:

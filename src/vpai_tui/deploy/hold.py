@@ -14,6 +14,11 @@ NO_REASON = "no reason given"
 _OTHER, _LOCKED = 65, 75
 
 
+def reason_of(why: str) -> str:
+    """`why` as it is written down: one line, without secrets."""
+    return redact(clean_line(why, WHY_LIMIT)) or NO_REASON
+
+
 async def read_hold(connection: Connection) -> Hold | None:
     """The hold on a host; None when deploys are free."""
     return _hold(await _run(connection, "show"))
@@ -26,8 +31,7 @@ async def set_hold(connection: Connection, by: str, why: str) -> Hold:
         UsageError: somebody else holds it already.
         LockHeld: a deploy is running there; nothing was changed.
     """
-    reason = redact(clean_line(why, WHY_LIMIT)) or NO_REASON
-    done = await _run(connection, "set", clean_line(by, 100), reason)
+    done = await _run(connection, "set", clean_line(by, 100), reason_of(why))
     present = _hold(done)
     if done.exit_status == _OTHER or present is None:
         told = f"is held already {present.told}" if present else "could not be held: the hold is not there afterwards"

@@ -149,6 +149,12 @@ class Dispatcher:
         self._shell.toast(f"{words}: name one of {', '.join(known)}", severity="warning")
         return ""
 
+    def do_history(self, _argument: str) -> None:
+        from vpai_tui.screens.history import HistoryScreen
+
+        if not isinstance(self._shell.cockpit, HistoryScreen):
+            self._shell.push_screen(HistoryScreen(self._shell.context))
+
     def do_watch(self, argument: str) -> None:
         self._flows.watch(argument or self._shell.cockpit.target_stack())
 

@@ -91,9 +91,10 @@ def build_parser() -> argparse.ArgumentParser:
         one.add_argument("service", metavar="SERVICE")
         _confirm(one)
     verb("describe", "everything known of one service").add_argument("service", metavar="SERVICE")
-    verb("history", "who did what, when, where, with what result").add_argument(
-        "--limit", type=int, default=50, metavar="N"
-    )
+    one = verb("history", "who did what, when, where, with what result: of this laptop and of every host")
+    one.add_argument("--host", metavar="HOST", help="of one host only")
+    one.add_argument("--limit", type=int, default=50, metavar="N", help="the last N lines (50)")
+    one.add_argument("--local", action="store_true", help="this laptop's journal alone; no host is asked")
     return parser
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from vpai_tui.remote.prompts import Prompts
 
 if TYPE_CHECKING:
+    from vpai_tui.deploy.chronicle import Chronicle
     from vpai_tui.fleet.model import FleetSnapshot, Hold
     from vpai_tui.fleet.operation import Event, Plan, Release
     from vpai_tui.remote.command_log import CommandLog
@@ -63,6 +64,10 @@ class Backend(Protocol):
 
     async def lift(self, host: str, hold: Hold) -> str:
         """Let deploys go again, if this hold is still the one there; returns as `hold` does."""
+        ...
+
+    async def history(self) -> Chronicle:
+        """What was done on every host, from any laptop; hosts that do not answer are named in it."""
         ...
 
     async def act(self, service_id: str, action: Act) -> str:
