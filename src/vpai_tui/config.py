@@ -162,12 +162,16 @@ def _check_host(name: str, host: object, document: Document) -> list[Problem]:
         if address in addresses[:index]:
             problems.append(document.problem(("hosts", name, "addresses", index), f"{address} stands here twice"))
     root = raw.get("root")
-    if isinstance(root, str) and len(root) > 1 and root.startswith("/"):
-        path = PurePosixPath(root)
-        if str(path) != root or ".." in path.parts:
-            message = f'expected an absolute path without "..", "//" or a slash at the end, found "{root}"'
-            problems.append(document.problem(("hosts", name, "root"), message))
+    if isinstance(root, str) and len(root) > 1 and root.startswith("/") and unclean_root(root):
+        message = f'expected an absolute path without "..", "//" or a slash at the end, found "{root}"'
+        problems.append(document.problem(("hosts", name, "root"), message))
     return problems
+
+
+def unclean_root(root: str) -> bool:
+    """Whether an absolute path has `..`, `//` or a slash at its end."""
+    path = PurePosixPath(root)
+    return str(path) != root or ".." in path.parts
 
 
 def _check_places(hosts: Mapping[Any, Any], document: Document) -> list[Problem]:

@@ -18,6 +18,7 @@ from vpai_tui.fleet.history import History
 
 if TYPE_CHECKING:
     from vpai_tui.demo import DemoFleet
+    from vpai_tui.deploy.adopt import Adopter
     from vpai_tui.deploy.deployer import Deployer
     from vpai_tui.fleet.stacks import Stack
     from vpai_tui.remote.command_log import CommandLog
@@ -35,6 +36,7 @@ class World:
     clock: Clock
     history: History
     config_path: Path
+    own_fleet: config.Fleet | None = None  # as fleet.yaml has it: without the roots of adopted hosts
     demo: DemoFleet | None = None
     prompts: Prompts | None = None
     log: CommandLog | None = None
@@ -71,6 +73,26 @@ class World:
         from vpai_tui.deploy.deployer import Deployer
 
         return Deployer(self.stacks, self.connection, self.fresh, self.docker, self.clock, self.history)
+
+    def adopter(self) -> Adopter:
+        """Takes hosts over; it sees fleet and stacks as their files have them."""
+        from vpai_tui.deploy.adopt import Adopter
+        from vpai_tui.fleet.stacks import load_stacks
+
+        fleet = self.own_fleet or self.fleet
+        stacks = load_stacks(config.find_stacks_dir(self.config_path), fleet)
+        connect = lambda host: lambda: self.fresh(host)  # noqa: E731
+        return Adopter(fleet, stacks, self.config_path, self.clock, self.history, connect)
+
+    def reread(self) -> None:
+        """Take fleet and stacks from their files again, after a host was adopted.
+
+        Raises:
+            UsageError: a file is wrong.
+        """
+        self.fleet, self.stacks = read_fleet(self.own_fleet or self.fleet, self.config_path)
+        for name, connection in self._connections.items():
+            connection.host = self.fleet.hosts[name]
 
     async def close(self) -> None:
         """Ends what was opened."""
@@ -116,20 +138,32 @@ async def open_world(args: Namespace, environ: Mapping[str, str] = os.environ) -
         yield world
 
 
-def _real_world(path: Path) -> World:
+def read_fleet(fleet: config.Fleet, path: Path) -> tuple[config.Fleet, tuple[Stack, ...]]:
+    """`fleet` of the file at `path`, and its stacks, under the names that adopted hosts have.
+
+    Raises:
+        UsageError: a stack or a file of `adopted/` is wrong.
+    """
+    from vpai_tui.fleet.adopted import folder_of, load_adopted, with_roots
     from vpai_tui.fleet.stacks import load_stacks
 
-    fleet = config.load_fleet(path)
-    stacks = load_stacks(config.find_stacks_dir(path), fleet)
-    return World(fleet, stacks, SystemClock(), History(state_dir() / "history.jsonl"), config_path=path)
+    adopted = load_adopted(folder_of(path), fleet)
+    return with_roots(fleet, adopted), load_stacks(config.find_stacks_dir(path), fleet, adopted)
+
+
+def _real_world(path: Path) -> World:
+    own = config.load_fleet(path)
+    fleet, stacks = read_fleet(own, path)
+    history = History(state_dir() / "history.jsonl")
+    return World(fleet, stacks, SystemClock(), history, config_path=path, own_fleet=own)
 
 
 async def _demo_world(args: Namespace, exits: AsyncExitStack) -> World:
     from vpai_tui import demo
-    from vpai_tui.fleet.stacks import load_stacks
 
     folder = Path(args.demo_dir) if args.demo_dir else state_dir() / "demo"
     running = await exits.enter_async_context(demo.start(folder, reset=args.demo_reset))
-    stacks = load_stacks(running.stacks_dir, running.fleet)
+    fleet, stacks = read_fleet(running.fleet, running.config_path)
     history = History(running.laptop_dir / "history.jsonl")
-    return World(running.fleet, stacks, SystemClock(), history, config_path=running.config_path, demo=running)
+    path = running.config_path
+    return World(fleet, stacks, SystemClock(), history, config_path=path, own_fleet=running.fleet, demo=running)

@@ -17,6 +17,7 @@ from vpai_tui.fleet.stacks import SPEC_FILE, Stack
 from vpai_tui.text import clean
 
 FILES_LABEL = "vpai.files"
+LABELS_FILE = "10-files.yaml"  # of Bundle.compose
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,10 @@ def read_bundle(stack: Stack, root: str) -> Bundle:
     files_of = {name: tuple(item for item in files if name in by_file[item.path]) for name in stack.services}
     labels = {name: _files_hash(items) for name, items in files_of.items() if any(_counts(item) for item in items)}
     compose = {"00-compose.yaml": stack.compose_path.read_bytes()}
+    if stack.override:
+        compose["05-adopted.yaml"] = stack.override
     if labels:
-        compose["10-files.yaml"] = files_override(labels)
+        compose[LABELS_FILE] = files_override(labels)
     env_of: dict[str, list[str]] = {}
     for env in stack.env_uses:
         env_of.setdefault(env.service, []).append(below(root, env.path))

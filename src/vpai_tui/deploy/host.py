@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files as package_files
 
 from vpai_tui.deploy.builds import tar_of
-from vpai_tui.deploy.bundle import Bundle
+from vpai_tui.deploy.bundle import LABELS_FILE, Bundle
 from vpai_tui.deploy.facts import HostFacts, parse
 from vpai_tui.errors import UsageError
 from vpai_tui.remote.connection import Connection
@@ -76,8 +76,9 @@ async def probe(connection: Connection, place: Place, verb: str, *args: str, bun
 
 def _lists(bundle: Bundle) -> list[tuple[str, bytes, str]]:
     entries = [(f"bundle/compose/{name}", content, "600") for name, content in bundle.compose.items()]
-    if len(bundle.compose) > 1:
-        entries.append(("bundle/compose.plain/00-compose.yaml", bundle.compose["00-compose.yaml"], "600"))
+    if LABELS_FILE in bundle.compose:
+        plain = {name: content for name, content in bundle.compose.items() if name != LABELS_FILE}
+        entries += [(f"bundle/compose.plain/{name}", content, "600") for name, content in plain.items()]
     lists = {
         "services": bundle.services,
         "paths": [item.path for item in bundle.files],

@@ -108,6 +108,49 @@ def _bind(entry: object) -> Bind | None:
     return Bind(_place(source), target, "ro" in options.split(","), source)
 
 
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A bind or a named volume of a service: `source` as it stands in the file (a path, or the volume's key)."""
+
+    source: str
+    target: str
+    volume: bool
+    read_only: bool = False
+
+
+def mounts_of(body: Mapping[str, Any]) -> tuple[Mount, ...]:
+    """The binds and named volumes of one service, in either spelling; anonymous volumes and tmpfs are left out."""
+    volumes = body.get("volumes")
+    found = (_mount(entry) for entry in (volumes if isinstance(volumes, list) else ()))
+    return tuple(mount for mount in found if mount is not None)
+
+
+def mount_of(body: Mapping[str, Any], target: str) -> Mount | None:
+    """What a service mounts at `target`."""
+    return next((mount for mount in mounts_of(body) if mount.target == target), None)
+
+
+def default_name(project: str, service: str) -> str:
+    """The container that Compose makes of a service without `container_name`."""
+    return f"{project}-{service}-1"
+
+
+def _mount(entry: object) -> Mount | None:
+    bind = _bind(entry)
+    if bind is not None:
+        return Mount(bind.raw, bind.target, volume=False, read_only=bind.read_only)
+    if isinstance(entry, dict):
+        source, target = entry.get("source"), entry.get("target")
+        if entry.get("type") != "volume" or not isinstance(source, str) or not isinstance(target, str):
+            return None
+        return Mount(source, target, volume=True, read_only=bool(entry.get("read_only")))
+    if not isinstance(entry, str) or ":" not in entry:
+        return None
+    source, _, rest = _split_variable(entry)
+    target, _, options = rest.partition(":")
+    return Mount(source, target, volume=True, read_only="ro" in options.split(","))
+
+
 def _split_variable(entry: str) -> tuple[str, str, str]:
     """`entry` at its first colon that is not inside `${…}`."""
     depth = 0

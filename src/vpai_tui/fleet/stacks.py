@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vpai_tui import config
 from vpai_tui.errors import UsageError
+from vpai_tui.fleet.adopted import Adopted, AdoptedFile, AdoptedStack, check_names, effective, override
 from vpai_tui.fleet.compose import Bind, EnvFile, binds_of, check_compose, env_files_of, services_of, start_order
 from vpai_tui.fleet.stackspec import LiveValues, ShippedFile, StackSpec
 from vpai_tui.strict import ConfigError, Document, KeyPath, Problem, build, read_yaml
@@ -35,22 +36,27 @@ EXAMPLE_SUFFIX = ".env.example"
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One stack as the laptop has it. `services` is in start order: each after what it depends on."""
+    """One stack as the laptop has it. `services` is in start order: each after what it depends on.
+
+    Of an adopted stack `compose` and `binds` are as they are on its host: with the names and places found there.
+    """
 
     id: str  # host/stack
     host: str
     name: str
     dir: Path
     spec: StackSpec
-    compose: Mapping[str, Any]  # compose.yaml as parsed, variables and all
+    compose: Mapping[str, Any]  # as parsed, variables and all
     compose_path: Path
     services: tuple[str, ...]
     env_uses: tuple[EnvFile, ...]  # which service reads which env file
     binds: Mapping[str, tuple[Bind, ...]]  # by service
+    adopted: AdoptedStack | None = None
+    override: bytes = b""  # the compose file that makes `compose` of compose.yaml; none where nothing is adopted
 
     @property
     def project(self) -> str:
-        return self.spec.project or self.name
+        return self.adopted.project if self.adopted else self.spec.project or self.name
 
     @property
     def title(self) -> str:
@@ -112,12 +118,18 @@ def _files_below(path: Path) -> Iterator[Path]:
 # ── loading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def load_stacks(stacks_dir: Path, fleet: config.Fleet) -> tuple[Stack, ...]:
-    """All stacks that the fleet names, in its order. Raises ConfigError with the problems of all of them."""
+def load_stacks(
+    stacks_dir: Path, fleet: config.Fleet, adopted: Mapping[str, AdoptedFile] | None = None
+) -> tuple[Stack, ...]:
+    """All stacks that the fleet names, in its order; `adopted` by host. Raises ConfigError with all problems."""
     stacks: list[Stack] = []
     problems: list[Problem] = []
     for stack_id in fleet.stacks:
         stack, wrong = _read_stack(stacks_dir, stack_id)
+        file = (adopted or {}).get(stack_id.partition("/")[0])
+        if stack is not None and file is not None and stack.name in file.spec.stacks:
+            wrong += check_names(file, stack.name, stack.compose)
+            stack = stack if wrong else with_names(stack, file.spec.stacks[stack.name])
         problems += wrong
         if stack is not None:
             stacks.append(stack)
@@ -133,6 +145,14 @@ def load_stack(stacks_dir: Path, stack_id: str) -> Stack:
     if stack is None or problems:
         raise ConfigError(problems)
     return stack
+
+
+def with_names(stack: Stack, adopted: AdoptedStack) -> Stack:
+    """`stack` under the names that its host runs it with."""
+    compose = effective(stack.compose, adopted)
+    binds = {service: binds_of(body) for service, body in services_of(compose).items()}
+    laid = override(stack.compose, adopted)
+    return replace(stack, compose=compose, binds=binds, adopted=adopted, override=laid)
 
 
 def _read_stack(stacks_dir: Path, stack_id: str) -> tuple[Stack | None, list[Problem]]:
@@ -355,4 +375,5 @@ def schemas() -> dict[str, str]:
     return {
         "fleet.schema.json": config.json_schema(config.Fleet, "fleet.yaml of vpai-tui"),
         "stack.schema.json": config.json_schema(StackSpec, "stack.yaml of vpai-tui"),
+        "adopted.schema.json": config.json_schema(Adopted, "adopted/<host>.yaml of vpai-tui"),
     }
