@@ -39,6 +39,39 @@ class LocalImage:
     digests: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A mount: `source` is a volume's name or a path of the host."""
+
+    source: str
+    target: str
+    volume: bool
+    writable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A port of the host. `address` is empty for every one."""
+
+    address: str
+    port: str  # a number, or a range as `8000-8010`
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Occupant:
+    """A container of the host, ours or not, and what it holds of the host."""
+
+    id: str
+    name: str
+    state: str
+    project: str
+    service: str
+    config_files: str  # what Compose made it from
+    ports: tuple[Published, ...]
+    mounts: tuple[Held, ...]
+
+
 @dataclass(slots=True)
 class HostFacts:
     """One answer of the probe."""
@@ -67,6 +100,11 @@ class HostFacts:
     missing_networks: list[str] = field(default_factory=list)
     dumps: dict[str, tuple[str, float, int]] = field(default_factory=dict)  # service → newest: path, age, bytes
     binds: dict[str, str] = field(default_factory=dict)
+    occupants: list[Occupant] = field(default_factory=list)
+    named: dict[str, str] = field(default_factory=dict)  # service → container_name
+    published: dict[str, list[Published]] = field(default_factory=dict)  # by service, as wanted
+    mounts: dict[str, list[Held]] = field(default_factory=dict)  # by service, as wanted; volumes by their key
+    volumes: dict[str, str] = field(default_factory=dict)  # key → name
     free_kib: int | None = None
     structure: dict[str, Any] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(
@@ -108,7 +146,7 @@ def parse(raw: bytes, host: str) -> HostFacts:
         kind, *cells = [clean(cell) for cell in row]
         try:
             _take(facts, kind, cells)
-        except (KeyError, IndexError, ValueError, TypeError, binascii.Error) as error:
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError, binascii.Error) as error:
             raise OperatorError(
                 f"the probe's answer has a bad `{kind}` record", host=host, output=clean_line(b" ".join(row))
             ) from error
@@ -148,6 +186,41 @@ def _local(facts: HostFacts, cells: list[str]) -> None:
     facts.images.append(LocalImage(cells[0], cells[1], tuple(cells[2].split()), tuple(cells[3].split())))
 
 
+def _mount(facts: HostFacts, cells: list[str]) -> None:
+    service, kind, source, target, mode = cells
+    if kind in ("bind", "volume"):
+        facts.mounts.setdefault(service, []).append(Held(source, target, kind == "volume", mode == "rw"))
+
+
+def _port(facts: HostFacts, cells: list[str]) -> None:
+    service, address, port, protocol = cells
+    facts.published.setdefault(service, []).append(Published(address, port, protocol or "tcp"))
+
+
+def _occupant(facts: HostFacts, cells: list[str]) -> None:
+    told = [json.loads(cell) for cell in cells[3:]]
+    project, service, files, keeper = (clean_line(str(value or "")) for value in told[:4])
+    if keeper:
+        return
+    ports = tuple(
+        Published(clean_line(str(item.get("HostIp") or "")), clean_line(str(item["HostPort"])), key.partition("/")[2])
+        for key, bound in (told[4] or {}).items()
+        for item in bound or ()
+        if item.get("HostPort")
+    )
+    mounts = tuple(_held(item) for item in told[5] or () if item.get("Type") in ("bind", "volume"))
+    name = cells[1].removeprefix("/")
+    facts.occupants.append(Occupant(cells[0], name, cells[2], project, service, files, ports, mounts))
+
+
+def _held(item: dict[str, Any]) -> Held:
+    volume = item["Type"] == "volume"
+    source = item.get("Name") if volume else item.get("Source")
+    return Held(
+        clean_line(str(source or "")), clean_line(str(item.get("Destination") or "")), volume, bool(item.get("RW"))
+    )
+
+
 _TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {
     "current": _current,
     "pending": _pending,
@@ -172,6 +245,11 @@ _TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {
     "bind": lambda facts, cells: facts.binds.update({cells[0]: cells[1]}),
     "dump": lambda facts, cells: facts.dumps.update({cells[0]: (cells[3], float(cells[1]), int(cells[2]))}),
     "dumps.then": lambda facts, cells: facts.dumps_then.update({cells[0]: _blob(cells[1])}),
+    "occupant": _occupant,
+    "mount": _mount,
+    "port": _port,
+    "named": lambda facts, cells: facts.named.update({cells[0]: cells[1]}),
+    "volume": lambda facts, cells: facts.volumes.update({cells[0]: cells[1]}),
     "disk": lambda facts, cells: setattr(facts, "free_kib", int(cells[0])),
     "structure": lambda facts, cells: setattr(facts, "structure", _json(_blob(cells[0]))),
     "error": lambda facts, cells: facts.errors.update({cells[0]: clean(_blob(cells[1])).strip()}),

@@ -9,6 +9,7 @@ from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.deploy.bundle import bundle_on_host
 from vpai_tui.deploy.checkout import checkout_of
 from vpai_tui.deploy.facts import manifest
+from vpai_tui.deploy.holdings import guarded
 from vpai_tui.deploy.host import Place, probe
 from vpai_tui.deploy.plan import Prepared, assemble, check, with_live_values
 from vpai_tui.deploy.release import locked_targets
@@ -38,7 +39,8 @@ async def plan_of_release(connection: Connection, place: Place, stack: Stack, re
     here = {image.id for image in facts.images}
     targets = {name: item if item.id in here else replace(item, id=None) for name, item in targets.items()}
     prepared = assemble(connection, stack, bundle, place, facts, targets, clock, kept=kept, rollback_to=release)
-    return replace(prepared, git=checkout_of(manifest(lists.get("manifest", b""))))
+    plan = await guarded(connection, place, prepared.plan, facts, bundle.services)
+    return replace(prepared, plan=plan, git=checkout_of(manifest(lists.get("manifest", b""))))
 
 
 async def verified(connection: Connection, place: Place, stack: Stack, release: str, clock: Clock) -> Event:

@@ -11,11 +11,12 @@ from typing import Any
 
 from vpai_tui.clock import Clock
 from vpai_tui.deploy.ancestry import judged
-from vpai_tui.deploy.bundle import Bundle, ShippedFile, data_of, files_override, read_bundle
+from vpai_tui.deploy.bundle import LABELS_FILE, Bundle, ShippedFile, data_of, files_override, read_bundle
 from vpai_tui.deploy.checkout import NO_CHECKOUT, Checkout, read_checkout
 from vpai_tui.deploy.compare import Comparison, ImageTarget, Wanted, compare, inexact, same_on_host
 from vpai_tui.deploy.data import around
 from vpai_tui.deploy.facts import HostFacts, LocalImage, RunningContainer
+from vpai_tui.deploy.holdings import guarded
 from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.live import carry_over
 from vpai_tui.errors import Interrupted, OperatorError, PreflightRefused
@@ -90,7 +91,8 @@ async def make_plan(
     notes = [text for ref, text in sorted(digests.items()) if text and not text.startswith("sha256:")]
     bundle, kept = with_live_values(bundle, facts)
     prepared = assemble(connection, stack, bundle, place, facts, targets, clock, notes=notes, kept=kept)
-    plan = await asyncio.to_thread(judged, prepared.plan, stack.dir, git, facts)
+    safe = await guarded(connection, place, prepared.plan, facts, bundle.services)
+    plan = await asyncio.to_thread(judged, safe, stack.dir, git, facts)
     return replace(prepared, plan=plan, git=git)
 
 
@@ -305,9 +307,9 @@ def with_live_values(bundle: Bundle, facts: HostFacts) -> tuple[Bundle, tuple[st
 def _without_labels(bundle: Bundle, result: Comparison) -> Bundle:
     """Services that run since before us, unchanged, stay unlabelled: a label alone would recreate them."""
     labels = {name: value for name, value in bundle.labels.items() if name not in result.unlabelled}
-    compose = {name: content for name, content in bundle.compose.items() if name != "10-files.yaml"}
+    compose = {name: content for name, content in bundle.compose.items() if name != LABELS_FILE}
     if labels and not bundle.source:
-        compose["10-files.yaml"] = files_override(labels)
+        compose[LABELS_FILE] = files_override(labels)
     return replace(bundle, compose=compose, labels=labels)
 
 

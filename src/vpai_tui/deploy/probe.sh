@@ -29,6 +29,35 @@ references() { # image and shared network of each service in $json
     inside && /^      "network_mode": "service:/ { sub(/^      "network_mode": "service:/, ""); sub(/",?$/, ""); print "netns", service, $0 }'
 }
 
+holdings() { # what each service of $json would hold of the host: container name, published ports, mounts; volumes' names
+  printf '%s\n' "$json" | awk -v OFS='\t' '
+    function value(line) { sub(/^ *"[a-z_]+": "?/, "", line); sub(/"?,?$/, "", line); return line }
+    /^  "services": \{/ { part = "services"; next }
+    /^  "volumes": \{/ { part = "volumes"; next }
+    /^  [}"]/ { part = "" }
+    part == "volumes" && /^    "/ { split($0, word, "\""); key = word[2] }
+    part == "volumes" && /^      "name": / { print "volume", key, value($0) }
+    part != "services" { next }
+    /^    "/ { split($0, word, "\""); service = word[2]; list = "" }
+    /^      "container_name": / { print "named", service, value($0) }
+    /^      []"}]/ { list = "" }
+    /^      "volumes": \[$/ { list = "mount" }
+    /^      "ports": \[$/ { list = "port" }
+    list != "" && /^        \{/ { split("", field); next }
+    list != "" && /^          "/ { split($0, word, "\""); field[word[2]] = value($0) }
+    list == "mount" && /^        \}/ && field["source"] != "" {
+      print "mount", service, field["type"], field["source"], field["target"], (field["read_only"] == "true" ? "ro" : "rw")
+    }
+    list == "port" && /^        \}/ && field["published"] != "" { print "port", service, field["host_ip"], field["published"], field["protocol"] }'
+}
+
+occupants() { # every container of the host but the keepers: name, whose it is, published ports, mounts
+  ids=$($DOCKER ps -aq --no-trunc 2>/dev/null); [ -n "$ids" ] || return 0
+  label() { printf '{{json (index .Config.Labels "%s")}}' "$1"; }
+  $DOCKER inspect -f "occupant$TAB{{.Id}}$TAB{{.Name}}$TAB{{.State.Status}}$TAB$(label $LABEL.project)$TAB$(label $LABEL.service)$TAB$(label $LABEL.project.config_files)$TAB$(label vpai.keep)$TAB{{json .HostConfig.PortBindings}}$TAB{{json .Mounts}}" $ids 2>/dev/null
+  return 0 # one that is gone by now is nobody's neighbour
+}
+
 hashes() { # kind: the hash Compose would put on each service of $json; from the resolved form, as the label's is
   parents=$(printf '%s\n' "$json" | sed -n 's/^      "network_mode": "service:\(.*\)",\{0,1\}$/\1/p' | sort -u)
   for parent in $parents; do # the label holds the parent's container id
@@ -133,6 +162,7 @@ plan() { # [RELEASE [PATH…]]; each docker command takes its time to start, so 
   listed=$!
   rec compose "$($DOCKER compose version --short 2>/dev/null)" >"$HERE/version" &
   structure >"$HERE/structure" &
+  occupants >"$HERE/occupants" &
   resolve bundle/compose; resolved=$?
   wait "$listed"
   [ ! -e "$HERE/ps.failed" ] || { rec error docker "$(b64 <"$HERE/ps.err")"; return; }
@@ -141,6 +171,7 @@ plan() { # [RELEASE [PATH…]]; each docker command takes its time to start, so 
   : >"$HERE/refs"
   if [ "$resolved" = 0 ]; then
     references | tee "$HERE/references"
+    holdings
     awk -F "$TAB" '$1 == "image" { print $3 }' "$HERE/references" >"$HERE/refs"
   fi
   print=$(fingerprint bundle/services bundle/lives) # before live files are read: an edit in between makes the plan stale
@@ -152,7 +183,7 @@ plan() { # [RELEASE [PATH…]]; each docker command takes its time to start, so 
   fi
   before_us
   wait
-  cat "$HERE/images" "$HERE/surroundings" "$HERE/version"
+  cat "$HERE/images" "$HERE/surroundings" "$HERE/occupants" "$HERE/version"
   rec fingerprint "$print"
   if older "$(sed 's/^compose.v\{0,1\}//; s/[^0-9.].*//' "$HERE/version")" 2.26.0; then # it may hold values of env files
     rec error structure "$(echo 'before 2.26 it could show values of env files' | b64)"
