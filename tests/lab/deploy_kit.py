@@ -69,7 +69,7 @@ class Laptop:
         for path, body in (files or {}).items():
             (home / path).parent.mkdir(parents=True, exist_ok=True)
             (home / path).write_text(body)
-        self.world.stacks = load_stacks(self.folder / "stacks", self.world.fleet)
+        self.world.reread()
 
     async def plan(self, stack: str = "web") -> Plan:
         return await self.world.deployer().plan(stack)
@@ -165,13 +165,13 @@ def environment(host: LabHost, name: str) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def home(host: LabHost, stack: str = "web") -> str:
-    """The stack's folder on the host."""
-    return f"{host.root}/deploy/stacks/{stack}"
+def home(host: LabHost, stack: str = "web", root: str = "") -> str:
+    """The stack's folder on the host, below its root or another one."""
+    return f"{root or host.root}/deploy/stacks/{stack}"
 
 
-def current(host: LabHost, stack: str = "web") -> str:
-    return host.sh(f"readlink {home(host, stack)}/current || true").strip().removeprefix("releases/")
+def current(host: LabHost, stack: str = "web", root: str = "") -> str:
+    return host.sh(f"readlink {home(host, stack, root)}/current || true").strip().removeprefix("releases/")
 
 
 def pending(host: LabHost, stack: str = "web") -> str:

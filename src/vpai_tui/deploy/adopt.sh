@@ -21,6 +21,15 @@ adopt() { # what runs now, without a release of ours, becomes r0: the way back e
     refuse 78 "what runs now could not be recorded: no way back"
   BASE=00000000T000000-r0; J adopted - "$BASE"
 }
+record() { # the verb `adopt`: r0 by itself; the release named is no release, it only carries the lists and this journal
+  [ -L "$HOME_OF/pending" ] && refuse 76 "release $(link_id "$HOME_OF/pending") was interrupted"
+  J begin "${BASE:-none}" "$WHO"
+  if [ -z "$BASE" ]; then
+    look; adopt; rm -f "$LISTING"
+    [ -n "$BASE" ] || refuse 78 "nothing of it runs in the project $PROJECT: there is nothing to record"
+    finish recorded 0; cp "$REL/journal" "$HOME_OF/releases/$BASE/journal"
+  else finish unchanged 0 "$BASE"; fi
+}
 adopt_images() { # images.lock of what runs; a digest counts only under the name the container asked for
   wanted "$REL/services" | cut -f 1,4 | while IFS="$TAB" read -r id svc; do
     dk inspect -f "$svc$TAB{{.Config.Image}}$TAB{{.Image}}" "$id"

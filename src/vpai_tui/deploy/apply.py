@@ -40,6 +40,8 @@ from vpai_tui.text import last_lines
 _OUTCOMES = {
     "ok": Outcome.COMMITTED,
     "adopted": Outcome.COMMITTED,
+    "recorded": Outcome.COMMITTED,
+    "unchanged": Outcome.UNCHANGED,
     "reverted": Outcome.REVERTED,
     "revert_failed": Outcome.REVERT_FAILED,
     "refused": Outcome.REFUSED,
@@ -97,12 +99,12 @@ class Run:
         self._seen = lines
 
     async def start(self, verb: str, tar: bytes, source: str | None = None) -> AsyncIterator[Event]:
-        """Uploads `tar` and starts the runner. It is the release (apply), or what goes into it (resume, revert)."""
+        """Uploads `tar` and starts the runner. It is the release (apply), its lists (adopt), or what goes into it."""
         runner = runner_script()
         path = f"{self.place.deploy}/bin/{script_name(runner)}"
         environment = f"{self.place.environment()} WHO={shlex.quote(self.by)}"
         start = start_command(environment, path, (verb, self.release), self.directory, self._seen)
-        settles = verb != "apply"
+        settles = verb in ("resume", "revert")
         self._sent = not settles
         command = _install(self.place, path, runner)
         command += _into(self.directory, tar) if settles else _release(self.directory, source)

@@ -1,11 +1,11 @@
 # Applies, reverts or resumes one release, detached from whoever started it. See docs/architecture.md, "A deploy".
-# usage: run.sh apply|resume|revert RELEASE   with ROOT STACK PROJECT DOCKER WHO in the environment.
+# usage: run.sh apply|adopt|resume|revert RELEASE   with ROOT STACK PROJECT DOCKER WHO in the environment.
 verb=$1; ID=$2
 REL=$HOME_OF/releases/$ID
 LISTING=$REL/.listing
 
 refuse() { # code, reason: the release of an `apply` is told; that of another run, which `resume` or `revert` name, is left
-  if [ "$verb" = apply ]; then finish refused "$1" "$2"; else echo "refused: $2"; fi
+  case $verb in apply | adopt) finish refused "$1" "$2" ;; *) echo "refused: $2" ;; esac
   rm -f "$LISTING"; [ -z "$LOCKED" ] || own "$TIDIES after $STACK"; exit "$1"
 }
 dk() { timeout -k 10 "${DOCKER_TIMEOUT_S:-900}" $DOCKER "$@" </dev/null; } # a stuck daemon must not hold the lock for ever
@@ -299,6 +299,7 @@ case $verb in
     point "releases/$ID" "$HOME_OF/pending" || refuse 78 "the pending mark could not be written"
     J pending
     forward ;;
+  adopt) record ;;
   resume | revert)
     [ "$(link_id "$HOME_OF/pending")" = "$ID" ] || refuse 77 "release $ID is not pending any more"
     carry_in || refuse 78 "the values edited on the host could not be carried over"

@@ -14,7 +14,7 @@ EXIT_CODES = (
     "78 preflight refused · 79 the link was lost, the host goes on"
 )
 
-CHANGES = ("init", "deploy", "rollback", "revert", "resume", "restart", "stop", "start", "hold")
+CHANGES = ("init", "deploy", "rollback", "revert", "resume", "restart", "stop", "start", "hold", "adopt")
 
 _GLOBALS = {"demo": False, "demo_dir": None, "demo_reset": False, "config": None, "json": False}
 
@@ -86,6 +86,8 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--why", metavar="TEXT", help="the reason; asked for where it is not given")
     what.add_argument("--off", action="store_true", help="lift the hold; somebody else's is asked about first")
     one.add_argument("--yes", action="store_true", help="lift somebody else's hold without being asked")
+    one = verb("adopt", "take over what already runs on a host: map it to the stacks, keep its names, record r0")
+    _adoption(one)
     for name in ("restart", "stop", "start"):
         one = verb(name, f"{name} one service")
         one.add_argument("service", metavar="SERVICE")
@@ -104,6 +106,15 @@ def _stacks(parser: argparse.ArgumentParser) -> None:
 
 def _stack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("stack", metavar="STACK", help="host/stack, or stack where that is unambiguous")
+
+
+def _adoption(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("host", metavar="HOST")
+    meaning = "this container is that service; SERVICE=- leaves the service out"
+    parser.add_argument("--map", action="append", default=[], metavar="SERVICE=CONTAINER", help=meaning)
+    parser.add_argument("--root", metavar="DIR", help="the directory that the host's relative paths stand on")
+    parser.add_argument("--show", action="store_true", help="show the mapping and end; changes nothing")
+    _confirm(parser)
 
 
 def _confirm(parser: argparse.ArgumentParser) -> None:

@@ -63,6 +63,16 @@ def confirmed(question: str, args: Namespace) -> bool:
         return False
 
 
+def answer(question: str, args: Namespace) -> str:
+    """One line, trimmed; empty where nobody can be asked."""
+    if not _terminal(args):
+        return ""
+    try:
+        return input(question).strip()
+    except EOFError:
+        return ""
+
+
 class TerminalPrompts:
     """`remote.prompts.Prompts` on a terminal; blocking is fine, a command does nothing else meanwhile."""
 

@@ -20,6 +20,7 @@ _HOMES = {
     "stacks": ("plan", "deploy", "releases", "rollback", "revert", "resume"),
     "history": ("history",),
     "hold": ("hold",),
+    "adopt": ("adopt",),
 }
 """The module of this package whose `VERBS` has each verb: only that one is imported."""
 
