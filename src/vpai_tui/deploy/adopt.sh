@@ -23,9 +23,10 @@ adopt() { # what runs now, without a release of ours, becomes r0: the way back e
 }
 record() { # the verb `adopt`: r0 by itself; the release named is no release, it only carries the lists and this journal
   [ -L "$HOME_OF/pending" ] && refuse 76 "release $(link_id "$HOME_OF/pending") was interrupted"
-  J begin "${BASE:-none}" "$WHO"
+  J begin "${BASE:-none}" "$WHO" || refuse 78 "$LOST"
   if [ -z "$BASE" ]; then
-    look; adopt; rm -f "$LISTING"
+    look || refuse 78 "the containers cannot be listed"
+    adopt; rm -f "$LISTING"
     [ -n "$BASE" ] || refuse 78 "nothing of it runs in the project $PROJECT: there is nothing to record"
     finish recorded 0; cp "$REL/journal" "$HOME_OF/releases/$BASE/journal"
   else finish unchanged 0 "$BASE"; fi
