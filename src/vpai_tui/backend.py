@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.deployer import Deployer
     from vpai_tui.fleet.stacks import Stack
     from vpai_tui.remote.connection import Connection
+    from vpai_tui.vpn.session import Vpn
 
 
 class LiveBackend:
@@ -64,6 +66,11 @@ class LiveBackend:
             again=lambda host: self._watch.connected(host, RECONNECT_WITHIN_S),
         )
 
+    @cached_property
+    def vpn(self) -> Vpn:
+        """Headscale over the watched connections; nothing is asked before its first read."""
+        return self._world.vpn(self._connection, read_only=self._read_only)
+
     async def _sync_of(self, connection: Connection, stack: Stack) -> Mapping[str, Sync]:
         await asyncio.to_thread(import_module, "vpai_tui.deploy.deployer")
         return await self._deployer.sync_of(connection, stack)
@@ -82,6 +89,9 @@ class LiveBackend:
         await self._watch.start()
 
     async def stop(self) -> None:
+        if "vpn" in self.__dict__:
+            with suppress(OperatorError):  # a key that cannot be deleted any more ends by itself
+                await self.vpn.close()
         await self._watch.stop()
 
     def watch(self) -> AsyncIterator[FleetSnapshot]:

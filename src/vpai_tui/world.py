@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vpai_tui.remote.connection import Connection
     from vpai_tui.remote.docker import Docker
     from vpai_tui.remote.prompts import Prompts
+    from vpai_tui.vpn.session import Vpn
 
 
 @dataclass(slots=True)
@@ -93,6 +94,34 @@ class World:
         self.fleet, self.stacks = read_fleet(self.own_fleet or self.fleet, self.config_path)
         for name, connection in self._connections.items():
             connection.host = self.fleet.hosts[name]
+
+    @property
+    def laptop(self) -> Path:
+        """Where this world keeps the laptop's own state."""
+        return self.history.path.parent
+
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """The fleet's hosts and their addresses as the operator wrote them: the demo's own are all on loopback."""
+        fleet = self.fleet if self.demo is None else config.load_fleet(self.config_path)
+        return {name: host.addresses for name, host in fleet.hosts.items() if name in self.fleet.hosts}
+
+    def vpn(self, connection: Callable[[str], Awaitable[Connection]] | None = None, *, read_only: bool = False) -> Vpn:
+        """The VPN over this world's connections, or over those that `connection` hands out; close it."""
+        from vpai_tui.vpn.session import Surface, Vpn
+
+        return Vpn(
+            Surface(
+                fleet=self.fleet,
+                stacks=self.stacks,
+                connection=connection or self.connection,
+                fresh=self.fresh,
+                clock=self.clock,
+                history=self.history,
+                folder=self.laptop,
+                addresses=self.addresses(),
+                read_only=read_only,
+            )
+        )
 
     async def close(self) -> None:
         """Ends what was opened."""

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import asyncssh
@@ -20,6 +21,7 @@ from vpai_tui import config
 from vpai_tui.clock import Clock, SystemClock
 from vpai_tui.demo import proc, sandbox, seed
 from vpai_tui.demo.engine.store import STATE_VERSION, Engine
+from vpai_tui.demo.headscale import net
 from vpai_tui.demo.hosts import PROFILES
 from vpai_tui.demo.registry import Registry
 from vpai_tui.demo.servers import HostServer
@@ -29,7 +31,7 @@ USER = "mobuone"
 DEFAULT_SEED = 7
 _FIGURES_EVERY_S = 2.0
 STAMP = "demo.json"
-LAYOUT = 1  # of the folder; another number rebuilds it
+LAYOUT = 2  # of the folder; another number rebuilds it
 
 
 class DemoFleet:
@@ -183,6 +185,7 @@ def _servers(folder: Path, run: Path, number: int) -> tuple[dict[str, HostServer
             env=sandbox.environment(home),
             cwd=home / "home" / USER,
             forwarding=profile.forwarding,
+            listener=partial(net.listener, Engine(home)),
         )
         hosts[name] = config.Host(
             title=profile.title,

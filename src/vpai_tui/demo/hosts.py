@@ -21,6 +21,7 @@ class HostProfile:
     disk_used: float
     load: float
     root: str
+    vpn: str  # its address in the VPN
     hub: bool = False
     forwarding: bool = True  # whether its sshd forwards TCP
     hot: bool = False  # has a temperature sensor
@@ -39,6 +40,7 @@ PROFILES: dict[str, HostProfile] = {
         disk_used=0.58,
         load=1.7,
         root="/opt/vpai",
+        vpn="100.64.0.14",
         forwarding=False,
         up_days=61.3,
     ),
@@ -53,6 +55,7 @@ PROFILES: dict[str, HostProfile] = {
         disk_used=0.34,
         load=0.2,
         root="/opt/services",
+        vpn="100.64.0.5",
         hub=True,
         up_days=118.9,
     ),
@@ -67,6 +70,7 @@ PROFILES: dict[str, HostProfile] = {
         disk_used=0.41,
         load=0.9,
         root="/opt/workstation",
+        vpn="100.64.0.1",
         hot=True,
         up_days=12.2,
     ),

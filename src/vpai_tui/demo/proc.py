@@ -49,6 +49,7 @@ def write(home: Path, profile: HostProfile, seed: int, now: float) -> None:
         "proc/cpuinfo": "".join(f"processor\t: {n}\n\n" for n in range(profile.cpus)),
         "proc/df.k": _df(profile, state, 1024),
         "proc/df.1": _df(profile, state, 1),
+        "proc/net/fib_trie": f"           |-- {profile.vpn}\n              /32 host LOCAL\n",
     }
     if profile.hot:
         celsius = 52 + 9 * min(1.5, loads[0] / profile.cpus * 2) + 1.5 * _noise("heat", now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +60,20 @@ def host(folder: Path, profile: HostProfile, stacks: Sequence[str], seed: int, n
         if stack.startswith(profile.name + "/"):
             _stack(state, registry, folder / "laptop" / "stacks", root, stack, now)
     engine.write(state)
+    _headscale(engine, state, now)
+
+
+def _headscale(engine: Engine, state: Doc, now: float) -> None:
+    """The VPN of the host that carries it."""
+    from vpai_tui.demo.headscale import box, config, seed
+
+    for container in state["containers"].values():
+        if box.is_headscale(container):
+            read = box.reader(container)
+            loaded = config.start(read(box.CONFIG) or b"", read)
+            version = str(container["image"]).rpartition(":")[2]
+            booted = f"{container['id']} {container['started']}"
+            box.store_of(engine).write(seed.build(engine, version, booted, loaded, now))
 
 
 def _stack(state: Doc, registry: Registry, stacks: Path, root: Path, stack: str, now: float) -> None:
@@ -77,6 +92,8 @@ def _stack(state: Doc, registry: Registry, stacks: Path, root: Path, stack: str,
     history.point(root / "deploy" / "stacks" / stack.split("/")[1], past)
     project = past.project
     _networks(state, project, now)
+    for item in past.bundle.files:
+        os.utime(root / item.path, (at, at))  # written when it was deployed, not now
     for place, name in enumerate(compose_up.selection(project, (), dependencies=True)):
         _service(state, project, stack, name, at + 5 + 3 * place, now)
 

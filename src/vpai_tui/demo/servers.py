@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import asyncssh
 MAX_SESSIONS = 10  # as a real sshd: one session more is refused
 _GRACE_S = 1.0  # between asking a process to go and ending it
 _CHUNK = 65536
+Handler = Callable[[Any, Any], Awaitable[None]]  # of a forwarded connection: reader, writer
 
 
 class HostServer:
@@ -30,7 +31,10 @@ class HostServer:
         env: Mapping[str, str],
         cwd: Path,
         forwarding: bool,
+        listener: Callable[[str, int], Handler | None] = lambda _host, _port: None,
     ) -> None:
+        """`listener`: who answers at an address that the host can reach; None: nobody does."""
+        self.listener = listener
         self.name, self.user, self.key, self.host_key = name, user, key, host_key
         self.env, self.cwd = dict(env), cwd
         self.forwarding = forwarding
@@ -112,10 +116,12 @@ class _Login(asyncssh.SSHServer):
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         return username == self._server.user and key.public_data == self._server.key.public_data
 
-    def connection_requested(self, dest_host: str, dest_port: int, *_origin: Any) -> asyncssh.SSHTCPSession[bytes]:
-        # Nothing listens on a simulated host; one that forbids forwarding says so before it would look.
+    def connection_requested(self, dest_host: str, dest_port: int, *_origin: Any) -> Any:
+        # A host that forbids forwarding says so before it would look who listens.
         if not self._server.forwarding:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
+        if (handler := self._server.listener(dest_host, dest_port)) is not None:
+            return handler
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, f"{dest_host}:{dest_port}: Connection refused")
 
     def session_requested(self) -> asyncssh.SSHServerProcess[bytes] | bool:

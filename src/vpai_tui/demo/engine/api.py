@@ -204,7 +204,7 @@ def _known_exec(state: Doc, name: str) -> Doc:
 def _exec_start(engine: Engine, request: Request, answer: Answer, name: str) -> None:
     known = _known_exec(engine.read(), name)
     container = inside.need_running(engine, known["container"])
-    status, out, error = inside.answer(container, known["cmd"])
+    status, out, error = inside.answer(engine, container, known["cmd"])
     with engine.change() as state:
         _known_exec(state, name)["exit_code"] = status
     if request.json().get("Detach"):

@@ -7,15 +7,22 @@ import sys
 from vpai_tui.demo.engine import containers
 from vpai_tui.demo.engine.life import life
 from vpai_tui.demo.engine.store import Doc, Engine, EngineError
+from vpai_tui.demo.headscale import box as headscale
 
-_QUIET = ("true", "test", "[", "kill", "nginx", "pg_isready", "wget", "curl", "caddy", "headscale", "redis-cli", "psql")
+_QUIET = ("true", "test", "[", "kill", "nginx", "pg_isready", "wget", "curl", "caddy", "redis-cli", "psql")
 
 
-def answer(container: Doc, command: list[str]) -> tuple[int, str, str]:
+def answer(engine: Engine, container: Doc, command: list[str]) -> tuple[int, str, str]:
     """Exit status, stdout and stderr of `command` in `container`."""
+    if command[:1] == ["headscale"] and headscale.is_headscale(container):
+        return headscale.command(engine, container, command[1:])
+    return _answer(container, command)
+
+
+def _answer(container: Doc, command: list[str]) -> tuple[int, str, str]:
     word = command[0].rsplit("/", 1)[-1] if command else ""
     if word in ("sh", "bash", "ash") and len(command) > 2 and command[1] in ("-c", "-lc"):
-        return answer(container, command[2].split())
+        return _answer(container, command[2].split())
     if word == "echo":
         return 0, " ".join(command[1:]) + "\n", ""
     if word == "false":
@@ -37,6 +44,9 @@ def answer(container: Doc, command: list[str]) -> tuple[int, str, str]:
 def need_running(engine: Engine, name: str) -> Doc:
     """The container, which must run. EngineError(409) otherwise."""
     container = containers.need(engine.read(), name)
+    if headscale.is_headscale(container) and container["started"] is not None:
+        headscale.boot(engine, container)
+        container = containers.need(engine.read(), name)
     status = life(container, engine.now()).status
     if status == "restarting":
         raise EngineError(409, f"Container {container['id']} is restarting, wait until the container is running")
@@ -47,7 +57,7 @@ def need_running(engine: Engine, name: str) -> Doc:
 
 def run(engine: Engine, name: str, command: list[str]) -> int:
     """`docker exec`."""
-    status, out, error = answer(need_running(engine, name), command)
+    status, out, error = answer(engine, need_running(engine, name), command)
     sys.stdout.write(out)
     sys.stderr.write(error)
     return status

@@ -1,0 +1,115 @@
+# Puts a new config.yaml (or records file) of Headscale in place, and never leaves one behind that does not start.
+# usage: apply.sh apply|settle ID   with ROOT DOCKER WHO CONTAINER FILE INSIDE HASH MODE HEALTH_S in the environment.
+# MODE: restart (config.yaml: tested, one restart) or path (extra_records_path: it is watched, nothing is restarted).
+# `guard ID PID` waits for an apply that was killed and settles it.
+# shellcheck shell=sh disable=SC2086,SC2015 # $DOCKER is words; `a && b || refuse` is meant so
+set -u
+umask 077
+verb=$1; ID=$2
+DEPLOY=$ROOT/deploy
+HOME_OF=$DEPLOY/dns
+RUN=$HOME_OF/$ID
+CANDIDATE=$(dirname "$FILE")/.vpai-candidate.yaml
+SETTLED=
+
+now() { date -u +%Y-%m-%dT%H:%M:%S.%3NZ; }
+J() { # event, detail
+  printf '%s\t%s\t%s\t%s\n' "$(now)" "$1" - "${2:--}" >>"$RUN/journal"
+  sync -d "$RUN/journal" 2>/dev/null || sync
+}
+dk() { timeout -k 10 "${DOCKER_TIMEOUT_S:-60}" $DOCKER "$@" </dev/null 9>&-; }
+hs() { timeout -k 5 15 $DOCKER exec "$CONTAINER" headscale "$@" </dev/null 9>&-; }
+sum() { sha256sum <"$1" 2>/dev/null | cut -d ' ' -f 1; }
+lock() { # the same lock as every deploy of this host
+  exec 9>>"$DEPLOY/lock"
+  flock -w "${1:-3}" 9 || return 1
+  printf 'pid=%s dns apply by %s since %s\n' "$$" "$WHO" "$(now)" >"$DEPLOY/owner"
+}
+finish() { # outcome, exit code, reason
+  printf '%s %s %s\n' "$1" "$2" "${3:-}" >"$RUN/status.new" && mv -T "$RUN/status.new" "$RUN/status"
+  sync -d "$RUN/status" 2>/dev/null || sync
+  rm -f "$HOME_OF/pending"
+  J finished "$1 $2 ${3:-}"
+  SETTLED=1
+}
+refuse() { rm -f "$CANDIDATE"; finish refused "$1" "$2"; exit "$1"; }
+running() { [ "$(dk inspect -f '{{.State.Running}}' "$CONTAINER" 2>/dev/null)" = true ]; }
+restarts() { dk inspect -f '{{.RestartCount}}' "$CONTAINER" 2>/dev/null; }
+nodes() { # how many nodes it answers with; nothing when it does not answer
+  hs nodes list -o json >"$RUN/.nodes" 2>>"$RUN/out.log" || return 1
+  grep -c '"machine_key"' "$RUN/.nodes" || true
+  rm -f "$RUN/.nodes"
+}
+healthy() { # it runs, was not restarted by Docker, and answers through its socket and database
+  deadline=$(($(date +%s) + HEALTH_S)); first=$(restarts)
+  while [ "$(date +%s)" -lt "$deadline" ]; do
+    if running && COUNT=$(nodes); then return 0; fi
+    [ "$(restarts)" = "$first" ] || { WHY="it starts and ends again and again"; return 1; }
+    sleep 0.5
+  done
+  WHY="it did not answer within $HEALTH_S s"
+  return 1
+}
+install() { # SOURCE: one rename, owner and mode of the file before
+  cp -p "$FILE" "$CANDIDATE" && cat "$1" >"$CANDIDATE" && sync -d "$CANDIDATE" && mv -T "$CANDIDATE" "$FILE" || return 1
+  sync "$(dirname "$FILE")" 2>/dev/null || sync
+}
+put_back() { # reason, outcome, exit code
+  J revert_started "$1"
+  if [ "$(sum "$FILE")" = "$(sum "$RUN/new")" ]; then
+    install "$RUN/before" || { finish revert_failed 1 "$1; and $FILE could not be restored from $RUN/before"; return; }
+    J restored
+  fi
+  rm -f "$CANDIDATE"
+  if [ "$MODE" = restart ] || ! running; then dk restart -t 10 "$CONTAINER" >>"$RUN/out.log" 2>&1 || dk start "$CONTAINER" >>"$RUN/out.log" 2>&1; fi
+  reason=$1
+  if healthy; then finish reverted 4 "$reason"; else finish revert_failed 1 "$reason; after it was restored: $WHY"; fi
+}
+said() { # the last lines of the container since a moment
+  { echo "--- last lines of headscale:"; dk logs --since "$1" --tail 50 "$CONTAINER" 2>&1; } >>"$RUN/out.log"
+}
+
+apply() {
+  lock 3 || refuse 75 "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"
+  J begin "$MODE"
+  [ -f "$FILE" ] && [ ! -L "$FILE" ] || refuse 78 "$FILE is no plain file"
+  [ "$(sum "$FILE")" = "$HASH" ] || refuse 77 "$FILE was changed by somebody else meanwhile"
+  running || refuse 78 "headscale does not run: restart it or look at its log first"
+  before=$(nodes) || refuse 78 "headscale does not answer: $(tail -n 1 "$RUN/out.log")"
+  J checked "$before nodes"
+  cp -p "$FILE" "$RUN/before" && sync -d "$RUN/before" || refuse 78 "no copy of $FILE could be kept"
+  if [ "$MODE" = restart ]; then
+    cp -p "$FILE" "$CANDIDATE" && cat "$RUN/new" >"$CANDIDATE" || refuse 78 "the candidate could not be written"
+    hs configtest -c "$(dirname "$INSIDE")/${CANDIDATE##*/}" >>"$RUN/out.log" 2>&1 || refuse 78 "configtest: $(tail -n 1 "$RUN/out.log")"
+    J tested
+  fi
+  ln -sfn "$ID" "$HOME_OF/pending.new" && mv -T "$HOME_OF/pending.new" "$HOME_OF/pending" || refuse 78 "the disk takes nothing any more"
+  setsid sh "$0" guard "$ID" "$$" </dev/null >>"$RUN/out.log" 2>&1 9>&- &
+  J kept "$RUN/before"
+  install "$RUN/new" || { put_back "the file could not be put in place"; return; }
+  J installed
+  since=$(date +%s)
+  if [ "$MODE" = restart ]; then
+    J restarting
+    dk restart -t 10 "$CONTAINER" >>"$RUN/out.log" 2>&1 || { put_back "docker could not restart it: $(tail -n 1 "$RUN/out.log")"; return; }
+    J restarted
+  fi
+  healthy || { said "$since"; put_back "$WHY"; return; }
+  [ "$COUNT" -ge "$before" ] || { put_back "only $COUNT of $before nodes are left"; return; }
+  J healthy "$COUNT nodes"
+  finish committed 0
+}
+settle() { # an apply that was killed: back to what was before it
+  lock 30 || refuse 75 "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"
+  [ ! -e "$RUN/status" ] || exit 0
+  put_back "the apply was interrupted"
+}
+
+case $verb in
+  apply) apply ;;
+  settle) settle ;;
+  guard)
+    tail --pid="$3" -f /dev/null
+    [ -e "$RUN/status" ] || settle ;;
+esac
+if [ -n "$SETTLED" ]; then read -r _ code _ <"$RUN/status"; exit "$code"; fi

@@ -1,0 +1,183 @@
+"""Where Headscale runs: the host, its container, and the places of its configuration there."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from vpai_tui.config import Fleet
+from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.fleet.stacks import Stack
+from vpai_tui.remote.connection import Connection
+from vpai_tui.text import clean, clean_line
+from vpai_tui.vpn.reading import moment
+
+SERVICE = "headscale"
+_INSIDE = "/etc/headscale/config.yaml"
+# Who is connected from where, and the addresses this machine has itself.
+_ADDRESSES = r"""
+printf 'peer %s\n' "${SSH_CONNECTION%% *}"
+awk '/\|--/ { a = $2 } /host LOCAL/ { print "own", a }' "${VPAI_PROC:-/proc}/net/fib_trie" 2>/dev/null | sort -u
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One bind mount of the container: the host's path, the container's, and whether it is a single file."""
+
+    source: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Headscale's container as it stands. `config` is config.yaml's path on the host, None when no mount shows it."""
+
+    host: str
+    stack: str | None  # host/stack
+    container: str  # its id
+    name: str
+    running: bool
+    started_at: datetime | None
+    restarts: int
+    inside: str  # config.yaml's path in the container
+    mounts: tuple[Mount, ...] = ()
+    env: tuple[str, ...] = ()  # names of HEADSCALE_… variables
+
+    @property
+    def config(self) -> str | None:
+        return self.on_host(self.inside)
+
+    def on_host(self, inside: str) -> str | None:
+        """Where a path of the container lies on the host; None when no bind mount holds it."""
+        mount = self._mount_of(inside)
+        if mount is None:
+            return None
+        return mount.source + inside[len(mount.destination) :]
+
+    def single_file(self, inside: str) -> bool:
+        """Whether the path is mounted by itself: such a mount keeps the old inode until the container restarts."""
+        mount = self._mount_of(inside)
+        return mount is not None and mount.destination == inside
+
+    def _mount_of(self, inside: str) -> Mount | None:
+        fitting = [it for it in self.mounts if inside == it.destination or inside.startswith(it.destination + "/")]
+        return max(fitting, key=lambda it: len(it.destination), default=None)
+
+
+def hub_of(fleet: Fleet, stacks: Sequence[Stack]) -> tuple[str, Stack | None]:
+    """The host that carries Headscale, and the stack whose service it is.
+
+    Raises:
+        UsageError: the fleet names none.
+    """
+    having = [stack for stack in stacks if SERVICE in stack.services]
+    having.sort(key=lambda stack: not fleet.hosts[stack.host].hub)
+    if having:
+        return having[0].host, having[0]
+    host = next((name for name, host in fleet.hosts.items() if host.hub), None)
+    if host is None:
+        raise UsageError(
+            "the fleet has no VPN hub", remedy=f"set hub: true on a host, or give a stack a service {SERVICE}"
+        )
+    return host, None
+
+
+async def find_hub(connection: Connection, stack: Stack | None) -> Hub:
+    """Looks the container up by its Compose labels, else by its name.
+
+    Raises:
+        OperatorError: there is no such container, or Docker's answer is strange.
+    """
+    docker = shlex.split(connection.host.docker)
+    filters = ["--filter", f"name=^/?{SERVICE}$"]
+    if stack is not None:
+        label = "label=com.docker.compose"
+        filters = ["--filter", f"{label}.project={stack.project}", "--filter", f"{label}.service={SERVICE}"]
+    listed = await connection.run([*docker, "ps", "-a", "-q", "--no-trunc", *filters], root=True)
+    ids = listed.text.split()
+    if not ids:
+        raise OperatorError(
+            "there is no Headscale container",
+            host=connection.name,
+            remedy=f"deploy it: vpai-tui deploy {stack.id}" if stack else "start it",
+        )
+    seen = await connection.run([*docker, "container", "inspect", ids[0]], root=True, label="inspect headscale")
+    try:
+        return _hub(json.loads(seen.stdout)[0], connection.name, stack)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise OperatorError("Docker's answer of the Headscale container is strange", host=connection.name) from error
+
+
+def _hub(raw: dict[str, Any], host: str, stack: Stack | None) -> Hub:
+    state, config = raw["State"], raw["Config"]
+    mounts = [
+        Mount(clean(it["Source"]).rstrip("/"), clean(it["Destination"]).rstrip("/"))
+        for it in raw.get("Mounts") or ()
+        if it.get("Type", "bind") == "bind" and it.get("Source")
+    ]
+    names = [clean_line(entry.partition("=")[0]) for entry in config.get("Env") or ()]
+    return Hub(
+        host=host,
+        stack=stack.id if stack else None,
+        container=clean(raw["Id"]),
+        name=clean_line(raw["Name"]).lstrip("/"),
+        running=bool(state["Running"]),
+        started_at=moment(state.get("StartedAt", "")),
+        restarts=int(raw.get("RestartCount") or 0),
+        inside=_config_argument([*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]),
+        mounts=tuple(mounts),
+        env=tuple(name for name in names if name.startswith("HEADSCALE_")),
+    )
+
+
+def _config_argument(words: Sequence[str]) -> str:
+    """What `-c` or `--config` name; the usual path without."""
+    for index, word in enumerate(words):
+        if word in ("-c", "--config") and index + 1 < len(words):
+            return words[index + 1]
+        if word.startswith("--config="):
+            return word.partition("=")[2]
+    return _INSIDE
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Addresses by which nodes are recognised: of the operator's way to the hub, and of the hub itself."""
+
+    peer: str = ""
+    hub: frozenset[str] = frozenset()
+    laptop: frozenset[str] = frozenset()
+
+    @property
+    def mine(self) -> frozenset[str]:
+        return self.laptop | {self.peer} - {""}
+
+
+async def whereabouts(connection: Connection) -> Whereabouts:
+    """Asks the host who is connected and which addresses it has; the laptop's own are read here."""
+    done = await connection.run(["sh", "-c", _ADDRESSES], check=False, label="addresses of the hub")
+    lines = [line.split() for line in done.text.splitlines()]
+    peer = next((words[1] for words in lines if words[0] == "peer" and len(words) > 1), "")
+    own = frozenset(words[1] for words in lines if words[0] == "own" and len(words) > 1)
+    return Whereabouts(peer.removeprefix("::ffff:"), own, _of_this_machine())
+
+
+def _of_this_machine() -> frozenset[str]:
+    try:
+        with open("/proc/net/fib_trie", encoding="ascii") as trie:  # noqa: PTH123 (a kernel file, no path to build)
+            lines = trie.read().splitlines()
+    except OSError:
+        return frozenset()  # macOS: the connection's peer alone tells
+    found, address = set(), ""
+    for line in lines:
+        words = line.split()
+        if words[:1] == ["|--"]:
+            address = words[1]
+        elif "LOCAL" in words and address:
+            found.add(address)
+    return frozenset(found)
