@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from vpai_tui.errors import LinkLost, OperatorError, UsageError
 from vpai_tui.text import clean, clean_line
-from vpai_tui.verbs.arguments import CHANGES, parse
+from vpai_tui.verbs.arguments import changes, parse
 
 
 def main(argv: Sequence[str]) -> int:
@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _run(args)
     except OperatorError as error:
-        code = 1 if isinstance(error, LinkLost) and args.verb not in CHANGES else error.exit_code
+        code = 1 if isinstance(error, LinkLost) and not changes(args) else error.exit_code
         _complain(error, code, as_json=args.json)
         return code
     except BrokenPipeError:
@@ -46,7 +46,7 @@ def _run(args: argparse.Namespace) -> int:
         from vpai_tui.cockpit import open_cockpit
 
         return open_cockpit(args)
-    if args.read_only and args.verb in CHANGES:
+    if args.read_only and changes(args):
         raise UsageError(f"--read-only: {args.verb} would change something", remedy="leave --read-only out")
     from vpai_tui.verbs.run import run
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vpai_tui.demo import DemoFleet
     from vpai_tui.deploy.adopt import Adopter
     from vpai_tui.deploy.deployer import Deployer
+    from vpai_tui.deploy.envkeeper import EnvKeeper
     from vpai_tui.fleet.stacks import Stack
     from vpai_tui.remote.command_log import CommandLog
     from vpai_tui.remote.connection import Connection
@@ -122,6 +123,12 @@ class World:
                 read_only=read_only,
             )
         )
+
+    def env_keeper(self) -> EnvKeeper:
+        """Checks and writes env files over this world's connections."""
+        from vpai_tui.deploy.envkeeper import EnvKeeper
+
+        return EnvKeeper(self.stacks, self.connection, self.clock, self.history)
 
     async def close(self) -> None:
         """Ends what was opened."""

@@ -61,7 +61,7 @@ def test_every_reason_is_told_at_once() -> None:
         "Compose 2.20.3 is too old; 2.21 or newer is needed",
         "variable DOMAIN has no value; write it to the .env below the host's root, empty where that is meant",
         "variable TAG has no value; write it to the .env below the host's root, empty where that is meant",
-        "env file /opt/vpai/a.env is missing; write it on the host",
+        "env file /opt/vpai/a.env is missing; `vpai-tui env sese/apps init` writes it, `edit` opens it",
         "network backbone does not exist; deploy the stack that defines it first",
         "configs/web is a directory on the host, the stack ships a file",
         "bind source /srv/app.conf is missing; Docker would make a directory of it",

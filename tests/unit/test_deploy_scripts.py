@@ -14,6 +14,7 @@ from vpai_tui.remote.job import script_name
 
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 SCRIPTS = {
+    "env": script("common.sh") + script("env.sh").replace(b". ./common.sh\n", b""),
     "probe": script("common.sh") + script("probe.sh").replace(b". ./common.sh\n", b""),
     "runner": runner_script(),
 }

@@ -57,6 +57,7 @@ class Bundle:
     env_of: Mapping[str, tuple[str, ...]]  # by service
     binds: tuple[str, ...]  # absolute sources that are not shipped
     networks: tuple[str, ...]  # external ones: must exist
+    env_keys: tuple[tuple[str, str], ...] = ()  # (key, absolute path) that must have a value where the file exists
     builds: tuple[Build, ...] = ()
     files_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # service → shipped paths it mounts
     labels: Mapping[str, str] = field(default_factory=dict)  # service → hash of the files whose change recreates it

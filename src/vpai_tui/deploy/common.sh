@@ -70,39 +70,95 @@ dump_rows() { # DUMPS-FILE of `service min_bytes glob` [SERVICE]: its dumps, new
   done <"$1" | sort -t "$TAB" -k 2,2rn
 }
 newest_dumps() { awk -F "$TAB" '!seen[$1]++'; } # of dump_rows: one a service
+env_pairs() { # FILE: each assignment as Compose reads it, one TSV line: line number, key, value, the raw text behind `=`, flags
+  # Line ends inside quotes are \001, tabs \002. A line that is no assignment has `-` for its key and nothing of its text.
+  # Flags: o quote never closed, t text behind it, d a $ that is substituted, h cut at a comment, c only a comment, r CRLF.
+  awk -v OFS='\t' '
+    function closing(text, quote,   i, c) {
+      for (i = 1; i <= length(text); i++) { c = substr(text, i, 1); if (c == "\\") i++; else if (c == quote) return i }
+      return 0
+    }
+    function put(value, flags,   shown) {
+      shown = value; gsub(/\\./, "", shown); gsub(/\$\$/, "", shown)
+      if (quote != "\047" && index(shown, "$")) flags = flags "d"
+      gsub(/\t/, "\002", value); gsub(/\t/, "\002", raw)
+      print at, key, value, raw, flags; quote = ""
+    }
+    function quoted(text,   end, tail) { # text: behind the opening quote, as far as it was read
+      end = closing(text, quote)
+      if (!end) return 0
+      tail = substr(text, end + 1); sub(/^[ \t]+/, "", tail); sub(/[ \t\r]+$/, "", tail)
+      put(substr(text, 1, end - 1), (text ~ /\r$/ ? "r" : "") (tail == "" || tail ~ /^#/ ? "" : "t"))
+      return 1
+    }
+    quote != "" { raw = raw "\001" $0; text = text "\001" $0; quoted(text); next }
+    /^[ \t\r]*(#|$)/ { next }
+    !match($0, /^[ \t]*(export[ \t]+)?[A-Za-z_][A-Za-z0-9_.-]*[ \t]*[=:]/) { print NR, "-", "", "", ""; next }
+    {
+      at = NR; key = substr($0, RSTART, RLENGTH - 1); raw = substr($0, RSTART + RLENGTH)
+      sub(/^[ \t]*(export[ \t]+)?/, "", key); sub(/[ \t]+$/, "", key)
+      text = raw; sub(/^[ \t]+/, "", text); quote = substr(text, 1, 1)
+      if (quote == "\047" || quote == "\"") { text = substr(text, 2); quoted(text); next }
+      quote = ""; flags = ""
+      if (text ~ /\r$/) { flags = "r"; sub(/[ \t\r]+$/, "", text) }
+      if (text ~ /^#/) flags = flags "c"
+      else if (match(text, /[ \t]+#/)) { flags = flags "h"; text = substr(text, 1, RSTART - 1) }
+      sub(/[ \t]+$/, "", text); put(text, flags)
+    }
+    END { if (quote != "") put(text, "o") }' "$1"
+}
 env_marks() { # FILE: `KEY mark` per key; marks are keyed hashes, so that equal values can be seen and values cannot
   [ -s "$DEPLOY/hmac.key" ] || return 0
-  sed -n 's/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}\([A-Za-z_][A-Za-z0-9_.]*\)=\(.*\)$/\2=\3/p' "$1" | sort |
+  env_pairs "$1" | awk -F "$TAB" '$2 != "-" { gsub("\002", "\t", $4); print $2 "=" $4 }' | sort |
     while IFS= read -r pair; do
       inner=$({ cat "$DEPLOY/hmac.key"; printf '%s' "${pair#*=}"; } | sha256sum)
       mark=$({ cat "$DEPLOY/hmac.key"; printf '%s' "$inner"; } | sha256sum)
       printf '%s %.16s\n' "${pair%%=*}" "$mark"
     done
 }
-mask() ( # LIST…: stdin, without what secret-looking keys have for values in the env files that the lists name
-  IFS='
-'; set -f
-  # shellcheck disable=SC2046 # one path a line
-  set -- $(cat "$@" /dev/null 2>/dev/null | while IFS= read -r file; do if [ -r "$file" ]; then printf '%s\n' "$file"; fi; done)
-  awk '
-    FILENAME ~ /^\// {
-      at = index($0, "="); key = toupper(substr($0, 1, at - 1)); value = substr($0, at + 1)
-      sub(/^["\047]/, "", value); sub(/["\047\r]*$/, "", value)
-      if (key !~ /PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH|URL|URI/ || length(value) < 4) next
-      secret[++n] = value
-      if (match(value, /:[^:@\/]+@/)) secret[++n] = substr(value, RSTART + 1, RLENGTH - 2)
+mask() ( # LIST…: stdin, without the secrets of the env files that the lists name and of the .env below the root
+  # A secret: what stands behind a secret-looking key, and whatever is long and has no blank, slash, dot or colon.
+  {
+    { cat "$@" /dev/null 2>/dev/null; printf '%s\n' "$ROOT/.env"; } | sort -u |
+      while IFS= read -r file; do if [ -f "$file" ] && [ -r "$file" ]; then env_pairs "$file"; fi; done | sed 's/^/S\t/'
+    sed 's/^/T/'
+  } | LC_ALL=C awk -F "$TAB" '
+    function add(value) { if (length(value) >= 4 && !(value in seen)) { seen[value] = 1; secret[++n] = value } }
+    /^S/ {
+      if (toupper($3) !~ /PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH|URL|URI|SALT|PWD|HMAC|PRIVATE|COOKIE/ &&
+          (length($4) < 16 || $4 ~ /[ \/.:]/)) next
+      gsub("\002", "\t", $4); parts = split($4, part, "\001")
+      for (i = 1; i <= parts; i++) { sub(/\r$/, "", part[i]); add(part[i]) }
+      if (match($4, /:[^:@\/]+@/)) add(substr($4, RSTART + 1, RLENGTH - 2))
       next
     }
+    !sorted { # the longest first: one may be a part of another
+      for (i = 2; i <= n; i++) for (j = i; j > 1 && length(secret[j]) > length(secret[j - 1]); j--) {
+        other = secret[j]; secret[j] = secret[j - 1]; secret[j - 1] = other
+      }
+      sorted = 1
+    }
     {
-      left = $0
+      left = substr($0, 2)
       for (i = 1; i <= n; i++) {
         done = ""
         while ((at = index(left, secret[i])) > 0) { done = done substr(left, 1, at - 1) "•••"; left = substr(left, at + length(secret[i])) }
         left = done left
       }
       print left
-    }' "$@" -
+    }'
 )
+lacking() { # FILE LIST of `KEY path`: which of the file's keys are missing or empty, one record each
+  env_pairs "$1" | awk -F "$TAB" -v OFS="$TAB" -v path="$1" '
+    FILENAME == ARGV[1] { key = $0; sub(/ .*/, "", key); if (substr($0, length(key) + 2) == path) want[++n] = key; next }
+    { state[$2] = $3 == "" || $5 ~ /c/ ? "empty" : "set" }
+    END {
+      for (i = 1; i <= n; i++) {
+        found = want[i] in state ? state[want[i]] : "missing"
+        if (found != "set") print "envlack", path, want[i], found
+      }
+    }' "$2" -
+}
 file_mark() { # FILE: one keyed hash of the whole file
   { cat "$DEPLOY/hmac.key" "$1"; } | sha256sum | cut -c 1-16
 }

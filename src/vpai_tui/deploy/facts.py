@@ -94,6 +94,7 @@ class HostFacts:
     files: dict[str, str] = field(default_factory=dict)  # path → sha256, `missing` or `dir`
     envs: dict[str, str] = field(default_factory=dict)  # absolute path → `missing` or `mode owner`
     env_keys: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # path → [(+ - ~, KEY)]
+    env_lacks: list[tuple[str, str, str]] = field(default_factory=list)  # (path, required KEY, missing or empty)
     lives: dict[str, bytes] = field(default_factory=dict)
     bundle_lives: dict[str, bytes] = field(default_factory=dict)  # live files of the release rolled back to
     prior_lives: dict[str, bytes] = field(default_factory=dict)  # live files before an interrupted deploy
@@ -240,6 +241,7 @@ _TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {
     "file": lambda facts, cells: facts.files.update({cells[0]: cells[1]}),
     "env": lambda facts, cells: facts.envs.update({cells[0]: cells[1]}),
     "envkey": lambda facts, cells: facts.env_keys.setdefault(cells[0], []).append((cells[1], cells[2])),
+    "envlack": lambda facts, cells: facts.env_lacks.append((cells[0], cells[1], cells[2])),
     "live": lambda facts, cells: facts.lives.update({cells[0]: _blob(cells[1])}),
     "network": lambda facts, cells: facts.missing_networks.append(cells[0]),
     "bind": lambda facts, cells: facts.binds.update({cells[0]: cells[1]}),

@@ -84,6 +84,7 @@ def _lists(bundle: Bundle) -> list[tuple[str, bytes, str]]:
         "paths": [item.path for item in bundle.files],
         "envs": bundle.envs,
         "envs.optional": bundle.optional_envs,
+        "envs.keys": [f"{key} {path}" for key, path in bundle.env_keys],
         "lives": bundle.lives,
         "networks": bundle.networks,
         "binds": bundle.binds,

@@ -15,6 +15,7 @@ from vpai_tui.deploy.bundle import LABELS_FILE, Bundle, ShippedFile, data_of, fi
 from vpai_tui.deploy.checkout import NO_CHECKOUT, Checkout, read_checkout
 from vpai_tui.deploy.compare import Comparison, ImageTarget, Wanted, compare, inexact, same_on_host
 from vpai_tui.deploy.data import around
+from vpai_tui.deploy.envwanted import env_problems, required_keys
 from vpai_tui.deploy.facts import HostFacts, LocalImage, RunningContainer
 from vpai_tui.deploy.holdings import guarded
 from vpai_tui.deploy.host import Place, place_of, probe
@@ -79,7 +80,7 @@ async def make_plan(
         PreflightRefused: host or stack are not fit; all reasons at once.
         Interrupted: an earlier deploy must be settled first.
     """
-    bundle = await asyncio.to_thread(read_bundle, stack, connection.host.root.rstrip("/"))
+    bundle = await asyncio.to_thread(_bundle, stack, connection.host.root.rstrip("/"))
     place = place_of(connection, bundle.name, bundle.project)
     facts, git = await asyncio.gather(
         probe(connection, place, "plan", bundle=bundle), asyncio.to_thread(read_checkout, stack.dir)
@@ -94,6 +95,10 @@ async def make_plan(
     safe = await guarded(connection, place, prepared.plan, facts, bundle.services)
     plan = await asyncio.to_thread(judged, safe, stack.dir, git, facts)
     return replace(prepared, plan=plan, git=git)
+
+
+def _bundle(stack: Stack, root: str) -> Bundle:
+    return replace(read_bundle(stack, root), env_keys=required_keys(stack, root))
 
 
 def assemble(
@@ -179,9 +184,7 @@ def check(facts: HostFacts, bundle: Bundle, host: str) -> None:
         f"variable {name} has no value; write it to the .env below the host's root, empty where that is meant"
         for name in sorted(set(facts.unset))
     ]
-    problems += [
-        f"env file {path} is missing; write it on the host" for path in bundle.envs if facts.envs.get(path) == "missing"
-    ]
+    problems += env_problems(facts, bundle)
     problems += [
         f"network {name} does not exist; deploy the stack that defines it first" for name in facts.missing_networks
     ]

@@ -109,6 +109,7 @@ envs() { # PATHS-FILE: state of each env file, and which keys differ from the ba
   while read -r f; do
     if [ ! -f "$f" ]; then rec env "$f" missing; continue; fi
     rec env "$f" "$(stat -c '%a %U' "$f")"
+    lacking "$f" bundle/envs.keys
     [ -r "$marks" ] || continue
     old=$(awk -v p="$f" '$1 == "file" && $2 == p { print $3 }' "$marks")
     [ "$old" = "$(file_mark "$f")" ] && continue
@@ -125,7 +126,7 @@ of_release() { # RELEASE [PATH…]: its files on the host are the bundle; those 
   [ -d "$HOME_OF/releases/$1/compose" ] || { rec error release ''; return 1; }
   cp -R "$HOME_OF/releases/$1" bundle
   cut -d ' ' -f 3- bundle/files.sha256 >bundle/paths
-  for list in binds refs envs.optional dumps; do : >>"bundle/$list"; done
+  for list in binds refs envs.optional envs.keys dumps; do : >>"bundle/$list"; done
   shift
   for path in "$@"; do
     if grep -qxF -- "$path" bundle/paths && ! grep -qxF -- "$path" bundle/lives; then printf '%s\n' "$path" >>bundle/lives; fi

@@ -8,7 +8,7 @@ import shlex
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncssh
 
@@ -150,6 +150,24 @@ class Connection:
 
         return ByteStream(self.name, process, on_close)
 
+    @asynccontextmanager
+    async def terminal(
+        self, argv: Sequence[str], *, root: bool = False, kind: str, size: tuple[int, int], label: str | None = None
+    ) -> AsyncIterator[asyncssh.SSHClientProcess[bytes]]:
+        """Starts `argv` on a pty of the host (`kind` as in TERM, `size` columns and lines), for `remote.terminal`."""
+        words = ["sudo", "-n", *argv] if root and self.host.sudo else list(argv)
+        await self._slots.acquire()
+        record, process = self.log.begin(self.name, label or shlex.join(argv)), None
+        modes = {asyncssh.PTY_VERASE: 127, asyncssh.PTY_IUTF8: 1}
+        try:
+            process = await self._open(shlex.join(words), term_type=kind, term_size=size, term_modes=modes)
+            yield process
+        finally:
+            if process is not None:
+                process.close()
+            self.log.end(record, process.exit_status if process is not None else None)
+            self._slots.release()
+
     async def ping(self) -> float:
         """Seconds one round trip takes now; LinkLost when the link is dead."""
         # asyncssh has no public call for a request that needs no channel; this is the one its keepalive makes.
@@ -168,7 +186,7 @@ class Connection:
                 await self.ping()
             await asyncio.sleep(_RTT_EVERY_S)
 
-    async def _open(self, command: str) -> asyncssh.SSHClientProcess[bytes]:
+    async def _open(self, command: str, **pty: Any) -> asyncssh.SSHClientProcess[bytes]:
         """The started command. A refusal while the link lives is sshd still counting a session that just ended."""
         refusal: asyncssh.ChannelOpenError | None = None
         try:
@@ -176,7 +194,7 @@ class Connection:
                 while not self.closed:
                     try:
                         with losing_link(self.name):
-                            return await self._ssh.create_process(command, encoding=None)
+                            return await self._ssh.create_process(command, encoding=None, **pty)
                     except asyncssh.ChannelOpenError as error:
                         refusal = error
                     await asyncio.sleep(0.2)

@@ -14,7 +14,20 @@ EXIT_CODES = (
     "78 preflight refused · 79 the link was lost, the host goes on"
 )
 
-CHANGES = ("init", "deploy", "rollback", "revert", "resume", "restart", "stop", "start", "hold", "adopt")
+CHANGES = (
+    "env init",
+    "env edit",
+    "init",
+    "deploy",
+    "rollback",
+    "revert",
+    "resume",
+    "restart",
+    "stop",
+    "start",
+    "hold",
+    "adopt",
+)
 
 _GLOBALS = {"demo": False, "demo_dir": None, "demo_reset": False, "config": None, "json": False}
 
@@ -37,6 +50,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         setattr(args, name, getattr(args, name, value))
     args.demo = args.demo or args.demo_reset or args.demo_dir is not None
     return args
+
+
+def changes(args: argparse.Namespace) -> bool:
+    """Whether the verb would change something."""
+    return (f"{args.verb} {args.action}" if args.verb == "env" else args.verb) in CHANGES
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -97,6 +115,11 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument("--host", metavar="HOST", help="of one host only")
     one.add_argument("--limit", type=int, default=50, metavar="N", help="the last N lines (50)")
     one.add_argument("--local", action="store_true", help="this laptop's journal alone; no host is asked")
+    one = verb("env", "env files on the host: what is missing, write it there, edit it; values never leave the host")
+    _stack(one)
+    one.add_argument("action", choices=("check", "init", "edit"), metavar="check|init|edit")
+    one.add_argument("file", nargs="?", metavar="FILE", help="one of its env files: a path, or a name such as n8n.env")
+    _confirm(one)
     return parser
 
 

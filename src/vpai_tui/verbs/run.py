@@ -21,6 +21,7 @@ _HOMES = {
     "history": ("history",),
     "hold": ("hold",),
     "adopt": ("adopt",),
+    "env": ("env",),
 }
 """The module of this package whose `VERBS` has each verb: only that one is imported."""
 
