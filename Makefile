@@ -23,7 +23,7 @@ demo: $(READY) ## open the cockpit on a simulated fleet
 	@$(BIN)/vpai-tui --demo
 
 test: $(READY) ## run every test; the lab's are skipped where there is no root or Docker
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations 15
+	$(BIN)/python -m pytest -m 'not soak' -n $(WORKERS) --dist loadgroup --durations 15
 
 check: $(READY) ## format, lint, types, imports, dead code, shell scripts, then the tests
 	$(BIN)/ruff format --check .

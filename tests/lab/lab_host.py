@@ -34,9 +34,10 @@ class LabHost:
         command = ["ssh", "-F", str(self.lab.state / "ssh_config"), *options, target, *argv]
         return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
-    def cut(self) -> None:
-        """Every packet between the laptop and this host is dropped from now on; it still reaches the registry."""
-        self.lab.cut(self.name)
+    def cut(self, *chains: str) -> None:
+        """Every packet between the laptop and this host (in one direction: `INPUT` or `OUTPUT`, the host's) is dropped
+        from now on; it still reaches the registry."""
+        self.lab.cut(self.name, *chains)
 
     def heal(self) -> None:
         self.lab.heal(self.name)

@@ -116,13 +116,19 @@ class Lab:
         argv = ["docker", "exec", "-i", self.container(host), "sh", "-euc", script]
         return run(argv, stdin=stdin, timeout_s=timeout_s)
 
-    def cut(self, host: str) -> None:
-        """Nothing passes between `host` and the laptop any more, and nobody is told; the registry stays reachable."""
-        self.root_shell(
-            host,
-            f"iptables -I INPUT 1 -i eth0 ! -s {self.registry} -m comment --comment lab-cut -j DROP;"
-            f"iptables -I OUTPUT 1 -o eth0 ! -d {self.registry} -m comment --comment lab-cut -j DROP",
+    def cut_command(self, *chains: str) -> str:
+        """sh that cuts the host it runs on: `INPUT` loses what comes from the laptop, `OUTPUT` what goes to it."""
+        ends = {"INPUT": f"-i eth0 ! -s {self.registry}", "OUTPUT": f"-o eth0 ! -d {self.registry}"}
+        return ";".join(
+            f"iptables -I {chain} 1 {ends[chain]} -m comment --comment lab-cut -j DROP" for chain in chains or ends
         )
+
+    def cut(self, host: str, *chains: str) -> None:
+        """Nothing passes between `host` and the laptop any more, and nobody is told; the registry stays reachable.
+
+        With one of `INPUT` and `OUTPUT` only that direction is lost.
+        """
+        self.root_shell(host, self.cut_command(*chains))
 
     def heal(self, host: str) -> None:
         """Undo every `cut` of a host."""

@@ -177,6 +177,7 @@ class Relay:
     def __init__(self, target: int) -> None:
         self.target = target
         self.hole_up = self.hole_down = False
+        self.carried = 0  # bytes, both ways
         self.port = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -211,6 +212,7 @@ class Relay:
     async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, up: bool) -> None:
         try:
             while data := await source.read(65536):
+                self.carried += len(data)
                 if not (self.hole_up if up else self.hole_down):
                     target.write(data)
                     await target.drain()

@@ -39,7 +39,7 @@ class Threads(ThreadPoolExecutor):
         threading.Thread(target=work, name=self._name, daemon=True).start()
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+    def shutdown(self, wait: bool = True, **_: Any) -> None:
         """Waits for nobody."""
 
 
