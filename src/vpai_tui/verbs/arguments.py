@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vpai_tui import __version__
+from vpai_tui.verbs.arguments_vpn import READS, add_vpn
 
 EXIT_CODES = (
     "exit codes: 0 done · 1 failed · 2 usage or configuration · 3 plan has changes · 4 failed and reverted · "
@@ -14,20 +15,9 @@ EXIT_CODES = (
     "78 preflight refused · 79 the link was lost, the host goes on"
 )
 
-CHANGES = (
-    "env init",
-    "env edit",
-    "init",
-    "deploy",
-    "rollback",
-    "revert",
-    "resume",
-    "restart",
-    "stop",
-    "start",
-    "hold",
-    "adopt",
-)
+# Actions of a verb that change nothing.
+_LOOKS = {"env": ("check",), **READS}
+CHANGES = ("init", "deploy", "rollback", "revert", "resume", "restart", "stop", "start", "hold", "adopt", *_LOOKS)
 
 _GLOBALS = {"demo": False, "demo_dir": None, "demo_reset": False, "config": None, "json": False}
 
@@ -53,8 +43,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def changes(args: argparse.Namespace) -> bool:
-    """Whether the verb would change something."""
-    return (f"{args.verb} {args.action}" if args.verb == "env" else args.verb) in CHANGES
+    """Whether what was typed may change something."""
+    return args.verb in CHANGES and getattr(args, "action", None) not in _LOOKS.get(args.verb, ())
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -110,6 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
         one = verb(name, f"{name} one service")
         one.add_argument("service", metavar="SERVICE")
         _confirm(one)
+    add_vpn(verb, _confirm, common)
     verb("describe", "everything known of one service").add_argument("service", metavar="SERVICE")
     one = verb("history", "who did what, when, where, with what result: of this laptop and of every host")
     one.add_argument("--host", metavar="HOST", help="of one host only")

@@ -22,6 +22,7 @@ _HOMES = {
     "hold": ("hold",),
     "adopt": ("adopt",),
     "env": ("env",),
+    "vpn": ("nodes", "users", "keys", "dns"),
 }
 """The module of this package whose `VERBS` has each verb: only that one is imported."""
 
