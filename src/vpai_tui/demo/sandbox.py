@@ -9,13 +9,15 @@ from pathlib import Path
 
 from vpai_tui.demo.hosts import HostProfile
 
-# What a script on a host may use of this machine. No shell but `sh`, nothing that reaches a network or a device.
+# What a script on a host may use of this machine. No shell but `sh`, nothing that reaches a network or a device;
+# and what `env edit` finds to edit with.
 _BORROWED = """
     sh awk sed grep egrep fgrep tar gzip find xargs cmp diff flock setsid getopt
     base32 base64 basename cat chmod cksum comm cp csplit cut dd dir dirname du echo expand expr factor false fmt
     fold head join link ln ls md5sum mkdir mkfifo mktemp mv nl nohup numfmt od paste pr printenv printf pwd readlink
     realpath rm rmdir seq sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf sleep sort split stdbuf stty
     sum tac tail tee test timeout touch tr true truncate tsort tty uniq unlink wc yes
+    editor nano vim vi
 """
 _LOOKED_IN = "/usr/bin:/bin:/usr/local/bin:/usr/sbin:/sbin"
 
@@ -31,9 +33,11 @@ resolve() {
 }
 """
 _SUDO = """
+edit=
 while :; do
   case ${1-} in
     -u|-g) shift 2 ;;
+    -e) edit=1; shift ;;
     -v|-l|-K|-k) exit 0 ;;
     --) shift; break ;;
     -*) shift ;;
@@ -42,6 +46,13 @@ while :; do
 done
 while :; do case ${1-} in [A-Za-z_]*=*) export "$1"; shift ;; *) break ;; esac; done
 [ $# -gt 0 ] || exit 1
+if [ -n "$edit" ]; then # as sudoedit: a copy in the caller's hands, put back when it was changed
+  copy=$(mktemp) && cp "$1" "$copy" || exit 1
+  trap 'rm -f "$copy"' EXIT; trap 'exit 129' HUP
+  (eval "exec ${SUDO_EDITOR:-editor} \"\\$copy\"") || exit
+  cmp -s "$copy" "$1" || cat "$copy" >"$1"
+  exit
+fi
 PATH=$BIN HOME=$ROOT_HOME VPAI_DEMO_UID=0 USER=root LOGNAME=root
 export PATH HOME VPAI_DEMO_UID USER LOGNAME
 resolve "$1"; shift

@@ -12,6 +12,8 @@ from typing import Any
 
 import asyncssh
 
+from vpai_tui.demo.terminal import run_on_pty
+
 MAX_SESSIONS = 10  # as a real sshd: one session more is refused
 _GRACE_S = 1.0  # between asking a process to go and ending it
 _CHUNK = 65536
@@ -149,6 +151,11 @@ class _Run:
 
     async def go(self) -> None:
         argv = ["/bin/sh", "-c", self._channel.command] if self._channel.command else ["/bin/sh", "-l"]
+        if self._channel.term_type:
+            status = await run_on_pty(self._channel, argv, self._server.cwd, self._server.env)
+            if not self._channel.is_closing():
+                self._report(status)
+            return
         process = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.PIPE,
