@@ -198,7 +198,8 @@ async def _demo_world(args: Namespace, exits: AsyncExitStack) -> World:
     from vpai_tui import demo
 
     folder = Path(args.demo_dir) if args.demo_dir else state_dir() / "demo"
-    running = await exits.enter_async_context(demo.start(folder, reset=args.demo_reset))
+    foreign_host = getattr(args, "demo_foreign", None)
+    running = await exits.enter_async_context(demo.start(folder, reset=args.demo_reset, foreign_host=foreign_host))
     fleet, stacks = read_fleet(running.fleet, running.config_path)
     history = History(running.laptop_dir / "history.jsonl")
     path = running.config_path

@@ -19,7 +19,7 @@ import asyncssh
 import vpai_tui
 from vpai_tui import config
 from vpai_tui.clock import Clock, SystemClock
-from vpai_tui.demo import proc, sandbox, seed
+from vpai_tui.demo import foreign, proc, sandbox, seed
 from vpai_tui.demo.engine.store import STATE_VERSION, Engine
 from vpai_tui.demo.headscale import net
 from vpai_tui.demo.hosts import PROFILES
@@ -84,17 +84,25 @@ class DemoFleet:
 
 @asynccontextmanager
 async def start(
-    folder: Path, *, seed: int = DEFAULT_SEED, clock: Clock | None = None, reset: bool = False
+    folder: Path,
+    *,
+    seed: int = DEFAULT_SEED,
+    clock: Clock | None = None,
+    reset: bool = False,
+    foreign_host: str | None = None,
 ) -> AsyncIterator[DemoFleet]:
     """Run the demo on the state in `folder`, made when it is not there, of another version, or when `reset`.
 
     `clock` moves the hosts' clocks too: they start at its time and go on at the real pace, while the machines'
-    figures follow it exactly. Several cockpits may run on one folder.
+    figures follow it exactly. Several cockpits may run on one folder. `foreign_host` runs what it runs as it did
+    before vpai-tui: it is there to be adopted.
     """
     clock = clock or SystemClock()
     folder = await asyncio.to_thread(build, folder, seed=seed, clock=clock, reset=reset)
     with tempfile.TemporaryDirectory(prefix="vpai-demo-") as run:
         servers, fleet = _servers(folder, Path(run), seed)
+        if foreign_host is not None:
+            await asyncio.to_thread(_make_foreign, folder, foreign_host, fleet)
         figures: asyncio.Task[None] | None = None
         try:
             for server in servers.values():
@@ -109,6 +117,12 @@ async def start(
                 await asyncio.gather(figures, return_exceptions=True)
             for server in servers.values():
                 await server.close()
+
+
+def _make_foreign(folder: Path, host: str, fleet: config.Fleet) -> None:
+    if host not in fleet.hosts:
+        raise UsageError(f'the demo has no host "{host}"', step="demo", remedy=f"known: {', '.join(fleet.hosts)}")
+    foreign.make(folder, host, Path(fleet.hosts[host].root), fleet.stacks)
 
 
 def build(folder: Path, *, seed: int, clock: Clock, reset: bool) -> Path:

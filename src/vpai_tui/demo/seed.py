@@ -91,7 +91,7 @@ def _stack(state: Doc, registry: Registry, stacks: Path, root: Path, stack: str,
     history.mark_envs(root, past)
     history.point(root / "deploy" / "stacks" / stack.split("/")[1], past)
     project = past.project
-    _networks(state, project, now)
+    networks(state, project, now)
     for item in past.bundle.files:
         os.utime(root / item.path, (at, at))  # written when it was deployed, not now
     for place, name in enumerate(compose_up.selection(project, (), dependencies=True)):
@@ -131,7 +131,8 @@ def invented(example: str, seed: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _networks(state: Doc, project: Project, now: float) -> None:
+def networks(state: Doc, project: Project, now: float) -> None:
+    """The networks and volumes of a project, as far as they are not there."""
     for key, spec in project.networks.items():
         if spec["name"] in state["networks"]:
             continue

@@ -19,7 +19,14 @@ EXIT_CODES = (
 _LOOKS = {"env": ("check",), **READS}
 CHANGES = ("init", "deploy", "rollback", "revert", "resume", "restart", "stop", "start", "hold", "adopt", *_LOOKS)
 
-_GLOBALS = {"demo": False, "demo_dir": None, "demo_reset": False, "config": None, "json": False}
+_GLOBALS = {
+    "demo": False,
+    "demo_dir": None,
+    "demo_reset": False,
+    "demo_foreign": None,
+    "config": None,
+    "json": False,
+}
 
 
 def _common() -> argparse.ArgumentParser:
@@ -30,6 +37,8 @@ def _common() -> argparse.ArgumentParser:
     group.add_argument("--demo", action="store_true", help="work on a simulated fleet on this machine")
     group.add_argument("--demo-dir", type=Path, metavar="DIR", help="where the demo keeps its state (implies --demo)")
     group.add_argument("--demo-reset", action="store_true", help="begin the demo anew (implies --demo)")
+    foreign = "a demo host that ran before vpai-tui, under names of its own, to be adopted (implies --demo)"
+    group.add_argument("--demo-foreign", metavar="HOST", help=foreign)
     group.add_argument("--json", action="store_true", help="print JSON (docs/json.md); nothing is asked")
     return common
 
@@ -38,7 +47,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args = build_parser().parse_args(list(argv))
     for name, value in _GLOBALS.items():
         setattr(args, name, getattr(args, name, value))
-    args.demo = args.demo or args.demo_reset or args.demo_dir is not None
+    args.demo = args.demo or args.demo_reset or args.demo_dir is not None or args.demo_foreign is not None
     return args
 
 

@@ -185,6 +185,17 @@ def merge(base: Any, over: Any, path: tuple[str, ...] = ()) -> Any:
         if last in _REPLACED or path[-2:] == ("healthcheck", "test"):
             return over
         if last == "volumes":
-            return [entry for entry in base if entry.get("target") not in {o.get("target") for o in over}] + over
+            new = {entry.get("target"): entry for entry in over}
+            return [new.pop(entry.get("target"), entry) for entry in base] + list(new.values())
         return base + [entry for entry in over if entry not in base]
     return over
+
+
+RESET = "!reset"  # stands where a file takes back what an earlier one said
+
+
+def without_resets(tree: Any) -> Any:
+    """The merged `tree` without the keys that were taken back."""
+    if isinstance(tree, dict):
+        return {key: without_resets(value) for key, value in tree.items() if value is not RESET}
+    return tree

@@ -58,7 +58,7 @@ def load(source: Source, *, interpolate: bool = True, environment: bool = True) 
         one = _parsed(name, source)
         if interpolate:
             one = interpolate_tree(one, variables.get, missing)
-        tree = forms.merge(tree, _shaped(one, name, variables))
+        tree = forms.without_resets(forms.merge(tree, _shaped(one, name, variables)))
     for name in dict.fromkeys(missing):
         sys.stderr.write(f'level=warning msg="The \\"{name}\\" variable is not set. Defaulting to a blank string."\n')
     project = source.project or tree.get("name") or source.directory.name.lower()
@@ -100,9 +100,12 @@ def _parsed(name: str, source: Source) -> Doc:
 def _yaml(name: str, text: str) -> Any:
     import yaml
 
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C one starts faster
+        pass
+
+    Loader.add_constructor("!reset", lambda _loader, _node: forms.RESET)
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        return yaml.load(text, Loader=loader)  # noqa: S506 (both are safe loaders; the C one starts faster)
+        return yaml.load(text, Loader=Loader)  # noqa: S506 (a safe loader)
     except yaml.YAMLError as error:
         raise ComposeError(f"yaml: {name}: {' '.join(str(error).split())}") from None
 
