@@ -23,8 +23,10 @@ from vpai_tui.widgets.backend import Act, Description, Section, Settle
 from vpai_tui.world import World
 
 if TYPE_CHECKING:
+    from vpai_tui.deploy.adopt import Proposal
     from vpai_tui.deploy.chronicle import Chronicle
     from vpai_tui.deploy.deployer import Deployer
+    from vpai_tui.deploy.survey import Survey
     from vpai_tui.fleet.stacks import Stack
     from vpai_tui.remote.connection import Connection
     from vpai_tui.vpn.session import Vpn
@@ -134,6 +136,22 @@ class LiveBackend:
         self._may_change()
         await self._deployer.lift(host, hold)
         return self._world.history.problem
+
+    async def survey(self, host: str) -> Survey:
+        return await self._world.adopter().survey(self._watch.connection(host), self._watch.docker(host))
+
+    async def propose(self, survey: Survey) -> Proposal:
+        return await self._world.adopter().propose(survey, self._watch.docker(survey.host))
+
+    async def adopt(self, proposal: Proposal) -> str:
+        self._may_change()
+        host, said = proposal.host, ""
+        async for event in self._world.adopter().carry_out(self._watch.connection(host), proposal):
+            said = getattr(event, "reason", "")
+        self._world.reread()
+        self._watch.use(self._world.fleet, self._world.stacks, host)
+        self.__dict__.pop("_deployer", None)  # made anew, for the new names
+        return said or self._world.history.problem
 
     async def history(self) -> Chronicle:
         from vpai_tui.deploy.chronicle import chronicle

@@ -142,6 +142,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("resume", "resume", "Finish an interrupted deploy", (), ("deploy",), Arg.STACK, Danger.CHANGE),
     Command("revert", "revert", "Take an interrupted deploy back", (), ("deploy",), Arg.STACK, Danger.CHANGE),
     Command("hold", "hold", "Freeze deploys on a host; asks why", (), (), Arg.HOST, Danger.CHANGE),
+    Command("adopt", "adopt", "Take over what a host runs already", (), (), Arg.HOST, Danger.PLAN),
     Command("lift", "release hold", "Let deploys on a host go again", (), (), Arg.HOST, Danger.CHANGE),
     Command("history", "history", "Who did what, on every host, from any laptop"),
     Command("watch", "watch", "Follow a running deploy", ("w",), ("deploy",), Arg.STACK, footer="watch"),

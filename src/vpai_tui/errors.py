@@ -8,6 +8,7 @@ OperatorError
 ├── Interrupted        76   an interrupted deploy must be settled first
 ├── StalePlan          77   the host changed since the plan was made
 ├── PreflightRefused   78   the host or the stack is not fit for this deploy
+│   └── Collision           what runs there already is in the way: to be adopted
 └── LinkLost           79   the connection ended; the outcome is not known
 """
 
@@ -93,6 +94,10 @@ class PreflightRefused(OperatorError):
     """The host or the stack is not fit for this deploy; nothing was done."""
 
     exit_code = 78
+
+
+class Collision(PreflightRefused):
+    """It would create what somebody else's container holds the name, a port or the data of: to be adopted first."""
 
 
 class LinkLost(OperatorError):

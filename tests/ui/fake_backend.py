@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from vpai_tui.config import Fleet, Host, Ssh
+from vpai_tui.deploy.adopt import Proposal, render
 from vpai_tui.deploy.chronicle import Chronicle, Told
+from vpai_tui.deploy.survey import Candidate, Found, Match, Survey
 from vpai_tui.errors import CommandFailed, OperatorError
+from vpai_tui.fleet.adopted import Adopted, AdoptedStack
 from vpai_tui.fleet.model import (
     Alert,
     Container,
@@ -316,6 +320,51 @@ CHRONICLE = Chronicle(
 )
 
 
+def _found(name: str, service: str = "", project: str = "workstation", image: str = "x:1") -> Found:
+    return Found(name, name, "running", image, project if service else "", service)
+
+
+def _match(service: str, *candidates: Candidate, undecided: bool = False) -> Match:
+    choice = candidates[0] if candidates and not undecided else None
+    return Match("pi/opencut", service, candidates, choice, undecided)
+
+
+def make_survey() -> Survey:
+    """What the Pi runs: one service that two containers may be, one that none is, and somebody's test."""
+    found = {
+        name: _found(name, name.partition("_")[2])
+        for name in ("workstation_opencut", "workstation_opencut-db", "workstation_opencut-valkey")
+    }
+    found |= {
+        "valkey_old": _found("valkey_old", image="valkey/valkey:8-alpine"),
+        "someones_test": _found("someones_test"),
+    }
+    by_all = ("service", "name", "image")
+    matches = (
+        _match("opencut-db", Candidate(found["workstation_opencut-db"], 11, (*by_all, "mount"))),
+        _match(
+            "opencut-valkey",
+            Candidate(found["workstation_opencut-valkey"], 5, ("name", "image")),
+            Candidate(found["valkey_old"], 5, ("name", "image")),
+            undecided=True,
+        ),
+        _match("opencut-srh"),
+        _match("opencut", Candidate(found["workstation_opencut"], 12, (*by_all, "port"))),
+    )
+    return Survey("pi", matches, tuple(found.values()))
+
+
+def make_proposal() -> Proposal:
+    containers = {"opencut-db": "workstation_opencut-db", "opencut": "workstation_opencut"}
+    stack = AdoptedStack(project="workstation", containers=containers, volumes={"opencut-db": "workstation_db"})
+    adopted = Adopted(root="/opt/workstation", stacks={"opencut": stack})
+    return Proposal("pi", Path("config/adopted/pi.yaml"), adopted, render("pi", adopted), None)
+
+
+def chosen(match: Match) -> str | None:
+    return match.choice.found.name if match.choice else None
+
+
 class FakeBackend:
     """Gives what a test scripts, and remembers what was asked of it."""
 
@@ -330,6 +379,8 @@ class FakeBackend:
         self.chronicle: Chronicle | OperatorError = CHRONICLE
         self.act_fails: OperatorError | None = None
         self.act_note = ""
+        self.surveyed = make_survey()
+        self.proposal = make_proposal()
         self.command_log = CommandLog(clock=self.clock)
         self._snapshots: asyncio.Queue[FleetSnapshot] = asyncio.Queue()
         if first is not None:
@@ -406,6 +457,18 @@ class FakeBackend:
 
     async def lift(self, host: str, hold: Hold) -> str:
         self.asked.append(("lift", host, hold))
+        return self.act_note
+
+    async def survey(self, host: str) -> Survey:
+        self.asked.append(("survey", host))
+        return self.surveyed
+
+    async def propose(self, survey: Survey) -> Proposal:
+        self.asked.append(("propose", {match.service: chosen(match) for match in survey.matches}))
+        return self.proposal
+
+    async def adopt(self, proposal: Proposal) -> str:
+        self.asked.append(("adopt", proposal.host))
         return self.act_note
 
     async def history(self) -> Chronicle:

@@ -1,4 +1,4 @@
-"""A simulated host as it was before vpai-tui: the same services, made by Compose files of its own, under other names."""
+"""A simulated host as it was before vpai-tui: the same services, from Compose files and under names of its own."""
 
 from __future__ import annotations
 

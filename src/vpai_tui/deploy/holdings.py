@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from vpai_tui.deploy.facts import Held, HostFacts, Occupant, Published
 from vpai_tui.deploy.host import Place
-from vpai_tui.errors import PreflightRefused
+from vpai_tui.errors import Collision, PreflightRefused
 from vpai_tui.fleet.compose import default_name
 from vpai_tui.fleet.operation import Cause, Change, Effect, Plan
 from vpai_tui.remote.connection import Connection
@@ -174,18 +174,18 @@ async def guarded(connection: Connection, place: Place, plan: Plan, facts: HostF
     """`plan` with the dangers of its mounts.
 
     Raises:
-        PreflightRefused: it would create beside somebody else's container what collides with it, or would put an
-            empty place where data is.
+        Collision: it would create what somebody else's container is in the way of.
+        PreflightRefused: it would put an empty place where data is.
     """
     problems = collisions(plan.changes, facts, place.project, services)
     if problems:
         remedy = f"`vpai-tui adopt {connection.name}` takes over what runs; else change the stack"
-        raise _refusal(plan, connection.name, problems, remedy)
+        raise _refusal(Collision, plan, connection.name, problems, remedy)
     found = moved(plan.changes, facts)
     bare = await _bare(connection, place, found)
     if bare:
         remedy = "copy the data there first, or name where it is in compose.yaml or adopted/HOST.yaml"
-        raise _refusal(plan, connection.name, bare, remedy)
+        raise _refusal(PreflightRefused, plan, connection.name, bare, remedy)
     return with_dangers(plan, found)
 
 
@@ -206,9 +206,11 @@ async def _bare(connection: Connection, place: Place, found: Sequence[Moved]) ->
     ]
 
 
-def _refusal(plan: Plan, host: str, problems: Sequence[str], remedy: str) -> PreflightRefused:
+def _refusal(
+    kind: type[PreflightRefused], plan: Plan, host: str, problems: Sequence[str], remedy: str
+) -> PreflightRefused:
     more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
-    return PreflightRefused(
+    return kind(
         f"{plan.stack} cannot be deployed: {problems[0]}{more}",
         host=host,
         step="preflight",

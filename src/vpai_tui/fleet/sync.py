@@ -38,6 +38,14 @@ class SyncKeeper:
         self._again: set[str] = set()
         self._slots: dict[str, asyncio.Semaphore] = {}
 
+    def use(self, stacks: Sequence[Stack]) -> None:
+        """Compare these from now on; what was known of one that is another now is forgotten."""
+        for old in self._stacks:
+            if old not in stacks:
+                self.results.pop(old.id, None)
+                self._seen.pop(old.id, None)
+        self._stacks = stacks
+
     def observe(self, session: HostSession) -> None:
         """Look at a host that has changed; compare those of its stacks that have."""
         snapshot = session.snapshot

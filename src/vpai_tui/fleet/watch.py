@@ -170,6 +170,15 @@ class FleetWatch:
         for session in [self._session(host)] if host is not None else self._sessions.values():
             session.reconnect()
 
+    def use(self, fleet: config.Fleet, stacks: Sequence[Stack], host: str) -> None:
+        """Watch `host` under the names that it was adopted with; its connection is made anew."""
+        self.fleet, self.stacks = fleet, tuple(stacks)
+        self._sync.use(self.stacks)
+        session = self._session(host)
+        session.host = fleet.hosts[host]
+        session.drop()
+        self._changed(host)
+
     def recheck(self, stack_id: str | None = None) -> None:
         """Compare one stack, or all, with its host now (after its files changed on the laptop, or when asked to)."""
         for stack in self.stacks:

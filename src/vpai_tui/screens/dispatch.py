@@ -135,6 +135,10 @@ class Dispatcher:
         if host := self._host(argument, "hold"):
             self._flows.hold(host)
 
+    def do_adopt(self, argument: str) -> None:
+        if host := self._host(argument, "adopt"):
+            self._flows.adoption.adopt(host)
+
     def do_lift(self, argument: str) -> None:
         if host := self._host(argument, "release hold"):
             self._flows.lift(host)

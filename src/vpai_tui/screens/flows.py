@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import get_args
 
-from vpai_tui.errors import OperatorError
+from vpai_tui.errors import Collision, OperatorError
 from vpai_tui.fleet.operation import Effect, Plan, confirm_word, refuse_held, stop_word
+from vpai_tui.screens.adoption import AdoptionFlow
 from vpai_tui.screens.deploy import DeployScreen
 from vpai_tui.screens.operation import OperationScreen
 from vpai_tui.screens.plan import PlanScreen
@@ -24,6 +25,7 @@ class Flows:
     def __init__(self, shell: Shell) -> None:
         self._app = shell
         self._context = shell.context
+        self.adoption = AdoptionFlow(shell, self._work)
 
     # -- deploy and rollback -------------------------------------------------------------------------------------
 
@@ -243,6 +245,9 @@ class Flows:
 
     def problem(self, error: OperatorError, doing: str) -> None:
         """Show an error in full, with its remedy."""
+        if isinstance(error, Collision) and error.host and not self._context.read_only:
+            self.adoption.offer(error, error.host, doing)
+            return
         self._app.push_screen(ErrorDialog(error, doing))
 
     def deploy_screen(self) -> DeployScreen | None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from vpai_tui.remote.prompts import Prompts
 
 if TYPE_CHECKING:
+    from vpai_tui.deploy.adopt import Proposal
     from vpai_tui.deploy.chronicle import Chronicle
+    from vpai_tui.deploy.survey import Survey
     from vpai_tui.fleet.model import FleetSnapshot, Hold
     from vpai_tui.fleet.operation import Event, Plan, Release
     from vpai_tui.remote.command_log import CommandLog
@@ -64,6 +66,18 @@ class Backend(Protocol):
 
     async def lift(self, host: str, hold: Hold) -> str:
         """Let deploys go again, if this hold is still the one there; returns as `hold` does."""
+        ...
+
+    async def survey(self, host: str) -> Survey:
+        """What runs on a host, against its stacks' services."""
+        ...
+
+    async def propose(self, survey: Survey) -> Proposal:
+        """The file that a decided survey makes."""
+        ...
+
+    async def adopt(self, proposal: Proposal) -> str:
+        """Write it, record the way back, take the new names at once; returns what must be said, mostly nothing."""
         ...
 
     async def history(self) -> Chronicle:
