@@ -192,7 +192,7 @@ class Lab:
             f"pkill -KILL -f '{root}/[d]eploy/bin/' || true;"  # the brackets keep this very shell out of it
             "docker ps -aq | xargs -r docker rm -f -v >/dev/null;"
             "docker network prune -f >/dev/null; docker volume prune -af >/dev/null;"
-            f"rm -rf {root}; mkdir -p {root}",
+            f"! mountpoint -q {root} || umount -l {root}; rm -rf {root}; mkdir -p {root}",
         )
 
     def forget_images(self, host: str, pattern: str = "*") -> None:

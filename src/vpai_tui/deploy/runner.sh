@@ -53,6 +53,7 @@ save_prior() { # the host's own copies of what will be replaced: a revert puts b
   : >"$REL/prior.done" && sync "$REL"
 }
 place() { # source, path below ROOT: a file already the same keeps its inode, and with it every mount of it
+  rm -f "$ROOT/$2.vpai-new" # of a runner that was killed before its rename
   if cmp -s "$1" "$ROOT/$2"; then chmod "$(stat -c %a "$1")" "$ROOT/$2"; return; fi
   (umask 022 && mkdir -p "$(dirname "$ROOT/$2")") || return 1
   cp -p "$1" "$ROOT/$2.vpai-new" || { rm -f "$ROOT/$2.vpai-new"; return 1; } # a full disk gets back what it gave
@@ -76,7 +77,7 @@ restore_files() {
   [ -e "$REL/prior.done" ] || return 0
   keep_edits || return 1
   (cd "$REL/prior" && find . -type f) | while read -r path; do place "$REL/prior/${path#./}" "${path#./}" || exit 1; done || return 1
-  while read -r path; do rm -f "$ROOT/$path"; done <"$REL/prior.absent"
+  while read -r path; do rm -f "$ROOT/$path" "$ROOT/$path.vpai-new"; done <"$REL/prior.absent"
 }
 tag_images() { # RELEASE-DIR
   while IFS="$TAB" read -r _ ref id digest _; do
