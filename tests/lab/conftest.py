@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # a host has one test at a time: under xdist its tests are one worker's, beside those of the other hosts. They start
     # first as they take longest.
     for item in items:
-        if item.get_closest_marker("lab"):
+        if item.get_closest_marker("lab") and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(_group(getattr(item, "fixturenames", ()))))
     items.sort(key=lambda item: item.get_closest_marker("lab") is None)
 
