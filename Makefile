@@ -8,7 +8,7 @@ WORKERS ?= 4
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 
-.PHONY: help demo test check lab lab-down bench snapshots
+.PHONY: help demo test check lab lab-down bench matrix soak chaos snapshots
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -46,6 +46,19 @@ lab-down: ## remove them
 
 bench: $(READY) ## print the figures as ratios against the tool an operator would use instead (needs the lab)
 	$(BIN)/python tests/bench/bench.py
+
+LAB_TEST = VPAI_LAB=require $(BIN)/python -m pytest -n 3 --dist loadgroup -q -rP
+
+matrix: $(READY) ## every step of a deploy × every fault on the lab's hosts, as a table (half an hour)
+	rm -f .lab/$(VPAI_LAB_OCTET)/matrix.jsonl
+	VPAI_MATRIX=whole $(LAB_TEST) tests/lab/test_faults.py; status=$$?; $(BIN)/python tests/lab/fault_table.py; exit $$status
+
+soak: $(READY) ## RACES=200 of two deployers and KILLS=300 at random milliseconds (SEED=4), long link cuts
+	RACES=$(or $(RACES),200) KILLS=$(or $(KILLS),300) $(LAB_TEST) tests/lab/test_soak.py -k 'not random_walk'
+	$(LAB_TEST) -m soak tests/lab/test_links.py
+
+chaos: $(READY) ## MINUTES=60 of random deploys, faults and edits by hand in the lab (SEED=4)
+	MINUTES=$(or $(MINUTES),60) $(LAB_TEST) tests/lab/test_soak.py -k random_walk
 
 snapshots: $(READY) ## take the pictures of the screens anew
 	$(BIN)/python -m pytest tests/ui --snapshot-update
