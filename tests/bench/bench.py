@@ -21,6 +21,7 @@ sys.path.insert(0, str(HERE.parent / "lab"))
 sys.path.insert(0, str(HERE))
 
 import deploys  # noqa: E402
+import isolation  # noqa: E402
 from lab_machines import Lab  # noqa: E402
 from lab_registry import Registry  # noqa: E402
 from lab_wan import set_delay  # noqa: E402
@@ -203,6 +204,7 @@ def main() -> None:
             stacks(args.count, lab, path, rtt, folder / "stacks")
         set_delay(lab, 0)
         idle(near, args.idle_s)
+        isolation.measure(lab, COCKPIT, near)
 
 
 if __name__ == "__main__":

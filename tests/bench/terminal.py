@@ -62,6 +62,16 @@ class Terminal:
                 return time.perf_counter() - self.started
         raise TimeoutError(f"never shown: {texts}; last: {_ESCAPES.sub(b'', self._seen)[-600:]!r}")
 
+    def key(self, keys: str, timeout_s: float = 10) -> float:
+        """Seconds from a key press to the first that is drawn after it."""
+        self.rest(0.05)
+        self.forget()
+        pressed = time.perf_counter()
+        os.write(self._fd, keys.encode())
+        while not self._seen and time.perf_counter() - pressed < timeout_s:
+            self._read(0.5)
+        return time.perf_counter() - pressed
+
     def rest(self, seconds: float) -> None:
         """Keeps reading what the program draws."""
         deadline = time.monotonic() + seconds
