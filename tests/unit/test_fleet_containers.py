@@ -294,3 +294,17 @@ async def test_what_was_known_stays_until_it_is_asked_again() -> None:
     assert seen[0] is not None and seen[0][0].restarts == 9
     assert watch.containers is not None and watch.containers[0].restarts == 2
     task.cancel()
+
+
+async def test_an_engine_that_cannot_be_asked_any_more_ends_the_watch_and_is_not_passed_over() -> None:
+    it = Watched()
+    await until(lambda: it.watch.complete)
+
+    async def no_sudo(fn_name: str, /, *args: Any, **kw: Any) -> Any:
+        raise OperatorError("user op may not run `sudo -n`")
+
+    it.engine.call = no_sudo  # type: ignore[method-assign]
+    it.engine.stream.put_nowait(event("start"))
+    with pytest.raises(OperatorError, match="may not run"):
+        async with asyncio.timeout(3):
+            await it.task
