@@ -27,6 +27,12 @@ def clean_line(raw: str | bytes, limit: int = 2000) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def number(word: str, least: int = 0, most: int = 2**31) -> int | None:
+    """The whole number `word` is, in plain digits and within bounds; None when it is none."""
+    value = int(word) if re.fullmatch(r"[0-9]{1,18}", word) else None
+    return value if value is not None and least <= value <= most else None
+
+
 def last_lines(raw: str | bytes, count: int = 20) -> str:
     """The last `count` non-empty lines of `raw`, cleaned."""
     lines = [line.rstrip() for line in clean(raw).splitlines() if line.strip()]

@@ -35,7 +35,7 @@ from vpai_tui.redact import redact
 from vpai_tui.remote.connection import Connection
 from vpai_tui.remote.docker import Docker
 from vpai_tui.remote.job import JournalLine, follow, parse_line, script_name, start_command
-from vpai_tui.text import last_lines
+from vpai_tui.text import last_lines, number
 
 _OUTCOMES = {
     "ok": Outcome.COMMITTED,
@@ -230,7 +230,7 @@ class Run:
         output = "" if outcome in (Outcome.COMMITTED, Outcome.REFUSED) else await self._output()
         if outcome is Outcome.REFUSED and code == "75":
             reason = f"another deploy holds the lock: {reason}"
-        return Finished(at, outcome, self.release, redact(reason.strip()), output, int(code) if code.isdigit() else 0)
+        return Finished(at, outcome, self.release, redact(reason.strip()), output, number(code) or 0)
 
     async def _output(self) -> str:
         try:
@@ -326,7 +326,7 @@ _EVENTS: dict[str, Callable[[str, str, str], Event]] = {  # at, subject, detail
     "hook_started": HookStarted,
     "hook_done": HookDone,
     "hook_failed": HookFailed,
-    "confirm_awaited": lambda at, _, detail: ConfirmAwaited(at, int(detail) if detail.isdigit() else 0),
+    "confirm_awaited": lambda at, _, detail: ConfirmAwaited(at, number(detail) or 0),
     "confirmed": lambda at, *_: Confirmed(at),
     "revert_started": RevertStarted,
 }

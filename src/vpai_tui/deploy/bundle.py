@@ -13,6 +13,7 @@ import yaml
 
 from vpai_tui.deploy.builds import Build, builds_of
 from vpai_tui.deploy.live import without_live_keys
+from vpai_tui.deploy.told import ToldFile, digests_of, told_of
 from vpai_tui.fleet.stacks import SPEC_FILE, Stack
 from vpai_tui.text import clean
 
@@ -132,13 +133,13 @@ def bundle_on_host(stack: Stack, release: str, lists: Mapping[str, bytes], lives
 
     What was live then and what is live for the laptop now are both: the host's values win.
     """
-    told = json.loads(lists.get("bundle.json") or b"{}")
+    told = told_of(lists.get("bundle.json"))
 
     def items(name: str) -> tuple[str, ...]:
         return tuple(clean(lists.get(name, b"")).split("\n")[:-1])
 
-    contents = {path: (digest, mode) for digest, mode, path in (row.split(" ", 2) for row in items("files.sha256"))}
-    known = [_known(raw, stack) for raw in told.get("files", [])]
+    contents = digests_of(lists.get("files.sha256", b""))
+    known = [_known(raw, stack) for raw in told.files]
     files = [_as_kept(item, *contents[item.path], lives.get(item.path)) for item in known if item.path in contents]
     adopted = "kind=adopted" in items("manifest")  # what ran before us has no label of ours
     return Bundle(
@@ -150,13 +151,13 @@ def bundle_on_host(stack: Stack, release: str, lists: Mapping[str, bytes], lives
         files=tuple(files),
         envs=items("envs"),
         optional_envs=items("envs.optional"),
-        env_of={name: tuple(paths) for name, paths in told.get("env_of", {}).items()},
+        env_of=told.env_of,
         binds=(),
         networks=items("networks"),
-        files_of={name: tuple(paths) for name, paths in told.get("files_of", {}).items()},
-        labels={} if adopted else told.get("labels", {}),
-        one_shots=tuple(told.get("one_shots", stack.spec.one_shots)),
-        data=data_of(lists.get("bundle.json")),
+        files_of=told.files_of,
+        labels={} if adopted else told.labels,
+        one_shots=stack.spec.one_shots if told.one_shots is None else told.one_shots,
+        data=told.data,
         dumps=items("dumps"),
         source=release,
     )
@@ -164,12 +165,20 @@ def bundle_on_host(stack: Stack, release: str, lists: Mapping[str, bytes], lives
 
 def data_of(description: bytes | None) -> tuple[str, ...]:
     """The services that hold data, of what `describe` wrote."""
-    return tuple(json.loads(description or b"{}").get("data", ()))
+    return told_of(description).data
 
 
-def _known(raw: Mapping[str, Any], stack: Stack) -> ShippedFile:
-    now = next((item.keys for item in stack.spec.live if item.file == raw["path"]), ())
-    return ShippedFile(**{**raw, "live_keys": tuple(dict.fromkeys((*raw["live_keys"], *now)))})
+def _known(raw: ToldFile, stack: Stack) -> ShippedFile:
+    now = next((item.keys for item in stack.spec.live if item.file == raw.path), ())
+    return ShippedFile(
+        path=raw.path,
+        mode=raw.mode,
+        on_change=raw.on_change,
+        sha256=raw.sha256,
+        identity=raw.identity,
+        reload=raw.reload,
+        live_keys=tuple(dict.fromkeys((*raw.live_keys, *now))),
+    )
 
 
 def _as_kept(item: ShippedFile, digest: str, mode: str, live: bytes | None) -> ShippedFile:

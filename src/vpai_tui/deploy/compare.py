@@ -222,7 +222,8 @@ def _interruption(service: Mapping[str, Any], effect: Effect) -> float | None:
     if effect not in (Effect.RECREATE, Effect.RESTART):
         return None
     grace = seconds(service.get("stop_grace_period")) or _DEFAULT_GRACE_S
-    check = service.get("healthcheck") or {}
+    check = service.get("healthcheck")
+    check = check if isinstance(check, dict) else {}
     return grace + (seconds(check.get("start_interval") or check.get("interval")) or 1.0)
 
 
@@ -239,8 +240,9 @@ def _service(structure: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _without_label(service: Mapping[str, Any]) -> dict[str, Any]:
     raw = service.get("labels") or {}
-    if not isinstance(raw, dict):  # written as a list
+    if isinstance(raw, list):
         raw = dict(str(item).partition("=")[::2] for item in raw)
+    raw = raw if isinstance(raw, dict) else {}
     labels = {key: value for key, value in raw.items() if key != FILES_LABEL}
     return {**{key: value for key, value in service.items() if key != "labels"}, "labels": labels}
 

@@ -13,6 +13,8 @@ from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.model import Hold
 from vpai_tui.text import clean, clean_line
 
+_DEPTH = 64  # of what Compose prints; a file people write has a tenth
+
 
 @dataclass(frozen=True, slots=True)
 class RunningContainer:
@@ -159,11 +161,26 @@ def _blob(cell: str) -> bytes:
 
 
 def _json(raw: bytes) -> dict[str, Any]:
+    """A structure as Compose prints it; what has another shape is left out: it only names what changes."""
     try:
         data = json.loads(raw) if raw else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return data if isinstance(data, dict) else {}
+    if not isinstance(data, dict) or depth(data) > _DEPTH:
+        return {}
+    sections = {name: data[name] for name in ("services", "networks", "volumes") if isinstance(data.get(name), dict)}
+    if "services" in sections:
+        sections["services"] = {name: body for name, body in sections["services"].items() if isinstance(body, dict)}
+    return sections
+
+
+def depth(value: object) -> int:
+    """How deep mappings and lists are nested in each other."""
+    level, found = [value], 0
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        level = [part for item in level for part in (item.values() if isinstance(item, dict) else item)]
+        found += 1
+    return found
 
 
 def _current(facts: HostFacts, cells: list[str]) -> None:

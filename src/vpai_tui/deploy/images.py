@@ -10,7 +10,7 @@ from typing import Any
 from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.deploy.builds import Build
 from vpai_tui.deploy.compare import ImageTarget
-from vpai_tui.deploy.plan import Prepared, digest_in
+from vpai_tui.deploy.plan import DIGEST, Prepared, digest_in
 from vpai_tui.errors import CommandFailed, LinkLost, OperatorError, PreflightRefused
 from vpai_tui.fleet.operation import BuildLine, Event, ImageBuilt, ImagePulled, LayerPulled
 from vpai_tui.redact import redact
@@ -86,7 +86,8 @@ class Images:
             return None
         if row.get("error"):
             raise OperatorError(clean_line(str(row["error"])), host=self._connection.name, step="pull")
-        status, detail = clean_line(str(row.get("status", ""))), row.get("progressDetail") or {}
+        status, detail = clean_line(str(row.get("status", ""))), row.get("progressDetail")
+        detail = detail if isinstance(detail, Mapping) else {}
         if not row.get("id") or status.startswith("Pulling from"):
             return None
         current, total = detail.get("current"), detail.get("total")
@@ -130,11 +131,17 @@ class Images:
         yield ImageBuilt(self._now(), build.service, build.tag)
 
     async def _id(self, ref: str) -> str:
-        return str((await self._docker.call("inspect_image", ref))["Id"])
+        answer = await self._docker.call("inspect_image", ref)
+        found = answer.get("Id") if isinstance(answer, Mapping) else None
+        if not isinstance(found, str) or not DIGEST.fullmatch(found):
+            raise PreflightRefused(f"the engine tells no id of {ref}", host=self._connection.name, step="pull")
+        return found
 
     async def _digest(self, ref: str) -> str | None:
-        found = (await self._docker.call("inspect_image", ref)).get("RepoDigests") or []
-        return digest_in(ref, [str(item) for item in found])
+        answer = await self._docker.call("inspect_image", ref)
+        found = answer.get("RepoDigests") if isinstance(answer, Mapping) else None
+        told = [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
+        return digest_in(ref, [item for item in told if DIGEST.fullmatch(item.rpartition("@")[2])])
 
     def _now(self) -> str:
         return rfc3339(self._clock.now())

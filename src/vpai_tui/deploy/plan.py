@@ -31,6 +31,7 @@ from vpai_tui.text import last_lines
 
 COMPOSE_FLOOR = (2, 21, 0)
 _REGISTRY_TIMEOUT_S = 6.0
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,10 @@ async def registry_digests(docker: Docker, bundle: Bundle, facts: HostFacts) -> 
         try:
             async with asyncio.timeout(_REGISTRY_TIMEOUT_S):
                 answer = await docker.call("inspect_distribution", ref)
-            return str(answer["Descriptor"]["digest"])
+            digest = str(answer["Descriptor"]["digest"])
+            if not DIGEST.fullmatch(digest):
+                raise KeyError(digest)
+            return digest
         except (TimeoutError, KeyError, TypeError):
             return f"{ref}: its registry did not answer; the host's own copy counts"
         except OperatorError as error:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from vpai_tui.deploy.builds import tar_of
 from vpai_tui.deploy.facts import HostFacts
 from vpai_tui.deploy.host import Place, probe
 from vpai_tui.deploy.live import carry_over
+from vpai_tui.deploy.told import checked_path, told_of
 from vpai_tui.remote.connection import Connection
 
 
@@ -16,15 +15,14 @@ async def carried(connection: Connection, place: Place, release: str) -> bytes:
     values in them; empty when there is nothing to carry over.
 
     Raises:
-        PreflightRefused: a live file is no YAML, so its values cannot be kept.
+        PreflightRefused: a live file is no YAML, so its values cannot be kept; or the release is not as we wrote it.
     """
     return merge(await probe(connection, place, "settling", release))
 
 
 def merge(facts: HostFacts) -> bytes:
     """See `carried`."""
-    told = json.loads(facts.blobs.get("bundle.bundle.json") or b"{}")
-    keys = {item["path"]: tuple(item["live_keys"]) for item in told.get("files", ())}
+    keys = {item.path: item.live_keys for item in told_of(facts.blobs.get("bundle.bundle.json")).files}
     entries = []
     for path, present in facts.lives.items():
         for folder, kept in (("files", facts.bundle_lives), ("prior", facts.prior_lives)):
@@ -32,5 +30,5 @@ def merge(facts: HostFacts) -> bytes:
                 continue
             merged, changed = carry_over(kept[path], present, keys.get(path, ()), path)
             if changed:
-                entries.append((f"{folder}/{path}", merged, "600"))
+                entries.append((f"{folder}/{checked_path(path)}", merged, "600"))
     return tar_of(entries) if entries else b""

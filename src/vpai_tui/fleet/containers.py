@@ -102,8 +102,8 @@ def from_inspect(answer: object) -> Container | None:
         created_at=moment(entry.get("Created")),
         started_at=moment(state.get("StartedAt")),
         finished_at=moment(state.get("FinishedAt")),
-        restarts=_whole(entry.get("RestartCount")),
-        exit_code=_whole(state.get("ExitCode")),
+        restarts=whole(entry.get("RestartCount")),
+        exit_code=whole(state.get("ExitCode")),
         oom_killed=bool(state.get("OOMKilled")),
         ports=_inspected_ports(_mapping(entry.get("NetworkSettings")).get("Ports")),
         restart_policy=_text(policy.get("Name")) or "no",
@@ -121,7 +121,7 @@ def from_event(answer: object) -> ContainerEvent | None:
     code, signal = _text(attributes.get("exitCode")), _text(attributes.get("signal"))
     detail = f"exit {code}" if code else f"signal {signal}" if signal else ""
     nanos = entry.get("timeNano")
-    at = _epoch(nanos / 1e9 if isinstance(nanos, int) else entry.get("time"))
+    at = _epoch(nanos // 10**3 / 1e6 if isinstance(nanos, int) and 0 < nanos < 2**63 else entry.get("time"))
     return ContainerEvent(at, container, _text(attributes.get("name")), action, detail)
 
 
@@ -155,7 +155,7 @@ def moment(value: object) -> datetime | None:
     if match is None or match[1] < "1970":
         return None
     zone = "+00:00" if match[3] in (None, "Z") else match[3]
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         return datetime.fromisoformat(f"{match[1]}.{(match[2] or '0')[:6]:0<6}{zone}").astimezone(UTC)
     return None
 
@@ -183,8 +183,9 @@ def _text(value: object) -> str:
     return clean_line(value) if isinstance(value, str) else ""
 
 
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+def whole(value: object) -> int | None:
+    """A whole number of at most 64 bits; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -205,7 +206,7 @@ def _listed_ports(value: object) -> tuple[Port, ...]:
     found = []
     for item in value if isinstance(value, list) else []:
         port = _mapping(item)
-        outer, inner = _whole(port.get("PublicPort")), _whole(port.get("PrivatePort"))
+        outer, inner = whole(port.get("PublicPort")), whole(port.get("PrivatePort"))
         if outer and inner:
             found.append(Port(_text(port.get("IP")), outer, inner, _text(port.get("Type")) or "tcp"))
     return _without_twins(found)

@@ -11,13 +11,14 @@ import yaml
 
 from vpai_tui.clock import rfc3339
 from vpai_tui.errors import LinkLost, OperatorError
-from vpai_tui.fleet.containers import ContainerEvent, Engine, moment
+from vpai_tui.fleet.containers import ContainerEvent, Engine, moment, whole
 from vpai_tui.fleet.model import Service
 from vpai_tui.redact import MASK, redact
 from vpai_tui.text import clean, clean_line
 
 HEALTH_LOG_KEPT = 3
 EVENTS_KEPT = 10
+_DEEPEST = 32
 _SECRET_NAME = re.compile(
     r"(?i)pass(?:word|wd|phrase)?|secret|token|api[_-]?key|private[_-]?key|credential|auth(?!or)|dsn"
 )
@@ -87,14 +88,15 @@ async def last_log_lines(engine: Engine, container: str, count: int = 100) -> li
 def container_facts(answer: Mapping[str, Any]) -> dict[str, Any]:
     """What `GET /containers/{id}/json` says, safe to show."""
     config, state, host = (_mapping(answer.get(key)) for key in ("Config", "State", "HostConfig"))
+    cpus = whole(host.get("NanoCpus"))
     return {
         "container": {"id": _text(answer.get("Id")), "name": _text(answer.get("Name")).lstrip("/")},
         "state": {
             "status": _text(state.get("Status")),
-            "exit_code": state.get("ExitCode"),
+            "exit_code": whole(state.get("ExitCode")),
             "oom_killed": bool(state.get("OOMKilled")),
             "error": redact(_text(state.get("Error"))),
-            "restarts": answer.get("RestartCount"),
+            "restarts": whole(answer.get("RestartCount")),
             "restart_policy": _text(_mapping(host.get("RestartPolicy")).get("Name")) or "no",
             "created_at": _time(answer.get("Created")),
             "started_at": _time(state.get("StartedAt")),
@@ -109,8 +111,8 @@ def container_facts(answer: Mapping[str, Any]) -> dict[str, Any]:
         "networks": _networks(_mapping(_mapping(answer.get("NetworkSettings")).get("Networks"))),
         "ports": _ports(_mapping(_mapping(answer.get("NetworkSettings")).get("Ports"))),
         "limits": {
-            "memory_bytes": host.get("Memory") or None,
-            "cpus": host["NanoCpus"] / 1e9 if isinstance(host.get("NanoCpus"), int) and host["NanoCpus"] else None,
+            "memory_bytes": whole(host.get("Memory")) or None,
+            "cpus": cpus / 1e9 if cpus else None,
         },
         "healthcheck": safe_command(_mapping(config.get("Healthcheck")).get("Test")),
         "health_log": [_check(item) for item in _sequence(_mapping(state.get("Health")).get("Log"))[-HEALTH_LOG_KEPT:]],
@@ -126,7 +128,7 @@ def image_facts(answer: Mapping[str, Any]) -> dict[str, Any]:
         "digests": [_text(item) for item in _sequence(answer.get("RepoDigests"))],
         "tags": [_text(item) for item in _sequence(answer.get("RepoTags"))],
         "created_at": _time(answer.get("Created")),
-        "size_bytes": answer.get("Size"),
+        "size_bytes": whole(answer.get("Size")),
         "platform": platform,
     }
 
@@ -146,25 +148,28 @@ def safe_value(name: str, value: object) -> str:
     return MASK if text and _SECRET_NAME.search(name) else redact(text)
 
 
-def masked(value: object, name: str = "") -> Any:
-    """`value` (any answer of the engine) with every secret masked and every text cleaned."""
+def masked(value: object, name: str = "", *, depth: int = 0) -> Any:
+    """`value` (any answer of the engine) with every secret masked and every text cleaned; `…` where it is nested
+    deeper than any engine does."""
+    if depth > _DEEPEST and isinstance(value, Mapping | list | tuple):
+        return "…"
     if isinstance(value, Mapping):
-        return {_text(key): masked(item, _text(key)) for key, item in value.items()}
+        return {_text(key): masked(item, _text(key), depth=depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         if name == "Env":
             return [f"{_text(item).partition('=')[0]}={MASK}" for item in value]
         if name in ("Cmd", "Entrypoint", "Args", "Test") and value:
-            return _masked_words(value)
-        return [masked(item, name) for item in value]
+            return _masked_words(value, depth=depth + 1)
+        return [masked(item, name, depth=depth + 1) for item in value]
     if isinstance(value, str):
         text = redact(_SECRET_OPTION.sub(rf"\1\2{MASK}", clean(value)))
         return MASK if text and _is_secret(name) else text
     return value
 
 
-def _masked_words(words: Sequence[object]) -> list[Any]:
+def _masked_words(words: Sequence[object], *, depth: int = 0) -> list[Any]:
     """The words of a command, the one after a secret-looking option masked."""
-    texts = [masked(word) for word in words]
+    texts = [masked(word, depth=depth) for word in words]
     return [MASK if position and _asks_for_secret(texts[position - 1]) else text for position, text in enumerate(texts)]
 
 
@@ -213,7 +218,7 @@ def _check(item: object) -> dict[str, Any]:
     entry = _mapping(item)
     return {
         "at": _time(entry.get("End")),
-        "exit_code": entry.get("ExitCode"),
+        "exit_code": whole(entry.get("ExitCode")),
         "output": redact(clean_line(entry.get("Output") or "", 500)) if isinstance(entry.get("Output"), str) else "",
     }
 

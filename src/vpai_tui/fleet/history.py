@@ -9,13 +9,18 @@ import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vpai_tui.errors import UsageError
 from vpai_tui.redact import redact
 from vpai_tui.text import clean_line
 
 
 def who() -> str:
     """`user@laptop`, as journals and the lock's owner name it."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # no such user in this container, and no $USER
+        user = str(os.getuid())
+    return clean_line(f"{user}@{socket.gethostname()}", 200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +67,19 @@ class History:
 
     def read(self, limit: int = 200) -> tuple[list[Entry], int]:
         """The last `limit` entries, oldest first, and how many lines could not be read (a cut disk, an editor)."""
-        if not self.path.exists():
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
             return [], 0
+        except OSError as error:
+            raise UsageError(
+                f"{self.path} cannot be read: {clean_line(error.strerror or str(error))}", remedy="move it away"
+            ) from error
         found, bad = [], 0
-        for line in self.path.read_bytes().splitlines():
+        for line in content.splitlines():
             try:
                 raw = json.loads(line)
                 found.append(Entry(**{key: clean_line(str(value)) for key, value in raw.items()}))
-            except (ValueError, TypeError, AttributeError):
+            except (ValueError, TypeError, AttributeError, RecursionError):
                 bad += 1
         return found[-limit:], bad

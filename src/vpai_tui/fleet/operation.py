@@ -335,6 +335,6 @@ class Finished(Event):
     def exit_code(self) -> int:
         """What the command line ends with."""
         if self.outcome is Outcome.REFUSED:
-            return self.code or 78
+            return self.code if 75 <= self.code <= 78 else 78
         codes = {Outcome.COMMITTED: 0, Outcome.UNCHANGED: 0, Outcome.REVERTED: 4, Outcome.UNKNOWN: 79}
         return codes.get(self.outcome, 1)

@@ -251,6 +251,10 @@ class Docker:
             urllib3.exceptions.HTTPError,
             OSError,
             ValueError,
+            TypeError,  # an answer of another shape than the SDK takes for granted
+            LookupError,
+            AttributeError,
+            RecursionError,
         ) as error:
             raise self._dials.explain(error) from error
 

@@ -7,8 +7,9 @@ import shlex
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from vpai_tui.errors import OperatorError
 from vpai_tui.remote.connection import Connection
-from vpai_tui.text import clean
+from vpai_tui.text import clean, clean_line, number
 
 _NO_PID = 2147483646  # beyond what a kernel gives
 
@@ -57,7 +58,12 @@ async def journal_length(connection: Connection, directory: str, *, ended: bool 
     program = '$2 == "finished" { n = NR } END { print n + 0 }' if ended else "END { print NR }"
     argv = ["awk", "-F", "\t", program, f"{directory}/journal"]
     done = await connection.run(argv, root=True, label="journal length")
-    return int(done.text.strip() or 0)
+    length = number(done.text.strip() or "0")
+    if length is None:
+        raise OperatorError(
+            "how long the journal is cannot be read", host=connection.name, output=clean_line(done.text)
+        )
+    return length
 
 
 def follow_command(directory: str, owner: str, skip: int) -> str:
