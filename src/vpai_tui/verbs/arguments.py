@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from vpai_tui import __version__
 from vpai_tui.verbs.arguments_vpn import READS, add_vpn
@@ -29,9 +30,23 @@ _GLOBALS = {
 }
 
 
-def _common() -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """argparse repeats what it does not know as it was typed."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(clean(message))
+
+
+def _at_least_one(word: str) -> int:
+    count = number(word, least=1)
+    if count is None:
+        raise argparse.ArgumentTypeError(f"invalid count {word[:20]!r}: expected a whole number, at least 1")
+    return count
+
+
+def _common() -> _Parser:
     """The options that are accepted before and after the verb."""
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     group = common.add_argument_group("everywhere")
     group.add_argument("--config", type=Path, metavar="PATH", help="the fleet.yaml to use")
     group.add_argument("--demo", action="store_true", help="work on a simulated fleet on this machine")
@@ -59,7 +74,7 @@ def changes(args: argparse.Namespace) -> bool:
 def build_parser() -> argparse.ArgumentParser:
     """The parser; `--help` and the README's tables come from it."""
     common = _common()
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="vpai-tui",
         parents=[common],
         description="Operator cockpit of VPAI: without a verb it opens the cockpit.",
@@ -113,7 +128,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("describe", "everything known of one service").add_argument("service", metavar="SERVICE")
     one = verb("history", "who did what, when, where, with what result: of this laptop and of every host")
     one.add_argument("--host", metavar="HOST", help="of one host only")
-    one.add_argument("--limit", type=int, default=50, metavar="N", help="the last N lines (50)")
+    one.add_argument("--limit", type=_at_least_one, default=50, metavar="N", help="the last N lines (50)")
     one.add_argument("--local", action="store_true", help="this laptop's journal alone; no host is asked")
     one = verb("env", "env files on the host: what is missing, write it there, edit it; values never leave the host")
     _stack(one)
