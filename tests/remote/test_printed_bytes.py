@@ -74,5 +74,5 @@ def test_no_sequence_of_a_host_is_printed(hostile_demo: Path, words: tuple[str, 
         assert clean(shown) == shown
         assert "internal error" not in shown
         assert "Traceback" not in shown
-        if words[0] in ("status", "describe", "history"):
+        if words[0] in ("status", "describe"):
             assert MARK in shown

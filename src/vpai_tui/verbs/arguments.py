@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from vpai_tui import __version__
+from vpai_tui.text import clean, number
 from vpai_tui.verbs.arguments_vpn import READS, add_vpn
 
 EXIT_CODES = (
