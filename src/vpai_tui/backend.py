@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.adopt import Proposal
     from vpai_tui.deploy.chronicle import Chronicle
     from vpai_tui.deploy.deployer import Deployer
+    from vpai_tui.deploy.envfiles import EnvReport
+    from vpai_tui.deploy.envinit import EnvDone, EnvPlan
+    from vpai_tui.deploy.envkeeper import EnvKeeper
     from vpai_tui.deploy.survey import Survey
     from vpai_tui.fleet.stacks import Stack
     from vpai_tui.remote.connection import Connection
@@ -161,6 +164,27 @@ class LiveBackend:
     async def act(self, service_id: str, action: Act) -> str:
         self._may_change()
         return await act_and_record(self._world, self._watch, service_id, action)
+
+    async def env_check(self, stack: str) -> EnvReport:
+        return await self._env.check(stack)
+
+    async def env_plan(self, stack: str) -> EnvPlan:
+        return await self._env.plan(stack)
+
+    async def env_init(self, plan: EnvPlan) -> EnvDone:
+        self._may_change()
+        return await self._env.init(plan)
+
+    async def env_edit(self, stack: str, file: str) -> int:
+        self._may_change()
+        return (await self._env.edit(stack, file, wait=True))[1]
+
+    @property
+    def _env(self) -> EnvKeeper:
+        from vpai_tui.deploy.envkeeper import EnvKeeper
+
+        world = self._world
+        return EnvKeeper(world.stacks, self._connection, world.clock, world.history)
 
     async def describe(self, service_id: str) -> Description:
         service = find(self._watch.snapshot(), service_id)

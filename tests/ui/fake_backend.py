@@ -11,6 +11,8 @@ from pathlib import Path
 from vpai_tui.config import Fleet, Host, Ssh
 from vpai_tui.deploy.adopt import Proposal, render
 from vpai_tui.deploy.chronicle import Chronicle, Told
+from vpai_tui.deploy.envfiles import EnvFile, EnvKey, EnvProblem, EnvReport
+from vpai_tui.deploy.envinit import EnvDone, EnvPlan, EnvStep
 from vpai_tui.deploy.survey import Candidate, Found, Match, Survey
 from vpai_tui.errors import CommandFailed, OperatorError
 from vpai_tui.fleet.adopted import Adopted, AdoptedStack
@@ -365,6 +367,45 @@ def chosen(match: Match) -> str | None:
     return match.choice.found.name if match.choice else None
 
 
+_N8N = "/opt/vpai/configs/n8n/n8n.env"
+_LITELLM = "/opt/vpai/configs/litellm/litellm.env"
+ENV_REPORT = EnvReport(
+    "sese/apps",
+    (
+        EnvFile(_N8N, ("n8n",), True, True, "missing", "", "", (), (EnvProblem("error", "the file is missing"),)),
+        EnvFile(
+            _LITELLM,
+            ("litellm",),
+            True,
+            True,
+            "present",
+            "644",
+            "mobuone",
+            (
+                EnvKey("LITELLM_MASTER_KEY", "set", required=True, known=True, lacking=False),
+                EnvKey("DATABASE_URL", "empty", required=True, known=True, lacking=True),
+            ),
+            (
+                EnvProblem("error", "everyone on the host may open it (mode 644); 600 is right"),
+                EnvProblem("error", "is empty (init takes it from [LITELLM_DB_PASSWORD])", "DATABASE_URL"),
+                EnvProblem("warn", "is cut at its #: put the value in single quotes", "UI_PASSWORD", 14),
+            ),
+        ),
+    ),
+    "containers",
+)
+ENV_PLAN = EnvPlan(
+    "sese/apps",
+    "sese",
+    (
+        EnvStep(_N8N, True, False, ("N8N_ENCRYPTION_KEY",), ("DB_POSTGRESDB_PASSWORD",), (), ("LICENCE_KEY",), b""),
+        EnvStep(_LITELLM, False, True, (), ("DATABASE_URL",), (), (), b""),
+    ),
+    "containers",
+    "sese/apps",
+)
+
+
 class FakeBackend:
     """Gives what a test scripts, and remembers what was asked of it."""
 
@@ -481,6 +522,22 @@ class FakeBackend:
         if self.act_fails is not None:
             raise self.act_fails
         return self.act_note
+
+    async def env_check(self, stack: str) -> EnvReport:
+        self.asked.append(("env_check", stack))
+        return ENV_REPORT
+
+    async def env_plan(self, stack: str) -> EnvPlan:
+        self.asked.append(("env_plan", stack))
+        return ENV_PLAN
+
+    async def env_init(self, plan: EnvPlan) -> EnvDone:
+        self.asked.append(("env_init", plan.stack))
+        return EnvDone(plan.stack, (_N8N,), ((_N8N, "N8N_ENCRYPTION_KEY", "generate"),), ((_N8N, "LICENCE_KEY"),))
+
+    async def env_edit(self, stack: str, file: str) -> int:
+        self.asked.append(("env_edit", stack, file))
+        return 0
 
     async def describe(self, service_id: str) -> Description:
         return Description(

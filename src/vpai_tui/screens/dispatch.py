@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from vpai_tui.commands import BY_ID, Arg, Command, refusal
+from vpai_tui.screens.env import EnvFlows
 from vpai_tui.screens.flows import Flows
 from vpai_tui.screens.shell import Shell
 from vpai_tui.widgets.dialogs import Choice, Confirm, ScopePrompt
@@ -24,6 +25,7 @@ class Dispatcher:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._flows = Flows(shell)
+        self._env = EnvFlows(shell, self._flows.work)
 
     @property
     def flows(self) -> Flows:
@@ -115,6 +117,16 @@ class Dispatcher:
     def _release_under_cursor(self) -> str:
         wanted = getattr(self._shell.cockpit, "target_release", None)
         return (wanted() or "") if wanted is not None else ""
+
+    def do_env_check(self, argument: str) -> None:
+        self._env.check(argument or self._shell.cockpit.target_stack() or "")
+
+    def do_env_init(self, argument: str) -> None:
+        self._env.init(argument or self._shell.cockpit.target_stack() or "")
+
+    def do_env_edit(self, argument: str) -> None:
+        stack, _, file = (argument or self._shell.cockpit.target_stack() or "").partition(" ")
+        self._env.edit(stack, file.strip())
 
     def do_restart(self, argument: str) -> None:
         self._flows.act("restart", [argument] if argument else self._shell.cockpit.target_services())

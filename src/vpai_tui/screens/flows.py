@@ -35,9 +35,9 @@ class Flows:
         if backend is None or self._in_the_way(stack):
             return
         if kind == "rollback":
-            self._work(f"planning a rollback of {stack}", lambda: self._plan(backend.plan_rollback(stack, release)))
+            self.work(f"planning a rollback of {stack}", lambda: self._plan(backend.plan_rollback(stack, release)))
         else:
-            self._work(f"planning {stack}", lambda: self._plan(backend.plan(stack)))
+            self.work(f"planning {stack}", lambda: self._plan(backend.plan(stack)))
 
     async def _plan(self, wanted: Awaitable[Plan]) -> None:
         plan = await wanted
@@ -152,7 +152,7 @@ class Flows:
 
         def answered(why: str | None) -> None:
             if why:
-                self._work(f"holding {host}", lambda: self._held(backend.hold(host, why), f"{host} is held: {why}"))
+                self.work(f"holding {host}", lambda: self._held(backend.hold(host, why), f"{host} is held: {why}"))
 
         self._app.push_screen(dialog, answered)
 
@@ -169,7 +169,7 @@ class Flows:
 
         def answered(answer: str | None) -> None:
             if answer == "lift":
-                self._work(f"releasing {host}", lambda: self._held(backend.lift(host, hold), f"{host} is free again"))
+                self.work(f"releasing {host}", lambda: self._held(backend.lift(host, hold), f"{host} is free again"))
 
         self._app.push_screen(dialog, answered)
 
@@ -209,7 +209,7 @@ class Flows:
             for note in dict.fromkeys(filter(None, notes)):
                 self._app.toast(note, severity="warning")
 
-        self._work(f"{action} {services[0]}" + (" …" if len(services) > 1 else ""), run)
+        self.work(f"{action} {services[0]}" + (" …" if len(services) > 1 else ""), run)
 
     # -- errors and workers --------------------------------------------------------------------------------------
 
@@ -225,9 +225,9 @@ class Flows:
         async def run() -> None:
             await steer(word, host)
 
-        self._work(f"demo {text}", run)
+        self.work(f"demo {text}", run)
 
-    def _work(self, doing: str, make: Callable[[], Awaitable[None]]) -> None:
+    def work(self, doing: str, make: Callable[[], Awaitable[None]]) -> None:
         """Run something slow as a worker of the app; its error becomes a dialog."""
 
         async def run() -> None:

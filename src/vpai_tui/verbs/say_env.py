@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from vpai_tui.deploy.envfiles import EnvFile, EnvReport
-from vpai_tui.deploy.envinit import EnvDone, EnvPlan, EnvStep, still_to_fill
+from vpai_tui.deploy.envinit import EnvDone, EnvPlan, still_to_fill
+from vpai_tui.deploy.envwords import report_lines, step_lines, warning
 
-_MARKS = {"error": "✖", "warn": "▲"}
+_MARKS = {"error": "✖", "warn": "▲", "ok": "✔"}
 
 
 def report_json(found: EnvReport) -> dict[str, Any]:
@@ -39,26 +40,10 @@ def _file_json(file: EnvFile) -> dict[str, Any]:
 
 def report(found: EnvReport) -> None:
     """Each file, and below it what is wrong."""
-    for file in found.files:
-        worst = "error" if any(it.severity == "error" for it in file.problems) else "warn" if file.problems else ""
-        print(f"{_MARKS.get(worst, '✔')} {file.path}  {summary(file)}")
-        for it in file.problems:
-            where = " ".join(word for word in (it.key, f"line {it.line}" if it.line else "") if word)
-            print(f"    {_MARKS[it.severity]} {f'{where} ' if where else ''}{it.message}")
-    for note in found.notes:
-        print(f"  ! {note}")
-    if not found.files:
-        print(f"✔ {found.stack} has no env files")
+    for severity, line in report_lines(found):
+        print(f"{_MARKS[severity]} {line}" if not line.startswith(" ") else f"    {_MARKS[severity]} {line.strip()}")
     if not found.ok:
         print(f"→ vpai-tui env {found.stack} init writes what is missing; edit opens a file")
-
-
-def summary(file: EnvFile) -> str:
-    """A file in a few words."""
-    if file.state != "present":
-        return file.state + ("" if file.required else " (optional)")
-    known = [key for key in file.keys if key.state == "set"]
-    return f"{len(known)} of {len(file.keys)} keys set"
 
 
 def plan(found: EnvPlan) -> None:
@@ -72,24 +57,6 @@ def plan(found: EnvPlan) -> None:
             print(f"  {line}")
     if found.confirm_word:
         print(f"  ✖ {warning(found)}")
-
-
-def step_lines(step: EnvStep) -> list[str]:
-    """A step as lines: the file, then its keys by where their values come from."""
-    head = f"+ {step.path}  new: root, mode 600" if step.create else f"~ {step.path}"
-    rows = [head + ("  becomes root's, mode 600" if step.tighten else "")]
-    parts = (
-        ("generated there", step.generated),
-        ("copied there", step.copied),
-        ("as in the example", step.defaults),
-        ("yours to fill in", step.blank),
-    )
-    return rows + [f"    {what:<18} {', '.join(keys)}" for what, keys in parts if keys]
-
-
-def warning(found: EnvPlan) -> str:
-    """Why a plan asks for a typed name."""
-    return f"this stack has {found.ran} already: what they keep under an older secret does not open to a new one"
 
 
 def done_json(plan_: EnvPlan, done_: EnvDone) -> dict[str, Any]:

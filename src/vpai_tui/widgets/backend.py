@@ -11,6 +11,8 @@ from vpai_tui.remote.prompts import Prompts
 if TYPE_CHECKING:
     from vpai_tui.deploy.adopt import Proposal
     from vpai_tui.deploy.chronicle import Chronicle
+    from vpai_tui.deploy.envfiles import EnvReport
+    from vpai_tui.deploy.envinit import EnvDone, EnvPlan
     from vpai_tui.deploy.survey import Survey
     from vpai_tui.fleet.model import FleetSnapshot, Hold
     from vpai_tui.fleet.operation import Event, Plan, Release
@@ -86,6 +88,19 @@ class Backend(Protocol):
 
     async def act(self, service_id: str, action: Act) -> str:
         """Restart, stop or start; returns what must be said of it though it is done, mostly nothing."""
+        ...
+
+    async def env_check(self, stack: str) -> EnvReport:
+        """What the env files of a stack lack."""
+        ...
+
+    async def env_plan(self, stack: str) -> EnvPlan:
+        """What writing what they lack would do."""
+        ...
+
+    async def env_init(self, plan: EnvPlan) -> EnvDone: ...
+    async def env_edit(self, stack: str, file: str) -> int:
+        """Edit one on this process's terminal, which the screens have given away; the editor's exit status."""
         ...
 
     async def describe(self, service_id: str) -> Description: ...
