@@ -25,7 +25,7 @@ class Flows:
     def __init__(self, shell: Shell) -> None:
         self._app = shell
         self._context = shell.context
-        self.adoption = AdoptionFlow(shell, self._work)
+        self.adoption = AdoptionFlow(shell, self.work)
 
     # -- deploy and rollback -------------------------------------------------------------------------------------
 
