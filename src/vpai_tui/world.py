@@ -169,13 +169,17 @@ async def open_world(args: Namespace, environ: Mapping[str, str] = os.environ) -
     """
     path = config_path(args, environ)
     async with AsyncExitStack() as exits:
-        world = await _demo_world(args, exits) if args.demo else _real_world(path)
+        world = await _demo_world(args, exits) if args.demo else _real_world(path, args)
         exits.push_async_callback(world.close)
         yield world
 
 
-def read_fleet(fleet: config.Fleet, path: Path) -> tuple[config.Fleet, tuple[Stack, ...]]:
+def read_fleet(
+    fleet: config.Fleet, path: Path, args: Namespace | None = None
+) -> tuple[config.Fleet, tuple[Stack, ...]]:
     """`fleet` of the file at `path`, and its stacks, under the names that adopted hosts have.
+
+    `pull` is for a laptop that lacks the files of some: no stack is read for it.
 
     Raises:
         UsageError: a stack or a file of `adopted/` is wrong.
@@ -184,12 +188,13 @@ def read_fleet(fleet: config.Fleet, path: Path) -> tuple[config.Fleet, tuple[Sta
     from vpai_tui.fleet.stacks import load_stacks
 
     adopted = load_adopted(folder_of(path), fleet)
-    return with_roots(fleet, adopted), load_stacks(config.find_stacks_dir(path), fleet, adopted)
+    pulls = getattr(args, "verb", None) == "pull"
+    return with_roots(fleet, adopted), () if pulls else load_stacks(config.find_stacks_dir(path), fleet, adopted)
 
 
-def _real_world(path: Path) -> World:
+def _real_world(path: Path, args: Namespace) -> World:
     own = config.load_fleet(path)
-    fleet, stacks = read_fleet(own, path)
+    fleet, stacks = read_fleet(own, path, args)
     history = History(state_dir() / "history.jsonl")
     return World(fleet, stacks, SystemClock(), history, config_path=path, own_fleet=own)
 
@@ -200,7 +205,7 @@ async def _demo_world(args: Namespace, exits: AsyncExitStack) -> World:
     folder = Path(args.demo_dir) if args.demo_dir else state_dir() / "demo"
     foreign_host = getattr(args, "demo_foreign", None)
     running = await exits.enter_async_context(demo.start(folder, reset=args.demo_reset, foreign_host=foreign_host))
-    fleet, stacks = read_fleet(running.fleet, running.config_path)
+    fleet, stacks = read_fleet(running.fleet, running.config_path, args)
     history = History(running.laptop_dir / "history.jsonl")
     path = running.config_path
     return World(fleet, stacks, SystemClock(), history, config_path=path, own_fleet=running.fleet, demo=running)

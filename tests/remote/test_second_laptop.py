@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from vpai_tui import cli
+from vpai_tui.clock import SystemClock
+from vpai_tui.demo.fleet import DEFAULT_SEED, build
 
 Run = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture(scope="module")
 def demo_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
+    return build(tmp_path_factory.mktemp("demo"), seed=DEFAULT_SEED, clock=SystemClock(), reset=False)
 
 
 @pytest.fixture
@@ -149,3 +151,51 @@ def test_the_history_has_what_every_laptop_did(as_user: Run, demo_dir: Path) -> 
     assert {row["source"] for row in local["entries"]} == {"laptop"}
     assert as_user("ann", "history", "--host", "nowhere")[0] == 2
     assert as_user("ann", "history", "--limit", "0")[0] == 2
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["stack.yaml kept", "older release"])
+def test_a_laptop_without_the_files_pulls_them_and_has_nothing_to_deploy(
+    as_user: Run, demo_dir: Path, tmp_path: Path, kept: bool
+) -> None:
+    stacks = demo_dir / "laptop/stacks/sese"
+    running = root(demo_dir) / "stacks/apps/current"
+    (stacks / "apps").rename(tmp_path / "original")
+    if not kept:
+        (running / "stack.yaml").unlink()
+        told = (running / "manifest").read_text().splitlines(keepends=True)
+        (running / "manifest").write_text("".join(line for line in told if not line.startswith("project=")))
+    try:
+        code, told = as_user("bob", "pull", "sese/apps")
+        assert (code, told["same"], told["replaced"], told["aside"]) == (0, [], [], None)
+        assert {"compose.yaml", "stack.yaml"} < set(told["new"])
+        assert not list(stacks.rglob("*.env"))
+        assert any("keeps no stack.yaml" in note for note in told["notes"]) is not kept
+        code, plan = as_user("bob", "plan", "sese/apps", "--exit-code")
+        assert (code, plan["summary"], plan["dangers"]) == (0, "nothing to change", [])
+        assert as_user("bob", "pull", "apps")[1]["new"] == []  # fleet.yaml names it again: nothing left to do
+
+        (stacks / "apps/compose.yaml").write_text("# mine\n")
+        code, refused = as_user("bob", "pull", "apps")
+        assert (code, refused["error"]["output"]) == (2, "compose.yaml")
+        assert as_user("bob", "pull", "apps", "--force")[0] == 2  # nobody confirmed
+        assert (stacks / "apps/compose.yaml").read_text() == "# mine\n"
+        code, told = as_user("bob", "pull", "apps", "--force", "--yes")
+        assert (code, told["replaced"]) == (0, ["compose.yaml"])
+        assert (Path(told["aside"]) / "compose.yaml").read_text() == "# mine\n"
+        assert as_user("bob", "plan", "sese/apps", "--exit-code")[0] == 0
+        entry = as_user("bob", "history", "--local")[1]["entries"][-1]
+        assert (entry["what"], entry["subject"], entry["result"]) == ("pull", "sese/apps", "done")
+    finally:
+        for made in stacks.glob("apps*"):
+            made.rename(tmp_path / made.name)
+        (tmp_path / "original").rename(stacks / "apps")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [("sese/nope", "keeps no release of nope"), ("nope", "no stack"), ("mars/x", "no host"), ("sese/../x", "no name")],
+)
+def test_a_stack_that_cannot_be_pulled_is_said(as_user: Run, words: str, told: str) -> None:
+    code, answer = as_user("bob", "pull", words)
+    assert code == 2
+    assert told in answer["error"]["message"]

@@ -19,7 +19,20 @@ EXIT_CODES = (
 
 # Actions of a verb that change nothing.
 _LOOKS = {"env": ("check",), **READS}
-CHANGES = ("init", "deploy", "rollback", "revert", "resume", "restart", "stop", "start", "hold", "adopt", *_LOOKS)
+CHANGES = (
+    "init",
+    "deploy",
+    "rollback",
+    "revert",
+    "resume",
+    "restart",
+    "stop",
+    "start",
+    "hold",
+    "adopt",
+    "pull",
+    *_LOOKS,
+)
 
 _GLOBALS = {
     "demo": False,
@@ -113,6 +126,10 @@ def build_parser() -> argparse.ArgumentParser:
         one = verb(name, text)
         _stack(one)
         _confirm(one)
+    one = verb("pull", "fetch the files of the release that runs into stacks/; env files stay on the host")
+    _stack(one)
+    one.add_argument("--force", action="store_true", help="replace files that differ; the present ones are kept aside")
+    one.add_argument("--yes", action="store_true", help="replace them without being asked")
     one = verb("hold", "freeze deploys on a host: who and why is shown to everybody; --off lets them go again")
     one.add_argument("host", metavar="HOST")
     what = one.add_mutually_exclusive_group()

@@ -23,6 +23,7 @@ _HOMES = {
     "adopt": ("adopt",),
     "env": ("env",),
     "vpn": ("nodes", "users", "keys", "dns"),
+    "pull": ("pull",),
 }
 """The module of this package whose `VERBS` has each verb: only that one is imported."""
 

@@ -1,0 +1,345 @@
+"""`pull`: what the host's script tells, what a lying host cannot do, and what is written on the laptop."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vpai_tui.deploy.bundle import describe, read_bundle
+from vpai_tui.deploy.host import script
+from vpai_tui.deploy.pull import Kept, read_kept
+from vpai_tui.deploy.pulled import check, compare, only_here, write
+from vpai_tui.errors import OperatorError, PreflightRefused, UsageError
+from vpai_tui.fleet.stacks import load_stack
+
+ID = "20260227T080000-9a2b"
+COMPOSE = "services:\n  web:\n    image: web:1\n    volumes: [./configs/web:/etc/web:ro]\n"
+SPEC = "project: old\ntitle: Web\nfiles: [{path: configs/web, on_change: restart}]\n"
+
+
+class Now:
+    def boot_s(self) -> float:
+        return 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 2, 27, 8, tzinfo=UTC)
+
+
+class HostFolder:
+    """A host that keeps one release of the stack `web`; `made` are the projects of what it made."""
+
+    def __init__(self, root: Path, made: str = "") -> None:
+        self.root = root
+        self.release = root / "deploy/stacks/web/releases" / ID
+        (self.release / "compose").mkdir(parents=True)
+        (self.release.parents[1] / "current").symlink_to(f"releases/{ID}")
+        self.write("compose/00-compose.yaml", COMPOSE)
+        self.write("compose/10-files.yaml", "services: {web: {labels: {vpai.files: x}}}\n")
+        self.write("manifest", f"id={ID}\nkind=deploy\nproject=old\n")
+        self.docker = root / "docker"
+        self.docker.write_text(f"#!/bin/sh\nprintf '{made}'\n")
+        self.docker.chmod(0o755)
+
+    def write(self, path: str, content: str) -> None:
+        (self.release / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.release / path).write_text(content)
+
+    def file(self, path: str, content: str, mode: str = "644") -> None:
+        self.write(f"files/{path}", content)
+        with (self.release / "files.sha256").open("a") as listing:
+            listing.write(f"{'0' * 64} {mode} {path}\n")
+
+    def read(self, stack: str = "web") -> Kept:
+        argv = ["sh", "-s", "--", str(self.root), str(self.docker), stack]
+        done = subprocess.run(argv, input=script("pull.sh"), capture_output=True, check=True)
+        assert done.stderr == b""
+        return read_kept(done.stdout, "sese", stack, str(self.root))
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> HostFolder:
+    return HostFolder(tmp_path / "vpai")
+
+
+def test_files_modes_and_stack_yaml_come(host: HostFolder) -> None:
+    host.write("stack.yaml", SPEC)
+    host.file("configs/web/a.conf", "a\n")
+    host.file("configs/web/run it.sh", "#!/bin/sh\n", "755")
+    kept = host.read()
+    assert (kept.release, kept.notes) == (ID, [])
+    assert kept.files == {
+        "compose.yaml": (COMPOSE.encode(), 0o644),
+        "stack.yaml": (SPEC.encode(), 0o644),
+        "configs/web/a.conf": (b"a\n", 0o644),
+        "configs/web/run it.sh": (b"#!/bin/sh\n", 0o755),
+    }
+    assert check(kept, "sese/web") == []
+
+
+def test_a_host_that_keeps_no_such_stack_names_those_it_keeps(host: HostFolder) -> None:
+    with pytest.raises(UsageError) as caught:
+        host.read("nope")
+    assert caught.value.remedy == "it keeps: web"
+
+
+def test_an_older_release_gets_a_stack_yaml_that_gives_the_same_bundle(host: HostFolder, tmp_path: Path) -> None:
+    home = tmp_path / "stacks/sese/web"
+    (home / "configs/web").mkdir(parents=True)
+    (home / "compose.yaml").write_text(COMPOSE)
+    (home / "configs/web/a.yaml").write_text("top: {live: 1, other: 2}\n")
+    (home / "stack.yaml").write_text(
+        "project: old\none_shots: [web]\nfiles: [{path: configs/web, reload: kill -HUP 1}]\n"
+        "live: [{file: configs/web/a.yaml, keys: [top.live]}]\n"
+    )
+    first = read_bundle(load_stack(tmp_path / "stacks", "sese/web"), "/opt/vpai")
+    host.write("bundle.json", describe(first).decode())
+    host.file("configs/web/a.yaml", "top: {live: 1, other: 2}\n")
+    kept = host.read()
+    assert "keeps no stack.yaml" in kept.notes[0]
+    assert kept.files["stack.yaml"][0].startswith(b"# Made by `vpai-tui pull`")
+    target = tmp_path / "other/stacks/sese/web"
+    write(target, kept, compare(target, kept), Now())
+    again = read_bundle(load_stack(tmp_path / "other/stacks", "sese/web"), "/opt/vpai")
+    assert (again.project, again.files, again.labels, again.one_shots) == (
+        first.project, first.files, first.labels, first.one_shots
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("made", "found"),
+    [
+        ("", "found: none"),
+        ("a\\t/x/deploy/stacks/web/releases/1/c.yaml\\nb\\t/x/deploy/stacks/web/releases/2/c.yaml\\n", "found: a, b"),
+        ("../a\\t/x/deploy/stacks/web/releases/1/c.yaml\\n", "found: ../a"),
+        ("a\\t/x/deploy/stacks/other/releases/1/c.yaml\\n", "found: none"),
+    ],
+)
+def test_a_project_that_is_not_known_is_never_guessed(tmp_path: Path, made: str, found: str) -> None:
+    host = HostFolder(tmp_path / "vpai", made)
+    host.write("manifest", f"id={ID}\nkind=deploy\n")
+    with pytest.raises(PreflightRefused, match="does not tell its Compose project") as caught:
+        host.read()
+    assert found in caught.value.message
+    assert "empty volumes" in caught.value.remedy
+
+
+def test_the_project_of_what_a_release_made_is_its_own(tmp_path: Path) -> None:
+    rows = "javisi\\t/x/deploy/stacks/web/releases/1/c.yaml\\n" * 2 + "b\\t/opt/b/c.yaml\\n"
+    host = HostFolder(tmp_path / "vpai", rows)
+    host.write("manifest", f"id={ID}\nkind=deploy\n")
+    assert b"project: javisi\n" in host.read().files["stack.yaml"][0]
+
+
+SECRETS = [
+    "      POSTGRES_PASSWORD: hunter2canary\n",
+    "      - API_KEY=hunter2canary\n",
+    '      "AUTH_TOKEN": "hunter2canary"\n',
+    "      DB: postgres://me:hunter2canary@db/x\n",
+]
+
+
+def adopted(host: HostFolder, compose: str = COMPOSE) -> None:
+    host.write("manifest", f"id={ID}\nkind=adopted\n")
+    host.write("project", "javisi\n")
+    host.write("project_dir", f"{host.root}\n")
+    for name in ("00-compose.yaml", "10-files.yaml"):
+        (host.release / "compose" / name).unlink()
+    host.write("compose/00-adopted.yaml", compose)
+
+
+def test_what_ran_before_us_comes_as_it_is(host: HostFolder) -> None:
+    adopted(host)
+    kept = host.read()
+    assert kept.files["compose.yaml"][0] == COMPOSE.encode()
+    assert b"project: javisi\n" in kept.files["stack.yaml"][0]
+
+
+@pytest.mark.parametrize("line", SECRETS)
+def test_a_secret_in_what_ran_before_us_stays_on_the_host(host: HostFolder, line: str) -> None:
+    adopted(host, COMPOSE + "    environment:\n" + line)
+    argv = ["sh", "-s", "--", str(host.root), str(host.docker), "web"]
+    out = subprocess.run(argv, input=script("pull.sh"), capture_output=True, check=True).stdout
+    spelled = out + b"".join(base64.b64decode(cell + b"==") for cell in out.split() if len(cell) > 20)
+    assert b"hunter2canary" not in spelled
+    with pytest.raises(PreflightRefused, match=r"look secret \(line 6: "):
+        host.read()
+
+
+def test_references_to_secrets_are_none(host: HostFolder) -> None:
+    adopted(host, COMPOSE + "    environment:\n      DB_PASSWORD: ${DB_PASSWORD}\n      TOKEN_FILE:\n      X_KEY: $X\n")
+    assert "compose.yaml" in host.read().files
+
+
+def test_several_compose_files_and_another_folder_are_no_stack(host: HostFolder) -> None:
+    adopted(host)
+    host.write("project_dir", "/opt/javisi\n")
+    with pytest.raises(PreflightRefused, match="adopted from /opt/javisi"):
+        host.read()
+    host.write("compose/01-adopted.yaml", COMPOSE)
+    with pytest.raises(PreflightRefused, match="2 compose files"):
+        host.read()
+
+
+def test_too_much_is_not_sent(host: HostFolder) -> None:
+    host.write("stack.yaml", SPEC)
+    (host.release / "files").mkdir()
+    (host.release / "files/big").write_bytes(os.urandom(20 << 20))
+    with pytest.raises(PreflightRefused, match="too much to pull"):
+        host.read()
+
+
+def test_links_on_the_host_are_not_followed(host: HostFolder, tmp_path: Path) -> None:
+    host.write("stack.yaml", "project: old\n")
+    (tmp_path / "shadow").write_text("hunter2canary")
+    host.file("configs/x", "")
+    (host.release / "files/configs/x").unlink()
+    (host.release / "files/configs/x").symlink_to(tmp_path / "shadow")
+    assert "configs/x" not in host.read().files
+
+
+# ── a host that lies ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def answer(*files: tuple[str, str], **texts: str) -> bytes:
+    def b64(text: str) -> str:
+        return base64.b64encode(text.encode()).decode()
+
+    rows = [f"release\t{ID}", f"compose\t00-compose.yaml\t{b64(COMPOSE)}", f"manifest\t{b64('kind=deploy')}"]
+    rows += [f"{name.replace('_yaml', '.yaml').replace('_json', '.json')}\t{b64(text)}" for name, text in texts.items()]
+    rows += [f"file\t{mode}\t{path}\t{b64('x')}" for mode, path in files]
+    return "\n".join([*rows, "end", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd", "../x", "a/../../x", "a//b", "./a", "a/.", "-x", "", ".git/config", "a/.GIT/hooks/post-checkout",
+        "HEAD", "configs/n8n.env", ".env", "compose.yaml", "stack.yaml", "a\x1b[2J", "a\\b", "a'b", "$(x)", "a`b",
+        "x" * 500, "a\u202eb",
+    ],
+)  # fmt: skip
+def test_a_hostile_path_is_refused(path: str) -> None:
+    with pytest.raises(PreflightRefused, match="no release of ours") as caught:
+        read_kept(answer(("644", path), stack_yaml=SPEC), "sese", "web", "/opt/vpai")
+    assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize("files", [[("644", "a"), ("644", "a")], [("644", "a"), ("644", "a/b")], [("4755", "a")]])
+def test_doubles_conflicts_and_strange_modes_are_refused(files: list[tuple[str, str]]) -> None:
+    with pytest.raises(PreflightRefused):
+        read_kept(answer(*files, stack_yaml=SPEC), "sese", "web", "/opt/vpai")
+
+
+def test_sizes_and_counts_are_capped() -> None:
+    with pytest.raises(PreflightRefused, match="2001 files"):
+        read_kept(answer(*[("644", f"f{at}") for at in range(2001)]), "sese", "web", "/opt/vpai")
+    large = base64.b64encode(bytes(9 << 20)).decode()
+    raw = answer(stack_yaml=SPEC).replace(b"end\n", f"file\t644\tbig\t{large}\nend\n".encode())
+    with pytest.raises(PreflightRefused, match="9437184 bytes"):
+        read_kept(raw, "sese", "web", "/opt/vpai")
+
+
+@pytest.mark.parametrize("told", ["[]", "{", '{"files": [{}]}', '{"files": 3}', "[" * 5000, '{"data": 5}'])
+def test_a_strange_description_is_refused(told: str) -> None:
+    raw = answer(bundle_json=told, project="old")
+    with pytest.raises(PreflightRefused):
+        read_kept(raw, "sese", "web", "/opt/vpai")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["files: [{path: ../../x}]", "files: [{path: /etc}]", "nonsense: 1", ": [", "a: &a [*a]", "project: ../x", "\x00"],
+)
+def test_what_is_no_stack_is_refused_before_anything_is_written(spec: str) -> None:
+    kept = read_kept(answer(stack_yaml=spec), "sese", "web", "/opt/vpai")
+    with pytest.raises(PreflightRefused) as caught:
+        check(kept, "sese/web")
+    assert "/tmp" not in caught.value.output
+    assert caught.value.output
+
+
+@given(st.binary(max_size=300))
+def test_no_answer_is_too_strange(raw: bytes) -> None:
+    for whole in (raw, raw + b"\nend\n"):
+        with pytest.raises(OperatorError):
+            read_kept(whole, "sese", "web", "/opt/vpai")
+
+
+# ── on the laptop ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def kept_of(**files: str) -> Kept:
+    body = {"compose.yaml": COMPOSE, "stack.yaml": SPEC, "configs/web/a.conf": "a\n", **files}
+    return Kept(ID, {path: (text.encode(), 0o644) for path, text in body.items()})
+
+
+def test_what_differs_is_moved_aside_and_nothing_is_lost(tmp_path: Path) -> None:
+    folder, kept = tmp_path / "sese/web", kept_of()
+    (folder / "configs/web").mkdir(parents=True)
+    (folder / "configs/web/a.conf").write_text("mine\n")
+    (folder / "configs/web/own.conf").write_text("mine too\n")
+    (folder / "stack.yaml").write_text(SPEC)
+    local = compare(folder, kept)
+    assert (local.new, local.same, local.differing) == (("compose.yaml",), ("stack.yaml",), ("configs/web/a.conf",))
+    aside = write(folder, kept, local, Now())
+    assert aside == tmp_path / "sese/web.before-20260227T080000"
+    assert (aside / "configs/web/a.conf").read_text() == "mine\n"
+    assert (folder / "configs/web/a.conf").read_text() == "a\n"
+    assert only_here(tmp_path, "sese/web", kept) == ["configs/web/own.conf"]
+    assert compare(folder, kept).differing == ()
+    assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
+        "a.conf", "compose.yaml", "own.conf", "stack.yaml"
+    ]  # fmt: skip
+
+
+def test_a_mode_that_differs_is_a_difference(tmp_path: Path) -> None:
+    kept = kept_of()
+    write(tmp_path, kept, compare(tmp_path, kept), Now())
+    (tmp_path / "configs/web/a.conf").chmod(0o755)
+    assert compare(tmp_path, kept).differing == ("configs/web/a.conf",)
+
+
+def test_links_and_folders_in_the_way_are_not_written_through(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "web", tmp_path / "outside"
+    outside.mkdir()
+    folder.mkdir()
+    (folder / "configs").symlink_to(outside)
+    with pytest.raises(UsageError, match="in the way"):
+        compare(folder, kept_of())
+    assert list(outside.iterdir()) == []
+    (folder / "configs").unlink()
+    (folder / "compose.yaml").mkdir()
+    with pytest.raises(UsageError, match="in the way"):
+        compare(folder, kept_of())
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "configs").write_text("a file where a folder belongs")
+    kept = kept_of()
+    with pytest.raises(UsageError, match="Not a directory"):
+        write(tmp_path, kept, compare(tmp_path, kept), Now())
+
+
+def test_the_names_of_an_adopted_host_need_its_file() -> None:
+    kept = kept_of()
+    assert check(kept, "sese/web") == []
+    kept.project = "javisi"
+    (told,) = check(kept, "sese/web")
+    assert told.endswith("(project javisi): adopted/sese.yaml must lie beside fleet.yaml here too")
+
+
+def test_a_build_context_is_missing_and_said_to_be() -> None:
+    built = (
+        "services:\n  web: {build: ./images/web}\n  two: {build: {context: .}}\n  three: {build: 'https://x/y.git'}\n"
+    )
+    kept = kept_of(**{"compose.yaml": built, "stack.yaml": "project: old\n"})
+    assert check(kept, "sese/web") == [
+        "images/web/ is built from, and a release does not keep it: put that folder there"
+    ]
