@@ -183,16 +183,15 @@ def _rest(document: Document) -> Any:
         if depth > 60:
             raise refused("nested too deep, or an alias of itself")
         if isinstance(node, MappingNode):
-            return [
-                (walk(key, depth + 1), walk(value, depth + 1))
-                for key, value in node.value
-                if not (node is document.dns and key is document.key)
-            ]
+            return [(walk(key, depth + 1), walk(value, depth + 1)) for key, value in node.value]
         if isinstance(node, SequenceNode):
             return [walk(item, depth + 1) for item in node.value]
         return node.tag, node.value
 
-    return walk(document.root, 0)
+    others = [(key, value) for key, value in document.root.value if value is not document.dns or key.value != "dns"]
+    inside = document.dns.value if document.dns is not None else []
+    kept = [(key, value) for key, value in inside if key is not document.key]
+    return [[(walk(key, 0), walk(value, 0)) for key, value in pairs] for pairs in (others, kept)]
 
 
 def _region(document: Document) -> tuple[int, int]:
@@ -296,7 +295,7 @@ def _in_place(document: Document, value: Node, lines: str, wanted: tuple[Record,
 def _lines(document: Document, wanted: tuple[Record, ...]) -> str | None:
     """Only the lines of records that differ; None where the list is not one record after the other on own lines."""
     value, text = document.value, document.text
-    if not isinstance(value, SequenceNode) or value.flow_style or not value.value or not wanted:
+    if not isinstance(value, SequenceNode) or value.flow_style or not value.value:
         return None
     spans = [_span(text, item) for item in value.value]
     if None in spans:
@@ -323,7 +322,11 @@ def _lines(document: Document, wanted: tuple[Record, ...]) -> str | None:
             gap = "" if not here or text[here - 1] == "\n" else document.line_end
             new = "".join(f"{place[2]}{_flow(it)}{document.line_end}" for it in wanted[b1 + paired : b2])
             pieces.append(gap + new)
-    return "".join([*pieces, text[at:]])
+    left = "".join([*pieces, text[at:]])
+    if wanted or document.key is None:
+        return left
+    colon = left.index(":", document.key.end_mark.index) + 1  # without records it must say so; comments stay
+    return f"{left[:colon]} []{left[colon:]}"
 
 
 def _span(text: str, item: Node) -> tuple[int, int, str] | None:
