@@ -94,7 +94,7 @@ async def cockpit(me: Laptop, host: str) -> AsyncIterator[tuple[Seen, Deployer]]
 
 async def cut_in_a_deploy(host: LabHost, folder: Path, seconds: float) -> tuple[Seen, list[Event]]:
     """A deploy is followed in a cockpit while the link is cut for `seconds`; asserts that nothing of it got lost."""
-    check = {**CHECK, "test": ["CMD-SHELL", "test -e /etc/gate/go"]}
+    check = {**CHECK, "test": ["CMD-SHELL", "test -e /etc/gate/go"], "start_period": "120s"}  # longer than any cut
     async with laptop(host, folder) as me:
         host.sh(f"mkdir -p {host.root}/gate")
         body = service(healthcheck=check, volumes=["./gate:/etc/gate:ro"])
