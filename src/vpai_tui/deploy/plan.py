@@ -119,21 +119,19 @@ def assemble(
     """Compares, and turns changes into the runner's steps there and back. Pure but for the release's random name."""
     spec = stack.spec
     data = frozenset((*spec.data, *bundle.data, *data_of(facts.blobs.get("base.bundle.json"))))
-    wanted = Wanted(bundle, targets, data, frozenset(bundle.one_shots))
-    result = compare(wanted, facts)
+    result = compare(Wanted(bundle, targets, data, frozenset(bundle.one_shots)), facts)
     bundle = _without_labels(bundle, result)
     installs = tuple(item.path for item in bundle.files if not same_on_host(item, facts))
     touched = bool(installs) or any(change.effect is not Effect.NONE for change in result.changes)
     extra = around(spec, bundle, data, facts, targets, touched=touched, rollback=rollback_to is not None)
     dangers = (*dangers, *extra.dangers)
-    release = new_release_id(clock)
     hub = connection.host.hub
     reconnect = spec.confirm == "reconnect" or (spec.confirm is None and hub)
     plan = Plan(
         stack=stack.id,
         kind="rollback" if rollback_to else "deploy",
         base=facts.current,
-        release=release,
+        release=new_release_id(clock),
         fingerprint=facts.fingerprint,
         changes=tuple(result.changes),
         notes=(*notes, *_notes(facts), *inexact(facts), *_rerun_notes(stack, facts, result), *extra.notes),
