@@ -169,11 +169,11 @@ def survey(
     rows = [(stack, service) for stack in stacks for service in stack.services]
     found = {(stack.id, service): _candidates(stack, service, containers) for stack, service in rows}
     taken = _assigned(found)
-    matches = []
-    for stack, service in rows:
-        candidates, mine = found[stack.id, service], taken.get((stack.id, service))
-        undecided = _disputed(candidates, mine, taken, (stack.id, service))
-        matches.append(Match(stack.id, service, candidates, None if undecided else mine, undecided))
+    open_ = _undecided(found, taken)
+    matches = [
+        Match(*key, candidates, None if key in open_ else taken.get(key), key in open_)
+        for key, candidates in found.items()
+    ]
     return Survey(host, tuple(matches), tuple(containers), frozenset(deployed), frozenset(adopted))
 
 
@@ -195,18 +195,26 @@ def _assigned(found: Mapping[_Key, Sequence[Candidate]]) -> dict[_Key, Candidate
     return taken
 
 
+def _undecided(found: Mapping[_Key, Sequence[Candidate]], taken: Mapping[_Key, Candidate]) -> set[_Key]:
+    """The services for which another container comes too near, or one that is not another service's for certain."""
+    open_: set[_Key] = set()
+    while True:
+        sure = {item.found.id: (key, item.points) for key, item in taken.items() if key not in open_}
+        more = {key for key in found if key not in open_ and _disputed(found[key], taken.get(key), sure, key)}
+        if not more:
+            return open_
+        open_ |= more
+
+
 def _disputed(
-    candidates: Sequence[Candidate], mine: Candidate | None, taken: Mapping[_Key, Candidate], key: _Key
+    candidates: Sequence[Candidate], mine: Candidate | None, sure: Mapping[str, tuple[_Key, int]], key: _Key
 ) -> bool:
-    """Whether another container, or another service, comes too near for a choice without the operator."""
-    owners = {item.found.id: (other, item.points) for other, item in taken.items() if other != key}
     for rival in candidates:
         if mine is not None and rival.found.id == mine.found.id:
             continue
-        best = mine.points if mine else rival.points
-        owner = owners.get(rival.found.id)
-        firmly = owner is not None and owner[1] > rival.points + NEAR
-        if rival.points >= best - NEAR and not firmly:
+        owner, points = sure.get(rival.found.id, (key, 0))
+        firmly = owner != key and points > rival.points + NEAR
+        if rival.points >= (mine or rival).points - NEAR and not firmly:
             return True
     return False
 

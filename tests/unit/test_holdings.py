@@ -1,0 +1,167 @@
+"""What a plan would take of the host that is somebody else's, and data it would leave behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vpai_tui.deploy.facts import Held, HostFacts, Occupant, Published, RunningContainer, parse
+from vpai_tui.deploy.holdings import collisions, moved, same_port, with_dangers
+from vpai_tui.errors import OperatorError
+from vpai_tui.fleet.operation import Change, Effect, Plan
+
+DATA = Held("/opt/javisi/data/pg", "/var/lib/postgresql", volume=False)
+OTHER = Occupant("o1", "javisi_db", "running", "javisi", "db", "/opt/javisi/c.yml", (), (DATA,))
+NEW = [Change("db", Effect.CREATE)]
+
+
+def facts(*occupants: Occupant, **changed: object) -> HostFacts:
+    found = HostFacts(occupants=list(occupants))
+    for name, value in changed.items():
+        setattr(found, name, value)
+    return found
+
+
+def told(found: HostFacts, project: str = "vpai") -> str:
+    return "\n".join(collisions(NEW, found, project, ["db"]))
+
+
+def test_nothing_in_common_is_no_collision() -> None:
+    assert told(facts(OTHER)) == ""
+
+
+def test_a_name_that_is_taken() -> None:
+    assert "javisi_db is the name of the container javisi_db (project javisi" in told(
+        facts(replace(OTHER, state="exited"), named={"db": "javisi_db"})
+    )
+    assert "vpai-db-1 is the name" in told(facts(replace(OTHER, name="vpai-db-1", project="", service="")))
+
+
+def test_a_port_that_is_published() -> None:
+    bound = replace(OTHER, ports=(Published("127.0.0.1", "5432", "tcp"),))
+    wanted = {"db": [Published("", "5432", "tcp")]}
+    assert "port 5432 is one of the container javisi_db" in told(facts(bound, published=wanted))
+    assert told(facts(replace(bound, state="exited"), published=wanted)) == ""
+
+
+def test_data_that_another_writes_to() -> None:
+    wanted = {"db": [Held("/opt/javisi/data/../data/pg", "/var/lib/postgresql", volume=False)]}
+    assert "/opt/javisi/data/pg is the data of the container javisi_db" in told(facts(OTHER, mounts=wanted))
+    read_only = {"db": [replace(DATA, writable=False)]}
+    assert told(facts(OTHER, mounts=read_only)) == ""
+    assert told(facts(replace(OTHER, mounts=(replace(DATA, writable=False),)), mounts=wanted)) == ""
+    ours = replace(OTHER, config_files="/opt/vpai/deploy/stacks/a/releases/r1/compose/00-compose.yaml")
+    assert told(facts(ours, mounts=wanted)) == ""
+
+
+def test_a_volume_is_known_by_its_name() -> None:
+    volume = replace(OTHER, mounts=(Held("shared_pg", "/data", volume=True),))
+    wanted = {"db": [Held("pg", "/data", volume=True)]}
+    assert "volume shared_pg is the data" in told(facts(volume, mounts=wanted, volumes={"pg": "shared_pg"}))
+    assert told(facts(volume, mounts=wanted, volumes={"pg": "vpai_pg"})) == ""
+
+
+def test_the_engines_socket_is_nobodys_data() -> None:
+    socket = Held("/var/run/docker.sock", "/var/run/docker.sock", volume=False)
+    assert told(facts(replace(OTHER, mounts=(socket,)), mounts={"db": [socket]})) == ""
+
+
+def test_its_own_containers_and_services_that_are_there_are_no_collision() -> None:
+    mine = facts(OTHER, named={"db": "javisi_db"})
+    assert told(mine, project="javisi") == ""
+    assert collisions([Change("db", Effect.RECREATE)], mine, "vpai", ["db"]) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("", "127.0.0.1", True),
+        ("0.0.0.0", "10.0.0.1", True),
+        ("0.0.0.0", "::1", False),
+        ("::", "fd00::1", True),
+        ("127.0.0.1", "10.0.0.1", False),
+        ("", "::", True),
+    ],
+)
+def test_addresses_meet(one: str, other: str, same: bool) -> None:
+    assert same_port(Published(one, "80", "tcp"), Published(other, "80", "tcp")) is same
+    assert same_port(Published(other, "80", "tcp"), Published(one, "80", "tcp")) is same
+    assert not same_port(Published(one, "80", "tcp"), Published(other, "80", "udp"))
+
+
+@given(first=st.integers(1, 60), size=st.integers(0, 9), port=st.integers(1, 70))
+def test_a_range_meets_what_is_in_it(first: int, size: int, port: int) -> None:
+    span = Published("", f"{first}-{first + size}", "tcp")
+    assert same_port(span, Published("", str(port), "tcp")) is (first <= port <= first + size)
+
+
+# ── data ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+RUNNING = RunningContainer("o1", "javisi_db", "running", "db", "h", "i", "v", "")
+CHANGED = Change("db", Effect.RECREATE, has_data=True)
+
+
+def moves(*wanted: Held, change: Change = CHANGED, now: Held = DATA) -> list[str]:
+    found = facts(replace(OTHER, mounts=(now,)), containers=[RUNNING], mounts={"db": list(wanted)})
+    return [item.cause.detail for item in moved([change], found)]
+
+
+def test_data_that_stays_is_no_danger() -> None:
+    assert moves(DATA) == []
+    assert moves(replace(DATA, source="/opt/javisi/data/./pg")) == []
+
+
+def test_data_that_moves_is_a_danger_of_its_service_and_of_the_plan() -> None:
+    assert moves(Held("pg", DATA.target, volume=True)) == [
+        "/var/lib/postgresql: /opt/javisi/data/pg → volume pg",
+    ]
+    found = facts(OTHER, containers=[RUNNING], mounts={"db": [replace(DATA, source="/x")]})
+    plan = Plan("sese/infra", "deploy", "r1", "r2", "", (CHANGED,))
+    red = with_dangers(plan, moved(plan.changes, found))
+    assert (red.confirm_word, [item.kind for item in red.dangers]) == ("sese/infra", ["mount"])
+    assert [(cause.kind, cause.danger) for cause in red.changes[0].causes] == [("mount", True)]
+    assert with_dangers(plan, []) is plan
+
+
+def test_data_that_vanishes_counts_for_a_database_only() -> None:
+    assert moves() == ["/var/lib/postgresql: /opt/javisi/data/pg → not mounted any more"]
+    assert moves(change=replace(CHANGED, has_data=False)) == []
+    assert moves(now=Held("ab" * 32, DATA.target, volume=True)) == []  # without a name: Compose carries it over
+
+
+@pytest.mark.parametrize("effect", [Effect.NONE, Effect.RESTART, Effect.REMOVE])
+def test_only_what_is_recreated_loses_a_mount(effect: Effect) -> None:
+    assert moves(replace(DATA, source="/x"), change=replace(CHANGED, effect=effect)) == []
+
+
+# ── what the probe tells ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def record(keeper: object = None, ports: object = None, mounts: object = None) -> bytes:
+    cells = ["javisi", "db", "/opt/javisi/c.yml", keeper, ports, mounts]
+    return "\t".join(["occupant", "o1", "/javisi_db", "running", *map(json.dumps, cells)]).encode() + b"\nend\n"
+
+
+def test_an_occupant_is_read() -> None:
+    ports = {"5432/tcp": [{"HostIp": "", "HostPort": "5432"}, {"HostIp": "::1", "HostPort": ""}], "9/udp": None}
+    mounts = [
+        {"Type": "bind", "Source": DATA.source, "Destination": DATA.target, "RW": True},
+        {"Type": "tmpfs", "Source": "", "Destination": "/tmp", "RW": True},
+    ]
+    (found,) = parse(record(None, ports, mounts), "sese").occupants
+    assert found == replace(OTHER, ports=(Published("", "5432", "tcp"),))
+
+
+def test_what_only_holds_images_is_no_occupant() -> None:
+    assert parse(record("1"), "sese").occupants == []
+
+
+def test_a_broken_occupant_is_told() -> None:
+    with pytest.raises(OperatorError, match="bad `occupant` record"):
+        parse(b"occupant\to1\t/x\trunning\t{\nend\n", "sese")
+    with pytest.raises(OperatorError, match="bad `occupant` record"):
+        parse(record(None, ["x"]), "sese")
