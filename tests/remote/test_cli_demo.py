@@ -152,3 +152,25 @@ def test_doctor_finds_the_demo_fit(run: Run) -> None:
     code, told = run("doctor")
     assert code == 0, [row for row in told["checks"] if row["ok"] is False]
     assert {row["host"] for row in told["checks"]} == {"laptop", "sese", "seko", "pi"}
+
+
+def test_a_host_that_ran_before_is_adopted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*words: str) -> tuple[int, Any]:
+        code = cli.main([*words, "--json", "--demo-dir", str(tmp_path), "--demo-foreign", "pi"])
+        return code, json.loads(capsys.readouterr().out)
+
+    code, told = run("plan", "opencut")
+    assert code == 78
+    assert "port 127.0.0.1:3100 is one of the container javisi_opencut" in told["error"]["message"]
+    code, shown = run("adopt", "pi", "--show")
+    assert (code, set(shown)) == (0, {"schema", "host", "services", "unclaimed"})
+    assert {row["service"]: row["container"] for row in shown["services"]} == {
+        name: f"javisi_{name}" for name in ("opencut-db", "opencut-valkey", "opencut-srh", "opencut")
+    }
+    code, told = run("adopt", "pi")
+    assert (code, told["error"]["remedy"]) == (2, "give --yes")
+    code, told = run("adopt", "pi", "--yes")
+    assert set(told) == {*shown, "file", "root", "changed", "recorded", "outcome", "reason", "notes"}
+    assert (code, told["outcome"], told["recorded"]) == (0, "committed", ["pi/opencut is r0"])
+    code, told = run("plan", "opencut")
+    assert (code, told["base"], told["summary"]) == (0, "00000000T000000-r0", "nothing to change")
