@@ -69,10 +69,21 @@ class CockpitApp(Shell):
         self.stylesheet.set_variables(self.get_css_variables())
         operations.listen(self._operation_moved)
 
+    @property
+    def crash(self) -> Exception | None:
+        """What nobody foresaw and ended the app."""
+        return self._exception
+
     def _deploy_screen(self) -> Screen[Any]:
         from vpai_tui.screens.deploy import DeployScreen  # not needed for the first frame
 
         return DeployScreen(self.context)
+
+    def _fatal_error(self) -> None:
+        """Textual would print a traceback with the values of all variables, secrets among them. The error itself goes
+        on to whoever opened the cockpit, after the terminal is the operator's again: there it is one line."""
+        self.bell()
+        self._close_messages_no_wait()
 
     # -- life ----------------------------------------------------------------------------------------------------
 

@@ -57,4 +57,6 @@ async def _run(args: Namespace, fleet: Fleet, keymap: Mapping[str, str]) -> int:
         await app.run_async()
     if wrong:
         raise wrong[0]
+    if app.crash is not None:
+        raise app.crash
     return app.return_code or 0

@@ -8,6 +8,7 @@ from textual.message import Message
 from textual.worker import Worker
 
 from vpai_tui.errors import OperatorError
+from vpai_tui.redact import redact
 from vpai_tui.text import clean_line
 
 if TYPE_CHECKING:
@@ -50,5 +51,7 @@ class Failed(Message):
     def unexpected(cls, worker: Worker[object]) -> Failed:
         """An error that is a defect of the cockpit: said as one, without a traceback."""
         found = f"{type(worker.error).__name__}: {worker.error}"
-        error = OperatorError(clean_line(found), remedy="This is a defect of the cockpit: report it with these words.")
+        error = OperatorError(
+            redact(clean_line(found)), remedy="This is a defect of the cockpit: report it with these words."
+        )
         return cls(error, worker.description or "A task")
