@@ -100,10 +100,11 @@ async def _deploy(me: Laptop, stack: str) -> str:
 
 
 async def quiet(host: LabHost) -> None:
-    """Until nobody holds the lock and no runner is left: a Compose that outlived its runner still works."""
+    """Until nobody holds the lock and no runner is left or about to start; Compose may outlive its runner."""
     script = (
-        f"for i in $(seq 600); do if flock -n {host.root}/deploy/lock true && "
-        f"! pgrep -f '{host.root}/[d]eploy/bin/run-' >/dev/null; then exit 0; fi; sleep 0.1; done; exit 1"
+        f"n=0; for i in $(seq 600); do if flock -n {host.root}/deploy/lock true && "
+        f"! pgrep -f '{host.root}/[d]eploy/bin/run-' >/dev/null; then n=$((n + 1)); else n=0; fi;"
+        "[ $n -lt 3 ] || exit 0; sleep 0.1; done; exit 1"
     )
     await asyncio.to_thread(lambda: host.lab.root_shell(host.name, script, timeout_s=90))
 
