@@ -16,6 +16,7 @@ from vpai_tui.deploy.envinit import EnvDone, EnvPlan, EnvStep
 from vpai_tui.deploy.survey import Candidate, Found, Match, Survey
 from vpai_tui.errors import CommandFailed, OperatorError
 from vpai_tui.fleet.adopted import Adopted, AdoptedStack
+from vpai_tui.fleet.alerts import alerts
 from vpai_tui.fleet.model import (
     Alert,
     Container,
@@ -221,6 +222,14 @@ def interrupted() -> FleetSnapshot:
     alert = Alert(Severity.ERROR, "sese", "apps", "a deploy was interrupted on its way to r13", "resume or revert it",
                   "sese/apps")  # fmt: skip
     return replace(fleet, stacks=left, alerts=(alert, *fleet.alerts))
+
+
+def revert_failed() -> FleetSnapshot:
+    """A deploy of sese/apps could neither be finished nor taken back."""
+    fleet = interrupted()
+    where = "/opt/vpai/deploy/stacks/apps/releases/r13"
+    stacks = tuple(replace(s, revert_failed=where) if s.stack == "apps" else s for s in fleet.stacks)
+    return replace(fleet, stacks=stacks, alerts=alerts(fleet.hosts, stacks, fleet.services))
 
 
 HELD = Hold("2026-02-26T21:10:00Z", "ann@desk", "kernel upgrade until midnight")

@@ -88,7 +88,8 @@ class Deployer:
         found = find_stack(self._stacks, stack)
         connection, place = await self._place(found)
         with _only_looking():
-            target = _choose(releases_of(await probe(connection, place, "releases")), release, found.id)
+            listed = releases_of(await probe(connection, place, "releases"), found.spec.data)
+            target = _choose(listed, release, found.id)
             return self._keep(await plan_of_release(connection, place, found, target.id, self._clock))
 
     async def apply(self, plan: Plan) -> AsyncIterator[Event]:
@@ -132,9 +133,10 @@ class Deployer:
 
     async def releases(self, stack: str) -> list[Release]:
         """Newest first."""
-        connection, place = await self._place(find_stack(self._stacks, stack))
+        found = find_stack(self._stacks, stack)
+        connection, place = await self._place(found)
         with _only_looking():
-            return releases_of(await probe(connection, place, "releases"))
+            return releases_of(await probe(connection, place, "releases"), found.spec.data)
 
     async def interrupted(self, stack: str) -> str:
         """The release that an interrupted deploy of `stack` was making.

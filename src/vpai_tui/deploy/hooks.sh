@@ -53,7 +53,7 @@ why_failed() { # code took_s timeout_s
   if [ "$1" = 124 ] || { [ "$1" = 137 ] && [ "$2" -ge "$3" ]; }; then echo "not done after $3 s"; else echo "exit $1"; fi
 }
 hook_failed() { # name in why
-  tail -n "+$((from + 1))" "$REL/out.log" | grep -vE '^(Killed *)?$' | tail -n 20 >"$REL/hook.log"
+  tail -n "+$((from + 1))" "$REL/out.log" | grep -vE '^(Killed *|canceled)?$' | tail -n 20 >"$REL/hook.log"
   { echo "--- last lines of $1:"; cat "$REL/hook.log"; } >"$REL/failure.log"
   last=$(tail -n 1 "$REL/hook.log" | hide)
   FAILURE="$1 $2: $3${last:+: $last}"; J hook_failed "$1" "${FAILURE#"$1 "}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from vpai_tui import __version__
 from vpai_tui.clock import Clock, rfc3339
@@ -85,13 +85,16 @@ def _manifest(prepared: Prepared, clock: Clock, by: str) -> bytes:
     return "".join(f"{key}={value}\n" for key, value in pairs.items()).encode()
 
 
-def releases_of(facts: HostFacts) -> list[Release]:
-    """Newest first; what was refused before it began is none. Restorable: its images are here or can be pulled."""
-    found = [_release(facts, *row) for row in facts.releases if not row[1].startswith("refused")]
+def releases_of(facts: HostFacts, data: Sequence[str] = ()) -> list[Release]:
+    """Newest first; what was refused before it began is none. Restorable: its images are here or can be pulled.
+
+    `data` are the services that hold data by the laptop's files, for releases that do not tell it themselves.
+    """
+    found = [_release(facts, data, *row) for row in facts.releases if not row[1].startswith("refused")]
     return sorted(found, key=lambda item: item.id, reverse=True)
 
 
-def _release(facts: HostFacts, release: str, status: str, raw: bytes, lock: bytes) -> Release:
+def _release(facts: HostFacts, data: Sequence[str], release: str, status: str, raw: bytes, lock: bytes) -> Release:
     told = manifest(raw)
     made = checkout_of(told)
     targets = locked_targets(lock)
@@ -118,4 +121,6 @@ def _release(facts: HostFacts, release: str, status: str, raw: bytes, lock: byte
         commit=made.commit,
         dirty=made.dirty,
         checkout=made.root,
+        data_newer=took_effect and release != facts.current and bool(told.get("data", data)),
+        dumps=tuple((row[0], row[4]) for row in tsv(facts.dumps_then.get(release, b"")) if len(row) > 4),
     )

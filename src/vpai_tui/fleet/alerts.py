@@ -68,7 +68,14 @@ def _link(host: HostSnapshot, services: Iterable[Service]) -> Iterator[Alert]:
 
 
 def _interrupted(stack: StackStatus) -> Iterator[Alert]:
-    if stack.interrupted:
+    if stack.interrupted and stack.revert_failed:
+        message = f"neither {stack.pending} nor {stack.current or 'what ran before'} is whole: the revert failed"
+        remedy = (
+            f"mend what {stack.revert_failed}/failure.log and out.log on {stack.host} tell, then "
+            f"vpai-tui revert {stack.id}, or resume {stack.id}"
+        )
+        yield Alert(Severity.ERROR, stack.host, stack.id, message, remedy, stack.id)
+    elif stack.interrupted:
         message = f"the deploy of {stack.pending} was interrupted; the way back is {stack.current or 'none'}"
         remedy = f"settle it: vpai-tui revert {stack.id}, or resume {stack.id}"
         yield Alert(Severity.ERROR, stack.host, stack.id, message, remedy, stack.id)

@@ -136,6 +136,7 @@ def _status(
         order=stack.spec.order,
         note=sync if isinstance(sync, str) else "",
         holds_data=bool(stack.spec.data),
+        revert_failed=deploy.revert_failed if deploy else "",
     )
 
 

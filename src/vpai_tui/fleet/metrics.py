@@ -49,6 +49,7 @@ class _Block:
     locked: bool = False
     owner: str = ""
     hold: Hold | None = None
+    failed: dict[str, str] = field(default_factory=dict)  # stack → directory of the release whose revert failed
 
 
 class MetricsParser:
@@ -88,7 +89,7 @@ class MetricsParser:
                 self._cpus = min(_count(rest), 4096)
             case "temp" | "mem" | "load" | "uptime" | "cpu":
                 self._machine(key, rest.split())
-            case "cg" | "stack":
+            case "cg" | "stack" | "failed":
                 self._listed(key, rest)
             case "lock":
                 self._block.locked = rest == "busy"
@@ -119,6 +120,9 @@ class MetricsParser:
         elif key == "stack" and len(self._block.stacks) < _ROWS_LIMIT:
             current, pending, name = rest.split(" ", 2)
             self._block.stacks.append((name, _link(current), _link(pending)))
+        elif key == "failed" and len(self._block.failed) < _ROWS_LIMIT:
+            name, directory = rest.split(" ", 1)
+            self._block.failed[name] = directory
 
     def _disk_row(self, line: str) -> None:
         """A row of `df -P -k`: device, blocks, used, available, share, mount."""
@@ -176,6 +180,7 @@ class MetricsParser:
                 pending=waiting,
                 busy=waiting is not None and block.locked and _holds(name, pending, block.owner),
                 owner=block.owner if block.locked else "",
+                revert_failed=block.failed.get(name, ""),
             )
             for name, current, waiting in block.stacks
         )

@@ -105,6 +105,9 @@ deploys() {
         target "$dir/pending"
         [ "$name" = - ] || pending=yes
         printf 'stack %s %s %s\n' "$current" "$name" "${dir##*/}"
+        word=
+        [ "$name" = - ] || { read -r word _ <"$dir/releases/$name/status"; } 2>/dev/null
+        [ "$word" != revert_failed ] || printf 'failed %s %s/releases/%s\n' "${dir##*/}" "$dir" "$name"
     done
     [ -n "$pending" ] || return 0
     flock -n -E 75 "$root/deploy/lock" true 2>/dev/null

@@ -188,6 +188,7 @@ class DeployState:
     pending: str | None
     busy: bool  # a runner holds the host's lock
     owner: str = ""  # who holds it: who, what, since when
+    revert_failed: str = ""  # the pending release could not be taken back: its directory on the host
 
     @property
     def interrupted(self) -> bool:
@@ -254,6 +255,7 @@ class StackStatus:
     order: int = 0
     note: str = ""  # why sync is unknown
     holds_data: bool = False
+    revert_failed: str = ""  # the pending release could not be taken back: its directory on the host
 
     @property
     def id(self) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from vpai_tui.clock import duration
 from vpai_tui.errors import PreflightRefused
 from vpai_tui.fleet.model import Hold
 
@@ -101,6 +102,16 @@ class Dump:
     size_bytes: int | None = None
     problem: str = ""
 
+    @property
+    def told(self) -> str:
+        """`newest dump 7h old, 12.4 MB: /opt/vpai/backups/app.dump`, or what is wrong."""
+        if self.path is None or self.size_bytes is None:
+            return self.problem
+        large = self.size_bytes >= 1_000_000
+        size = f"{self.size_bytes / 1e6:.1f} MB" if large else f"{self.size_bytes / 1e3:.1f} kB"
+        wrong = f" ({self.problem})" if self.problem else ""
+        return f"newest dump {duration(self.age_s)} old{wrong}, {size}: {self.path}"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -169,6 +180,14 @@ class Release:
     checkout: str = ""  # which repository: the id of its first commit
     data_newer: bool = False  # its bits can be had back, but later releases have written to the stack's data since
     dumps: tuple[tuple[str, str], ...] = ()  # service → the newest dump there was when it was committed
+
+    @property
+    def data_told(self) -> str:
+        """`bits yes, data newer; dump of then: …`; empty where the data is that of the release, or there is none."""
+        if not self.data_newer:
+            return ""
+        named = ", ".join(path for _, path in self.dumps) or "none"
+        return f"bits yes, data newer; dump of then: {named}"
 
 
 @dataclass(frozen=True)
@@ -338,3 +357,20 @@ class Finished(Event):
             return self.code if 75 <= self.code <= 78 else 78
         codes = {Outcome.COMMITTED: 0, Outcome.UNCHANGED: 0, Outcome.REVERTED: 4, Outcome.UNKNOWN: 79}
         return codes.get(self.outcome, 1)
+
+
+def after_failed_revert(stack: str, release: str, reason: str) -> list[str]:
+    """What to do after an outcome of `revert_failed`, in sentences.
+
+    The runner tells two cases apart by its reason: all of the release before is back and does not run well, or
+    something of it is not back.
+    """
+    if "; it was taken back, but then " in reason:
+        return ["the release before is back, and not all of it is healthy: vpai-tui status"]
+    host, _, name = stack.partition("/")
+    return [
+        "neither release is whole; no other deploy of it starts until it is settled",
+        f"1. mend what is told above; more of it is on {host}, below its root:",
+        f"   deploy/stacks/{name}/releases/{release}/failure.log, out.log",
+        f"2. vpai-tui revert {stack} (tries again to go back), or resume (goes on)",
+    ]

@@ -81,7 +81,9 @@ class DeployScreen(CockpitScreen):
         known = self.releases.get(stack.id, ()) if stack else ()
         held = hold_lines(self.context.snapshot.host(stack.host)) if stack else []
         self.query_one("#settle", SafeStatic).show([*held, *(settle_lines(stack) if stack else [])])
-        self.query_one("#release-head", SafeStatic).show([release_head(stack, len(known))])
+        self.query_one("#release-head", SafeStatic).show(
+            [release_head(stack, len(known), newer=any(item.data_newer for item in known))]
+        )
         table = self.query_one("#releases", SafeTable)
         rows = release_rows(known)
         table.set_columns(release_columns(rows))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import get_args
 
 from vpai_tui.errors import Collision, OperatorError
-from vpai_tui.fleet.operation import Effect, Plan, confirm_word, refuse_held, stop_word
+from vpai_tui.fleet.operation import Command, Effect, Plan, confirm_word, refuse_held, stop_word
 from vpai_tui.screens.adoption import AdoptionFlow
 from vpai_tui.screens.deploy import DeployScreen
 from vpai_tui.screens.operation import OperationScreen
@@ -255,6 +255,10 @@ class Flows:
         return next((item for item in self._app.screen_stack if isinstance(item, DeployScreen)), None)
 
 
+def _commands(plan: Plan) -> list[tuple[str, Command]]:
+    return [("before", it) for it in plan.before if not it.skipped] + [("after", it) for it in plan.after]
+
+
 def plan_question(plan: Plan) -> list[Line]:
     """What the dialog says before a plan is applied: target, effect, interruption, way back."""
     touched = [change for change in plan.changes if change.effect is not Effect.NONE]
@@ -271,6 +275,8 @@ def plan_question(plan: Plan) -> list[Line]:
             f"rollback to {plan.base}" if plan.base else "r0, recorded first" if plan.adopts else "none: first deploy",
         ),
     ]
+    rows += [named(when, f"{it.where}: {it.run}") for when, it in _commands(plan)]
+    rows += [((f"{it.service}: {it.told}", "warn" if it.problem else "dim"),) for it in plan.dumps]
     if any(change.has_data for change in touched):
         rows.append((("touches services with data", "warn"),))
     return rows + [((row, "error"),) for item in plan.dangers for row in wrap(item.detail)]

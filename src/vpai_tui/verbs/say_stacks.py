@@ -10,9 +10,11 @@ from vpai_tui.clock import duration
 from vpai_tui.fleet.operation import (
     BuildLine,
     Cause,
+    Command,
     Effect,
     Event,
     Finished,
+    HookFailed,
     Journaled,
     LayerPulled,
     Outcome,
@@ -50,6 +52,23 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "kept": list(plan.kept),
         "notes": list(plan.notes),
         "hold": plan.hold._asdict() if plan.hold else None,
+        **{
+            when: [
+                {"run": it.run, "service": it.service, "container": it.container, "timeout_s": it.timeout_s}
+                for it in hooks
+            ]
+            for when, hooks in (("before", plan.before), ("after", plan.after))
+        },
+        "dumps": [
+            {
+                "service": it.service,
+                "path": it.path,
+                "age_s": it.age_s,
+                "size_bytes": it.size_bytes,
+                "problem": it.problem or None,
+            }
+            for it in plan.dumps
+        ],
         "dangers": [{"kind": cause.kind, "detail": cause.detail} for cause in plan.dangers],
         "summary": plan.summary,
     }
@@ -71,6 +90,7 @@ def _plan(plan: Plan) -> None:
         print(f"  ■ deploys there are held {plan.hold.told}")
     for danger in plan.dangers:
         print(f"  ✖ {danger.kind}: {danger.detail}")
+    _commands("before", plan.before)
     for change in plan.changes:
         if change.effect is Effect.NONE:
             continue
@@ -79,6 +99,14 @@ def _plan(plan: Plan) -> None:
         for cause in change.causes:
             print(f"      {cause.kind}: {cause.detail}")
             _diff(cause)
+    _commands("after", plan.after)
+    _surroundings(plan)
+
+
+def _surroundings(plan: Plan) -> None:
+    """What a plan says besides its services: dumps, files, live values, notes."""
+    for dump in plan.dumps:
+        print(f"  {'▲' if dump.problem else '·'} {dump.service}: {dump.told}")
     for path in plan.installs:
         print(f"  » {path}")
     for kept in plan.kept:
@@ -87,6 +115,12 @@ def _plan(plan: Plan) -> None:
         print("  · what runs now is recorded as r0 first: the way back")
     for note in plan.notes:
         print(f"  ! {note}")
+
+
+def _commands(when: str, found: Sequence[Command]) -> None:
+    for it in found:
+        skipped = "  (skipped: it has none yet)" if it.skipped else ""
+        print(f"  $ {when}, {it.where}, within {duration(it.timeout_s)}: {it.run}{skipped}")
 
 
 def _diff(cause: Cause) -> None:
@@ -126,7 +160,7 @@ class EventPrinter:
             if key not in ("event", "at", "output", "code") and value
         }
         words = " ".join(str(value) for value in facts.values())
-        good = not isinstance(event, StepFailed)
+        good = not isinstance(event, StepFailed | HookFailed)
         mark = "✔" if good else "✖"
         if isinstance(event, Finished):
             mark = "✔" if event.outcome in (Outcome.COMMITTED, Outcome.UNCHANGED) else "✖"
@@ -140,17 +174,23 @@ class EventPrinter:
 
 
 def releases(stack: str, found: Sequence[Release], *, as_json: bool) -> None:
-    """Newest first; ● can be gone back to, ○ not (with the reason)."""
+    """Newest first; ● can be gone back to, ◐ its bits, while the data is newer, ○ not (with the reason)."""
     if as_json:
         current = next((item.id for item in found if item.current), None)
         rows = [_release_json(item) for item in found]
         document({"stack": stack, "current": current, "releases": rows})
         return
     lines = [
-        ("▶" if it.current else "●" if it.restorable else "○", it.id, it.at, it.by, _commit(it), it.outcome, it.reason)
+        (_mark(it), it.id, it.at, it.by, _commit(it), it.outcome, it.reason or ("" if it.current else it.data_told))
         for it in found
     ]
     table(("", "RELEASE", "AT", "BY", "COMMIT", "OUTCOME", ""), lines)
+
+
+def _mark(item: Release) -> str:
+    if item.current:
+        return "▶"
+    return ("◐" if item.data_newer else "●") if item.restorable else "○"
 
 
 def _commit(item: Release) -> str:
@@ -165,4 +205,5 @@ def _release_json(item: Release) -> dict[str, Any]:
         "dirty": item.dirty if item.commit else None,
         "checkout": item.checkout or None,
     }
-    return {key: getattr(item, key) for key in keys} | made | {"images": dict(item.images)}
+    data = {"data_newer": item.data_newer, "dumps": dict(item.dumps)}
+    return {key: getattr(item, key) for key in keys} | made | data | {"images": dict(item.images)}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vpai_tui.errors import OperatorError
-from vpai_tui.fleet.operation import Finished, Outcome, Plan, confirm_word, refuse_held
+from vpai_tui.fleet.operation import Finished, Outcome, Plan, after_failed_revert, confirm_word, refuse_held
 from vpai_tui.fleet.stacks import find_stack
 from vpai_tui.verbs import say_stacks as show
 from vpai_tui.verbs.ask import confirm, confirmed
@@ -39,7 +39,7 @@ async def _deploy(world: World, args: Namespace) -> int:
     done: list[Plan] = []
     for plan in plans:
         try:
-            last = await _carry_out(deployer.apply(plan), plan, args)
+            last = await _carry_out(deployer.apply(plan), plan.stack, plan, args)
         except OperatorError as error:
             if done:
                 print(f"{plan.stack}: {error}", file=sys.stderr)
@@ -53,7 +53,7 @@ async def _deploy(world: World, args: Namespace) -> int:
     return 0
 
 
-async def _carry_out(events: Any, plan: Plan | None, args: Namespace) -> Finished:
+async def _carry_out(events: Any, stack: str, plan: Plan | None, args: Namespace) -> Finished:
     """Prints the events as they come; returns the last."""
     printer = show.EventPrinter(as_json=args.json)
     if plan is not None:
@@ -65,6 +65,9 @@ async def _carry_out(events: Any, plan: Plan | None, args: Namespace) -> Finishe
             last = event
     if last is None:
         raise OperatorError("the operation ended without an outcome", remedy="vpai-tui status")
+    if last.outcome is Outcome.REVERT_FAILED and not args.json:
+        for line in after_failed_revert(stack, last.release, last.reason):
+            print(line, file=sys.stderr)
     return last
 
 
@@ -83,7 +86,7 @@ async def _take_back(deployer: Any, done: Sequence[Plan], args: Namespace) -> No
         else:
             try:
                 back = await deployer.plan_rollback(plan.stack, plan.base)
-                taken = not (await _carry_out(deployer.apply(back), back, args)).exit_code
+                taken = not (await _carry_out(deployer.apply(back), back.stack, back, args)).exit_code
             except OperatorError as error:
                 taken = False
                 print(f"{plan.stack}: {error}", file=sys.stderr)
@@ -106,7 +109,7 @@ async def _rollback(world: World, args: Namespace) -> int:
     refuse_held(plan)
     if not plan.empty:
         confirm([plan.confirm_word], "roll back", args)
-    return (await _carry_out(deployer.apply(plan), plan, args)).exit_code
+    return (await _carry_out(deployer.apply(plan), plan.stack, plan, args)).exit_code
 
 
 async def _settle(world: World, args: Namespace) -> int:
@@ -115,7 +118,7 @@ async def _settle(world: World, args: Namespace) -> int:
     release = await deployer.interrupted(stack.id)
     word = confirm_word(stack.id, data=bool(stack.spec.data), hub=world.fleet.hosts[stack.host].hub)
     confirm([word], f"{args.verb} the interrupted deploy {release} of {stack.id}", args)
-    last = await _carry_out(deployer.settle(stack.id, args.verb), None, args)
+    last = await _carry_out(deployer.settle(stack.id, args.verb), stack.id, None, args)
     settled = args.verb == "revert" and last.outcome is Outcome.REVERTED
     return 0 if settled else last.exit_code
 

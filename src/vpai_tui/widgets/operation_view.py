@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vpai_tui.clock import duration
-from vpai_tui.fleet.operation import Outcome
+from vpai_tui.fleet.operation import Outcome, after_failed_revert
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.operations import Operation
 from vpai_tui.widgets.paint import Line, Span
@@ -59,6 +59,9 @@ def outcome_lines(operation: Operation) -> list[Line]:
         return [((" nothing changed yet: the runner has not started", "dim"),)]
     rows: list[Line] = [((f" {progress.reason}", ""),)] if progress.reason else []
     rows += [(("   │ ", "track"), (row, "dim")) for row in progress.output.splitlines()[-6:]]
+    if progress.outcome is Outcome.REVERT_FAILED:
+        told = after_failed_revert(operation.stack, progress.release, progress.reason)
+        return [*rows, *(((f" {paint.DOWN if not at else ' '} {text}", "error"),) for at, text in enumerate(told))]
     return [*rows, _way_on(operation)]
 
 
@@ -80,8 +83,6 @@ def _way_on(operation: Operation) -> Line:
                 ("w", "key"),
                 (" on its row follows it when the link is back", "dim"),
             )
-        case Outcome.REVERT_FAILED:
-            return ((" neither release is whole: resume or revert it from its row", "error"),)
         case Outcome.UNCHANGED:
             return ((" it already ran exactly this", "dim"),)
     return ((" nothing was changed on the host", "dim"),) if not operation.progress.on_host else ()

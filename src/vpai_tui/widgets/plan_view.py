@@ -113,8 +113,8 @@ def _diff_line(row: str) -> Line:
 
 
 def note_lines(plan: Plan) -> list[Line]:
-    """What is recorded first, files that are installed, kept live values, notes."""
-    rows: list[Line] = []
+    """Commands, dumps, what is recorded first, files that are installed, kept live values, notes."""
+    rows: list[Line] = [*command_lines(plan), *dump_lines(plan)]
     if plan.adopts:
         rows.append(((" adopts ", "head"), ("what runs now is recorded as r0 first: the way back", "")))
     if plan.installs:
@@ -125,6 +125,32 @@ def note_lines(plan: Plan) -> list[Line]:
     rows += [((" kept ", "head"), (item, ""), ("  as edited on the host", "dim")) for item in plan.kept]
     rows += [((" note ", "head"), (item, "")) for item in plan.notes]
     return [(), *rows] if rows else rows
+
+
+def command_lines(plan: Plan) -> list[Line]:
+    """What runs before and after the services are touched, and where."""
+    return [
+        (
+            (f" {when} ", "head"),
+            (f"{item.where}: ", "dim"),
+            (item.run, "dim" if item.skipped else ""),
+            ("  skipped: it has none yet" if item.skipped else "", "dim"),
+        )
+        for when, found in (("before", plan.before), ("after", plan.after))
+        for item in found
+    ]
+
+
+def dump_lines(plan: Plan) -> list[Line]:
+    """The newest dump of each service that holds data."""
+    return [
+        (
+            (f" {paint.WARN if item.problem else ' '} data ", "warn" if item.problem else "head"),
+            (f"{item.service}: ", "strong"),
+            (item.told, "warn" if item.problem else ""),
+        )
+        for item in plan.dumps
+    ]
 
 
 def plan_head(plan: Plan, width: int) -> list[Line]:

@@ -11,6 +11,9 @@ from vpai_tui.fleet.operation import (
     Effect,
     Event,
     Finished,
+    HookDone,
+    HookFailed,
+    HookStarted,
     ImageBuilt,
     ImagePulled,
     Journaled,
@@ -100,6 +103,8 @@ class Progress:
             case ImagePulled():
                 self._pull(event.image).digest = event.digest
                 self._note(event, f"pulled {event.image}", "")
+            case HookStarted() | HookDone() | HookFailed():
+                self._hook(event)
             case ImageBuilt() | BuildLine() | ReleaseUploaded() | RunnerStarted() | Journaled():
                 self._work(event)
             case StepStarted() | ServiceStarted() | ServiceHealthy() | ServiceRemoved() | StepFailed():
@@ -138,6 +143,16 @@ class Progress:
                 self._note(event, "runner started: the host goes on by itself", "accent")
             case Journaled():
                 self._note(event, f"{event.what.replace('_', ' ')} {event.detail}".rstrip(), "dim")
+
+    def _hook(self, event: HookStarted | HookDone | HookFailed) -> None:
+        match event:
+            case HookStarted():
+                self.phase = event.hook
+                self._note(event, f"{event.hook} {event.detail}", "")
+            case HookDone():
+                self._note(event, f"{event.hook} done in {event.detail}", "ok")
+            case HookFailed():
+                self._note(event, f"{event.hook} failed: {event.reason}", "error")
 
     def _service(self, event: Event) -> None:
         match event:

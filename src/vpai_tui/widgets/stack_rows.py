@@ -60,6 +60,8 @@ def badge(stack: StackStatus, operation: Operation | None, now_boot_s: float, *,
         return (f"… {operation.kind} {duration(operation.elapsed_s(now_boot_s))}", "busy")
     if stack.busy:
         return (f"… busy {stack.owner}".rstrip(), "busy")
+    if stack.interrupted and stack.revert_failed:
+        return (f"{paint.DOWN} revert failed {stack.pending}", "error")
     if stack.interrupted:
         return (f"▲ interrupted {stack.pending}", "error")
     if held:
@@ -108,7 +110,7 @@ def _release_row(release: Release) -> Row:
     return Row(
         release.id,
         {
-            "mark": ("●", "ok") if release.restorable else ("○", "dim"),
+            "mark": (("◐", "warn") if release.data_newer else ("●", "ok")) if release.restorable else ("○", "dim"),
             "id": (release.id, "strong" if release.current else ""),
             "at": (release.at[:16].replace("T", " "), "dim"),
             "by": (release.by, "dim"),
@@ -142,19 +144,24 @@ def _note(release: Release) -> Span:
     parts = ["◀ current"] if release.current else []
     parts += [f"rollback of {release.rollback_of}"] if release.rollback_of else []
     parts += [release.reason] if release.reason and not release.restorable and not release.current else []
+    if release.restorable and release.data_newer:
+        names = ", ".join(path.rpartition("/")[2] for _, path in release.dumps)
+        parts.append(f"data newer; dump: {names or 'none'}")
     return (" · ".join(parts), "accent" if release.current else "dim")
 
 
-def release_head(stack: StackStatus | None, count: int) -> Line:
-    """The row above a stack's releases."""
+def release_head(stack: StackStatus | None, count: int, *, newer: bool = False) -> Line:
+    """The row above a stack's releases; `newer`: some of them are older than the stack's data."""
     if stack is None:
         return ((" no stack here", "dim"),)
+    half: Line = (("◐", "warn"), (" restorable, data newer  ", "dim")) if newer else ()
     return (
         (" releases of ", "dim"),
         (stack.id, "strong"),
         (f"  {count}   " if count else "  ", "dim"),
         ("●", "ok"),
         (" restorable  ", "dim"),
+        *half,
         ("○ not", "dim"),
     )
 
@@ -166,10 +173,27 @@ def hold_lines(host: HostSnapshot) -> list[Line]:
     return [((f" {paint.OFF} held ", "warn"), (host.hold.told, ""))]
 
 
+def _failed_lines(stack: StackStatus) -> list[Line]:
+    return [
+        (
+            (f" {paint.DOWN} the revert failed: ", "error"),
+            (f"neither {stack.pending} nor {stack.current or 'what ran before'} is whole", "strong"),
+        ),
+        (("   why: ", "dim"), (f"{stack.revert_failed}/failure.log", ""), (f" on {stack.host}", "dim")),
+        (
+            ("   enter", "key"),
+            (" once that is mended: revert tries again, resume goes on to ", ""),
+            (stack.pending or "", "strong"),
+        ),
+    ]
+
+
 def settle_lines(stack: StackStatus) -> list[Line]:
     """What to do about an interrupted deploy; empty when there is none."""
     if not stack.interrupted:
         return []
+    if stack.revert_failed:
+        return _failed_lines(stack)
     return [
         ((" ▲ interrupted: ", "error"), (f"{stack.id} stopped on its way to {stack.pending}", "strong")),
         (
