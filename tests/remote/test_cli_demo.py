@@ -68,6 +68,9 @@ def test_a_deploy_then_no_change_then_back(run: Run) -> None:
         "kept",
         "notes",
         "hold",
+        "before",
+        "after",
+        "dumps",
         "dangers",
         "summary",
     }
@@ -90,7 +93,8 @@ def test_a_deploy_then_no_change_then_back(run: Run) -> None:
     assert told["current"] == events[-1]["release"]
     assert told["releases"][0]["id"] == told["current"]
     assert keys(told["releases"][0]) == {
-        "id", "at", "by", "outcome", "restorable", "reason", "rollback_of", "commit", "dirty", "checkout", "images"
+        "id", "at", "by", "outcome", "restorable", "reason", "rollback_of", "commit", "dirty", "checkout", "images",
+        "data_newer", "dumps",
     }  # fmt: skip
     previous = next(row for row in told["releases"] if row["restorable"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,6 +94,17 @@ def test_an_interrupted_deploy_outranks_drift() -> None:
     (alert,) = picture(host("sese", HostState.READY, *good(), deploys=(deploy,)), syncs=syncs).alerts
     assert (alert.severity, alert.target) == (Severity.ERROR, "sese/apps")
     assert "vpai-tui revert sese/apps" in alert.remedy
+
+
+def test_a_revert_that_failed_is_an_error_that_names_the_log_and_both_ways_on() -> None:
+    where = "/opt/vpai/deploy/stacks/apps/releases/r2"
+    deploy = DeployState("sese/apps", "r1", "r2", busy=False, revert_failed=where)
+    (alert,) = picture(host("sese", HostState.READY, *good(), deploys=(deploy,))).alerts
+    assert (alert.severity, alert.message) == (Severity.ERROR, "neither r2 nor r1 is whole: the revert failed")
+    assert f"{where}/failure.log" in alert.remedy
+    assert "vpai-tui revert sese/apps, or resume sese/apps" in alert.remedy
+    running = picture(host("sese", HostState.READY, *good(), deploys=(replace(deploy, busy=True),)))
+    assert running.alerts == ()  # it is being settled
 
 
 def test_drift_and_never_deployed() -> None:

@@ -15,12 +15,15 @@ from vpai_tui.fleet.model import FleetSnapshot, Health, StackStatus, Sync
 from vpai_tui.fleet.operation import (
     Cause,
     Change,
+    Command,
+    Dump,
     Effect,
     Event,
     Finished,
     LayerPulled,
     Outcome,
     Plan,
+    after_failed_revert,
     confirm_word,
     stop_word,
 )
@@ -208,6 +211,38 @@ def test_files_that_are_installed_are_named(capsys: pytest.CaptureFixture[str]) 
     say_stacks.plans([installing], as_json=False)
     assert "  » configs/litellm/config.yaml" in capsys.readouterr().out.splitlines()
     assert say_stacks.plan_json(installing)["installs"] == ["configs/litellm/config.yaml"]
+
+
+def test_commands_and_dumps_of_a_plan_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    found = plan(
+        before=(Command("pg_dump >x", "db", "running", 600, skipped=True),),
+        after=(Command("curl x", None, None, 20),),
+        dumps=(Dump("db", "/d/x", 1800, 2_000_000), Dump("redis", problem="no dump found")),
+    )
+    say_stacks.plans([found], as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert "  $ before, in the running db, within 10m: pg_dump >x  (skipped: it has none yet)" in lines
+    assert "  $ after, on the host, within 20s: curl x" in lines
+    assert "  · db: newest dump 30m old, 2.0 MB: /d/x" in lines
+    assert "  ▲ redis: no dump found" in lines
+    told = say_stacks.plan_json(found)
+    assert told["after"] == [{"run": "curl x", "service": None, "container": None, "timeout_s": 20}]
+    assert told["dumps"][1] == {
+        "service": "redis", "path": None, "age_s": None, "size_bytes": None, "problem": "no dump found"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("x: exited 1; then the revert failed: y", "vpai-tui revert sese/apps (tries again to go back)"),
+        ("x: exited 1; it was taken back, but then y: exited 2", "the release before is back"),
+    ],
+)
+def test_what_to_do_after_a_failed_revert_is_told(reason: str, words: str) -> None:
+    told = after_failed_revert("sese/apps", "r2", reason)
+    assert any(words in line for line in told)
+    assert all(len(line) < 80 for line in told)
 
 
 def test_why_sync_is_unknown_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,9 @@ from vpai_tui.fleet.operation import (
     ConfirmAwaited,
     Confirmed,
     Event,
+    HookDone,
+    HookFailed,
+    HookStarted,
     Journaled,
     Release,
     RevertStarted,
@@ -66,6 +69,17 @@ def test_what_is_restorable_and_why_not(status: str, images: bytes, restorable: 
     assert (item.restorable, item.reason) == (restorable, reason)
 
 
+def test_of_a_stack_with_data_what_does_not_run_any_more_is_older_than_the_data() -> None:
+    rows = [row("r1", "adopted 0"), row("r2", "ok 0"), row("r3", "reverted 2"), row("r9", "ok 0")]
+    facts = HostFacts(current="r9", releases=rows, have={HERE})
+    facts.dumps_then = {"r2": b"db\t1700000000.5\t2000\t99\t/d/x.sql\n"}
+    found = {item.id: item for item in releases_of(facts, ("db",))}
+    assert [found[name].data_newer for name in ("r1", "r2", "r3", "r9")] == [True, True, False, False]
+    assert found["r2"].data_told == "bits yes, data newer; dump of then: /d/x.sql"
+    assert found["r1"].data_told == "bits yes, data newer; dump of then: none"
+    assert not any(item.data_newer for item in releases_of(facts))
+
+
 def test_a_running_deploy_is_pending_and_a_dead_upload_unfinished() -> None:
     found = listed(row("r2", ""), row("r3", ""), pending="r3")
     assert [(item.id, item.outcome) for item in found] == [("r3", "pending"), ("r2", "unfinished")]
@@ -109,6 +123,10 @@ def test_a_lock_file_with_a_cut_line_counts_the_whole_lines() -> None:
         (("confirm_awaited", "", "90"), ConfirmAwaited("t", 90)),
         (("confirm_awaited", "", "soon"), ConfirmAwaited("t", 0)),
         (("confirmed", "", ""), Confirmed("t")),
+        (("hook_started", "before 1", "on the host: x"), HookStarted("t", "before 1", "on the host: x")),
+        (("hook_done", "before 1", "2 s"), HookDone("t", "before 1", "2 s")),
+        (("hook_failed", "before 1", "exit 1"), HookFailed("t", "before 1", "exit 1")),
+        (("hook_skipped", "before 1", "db has none"), Journaled("t", "hook_skipped", "before 1 db has none")),
         (("revert_started", "r1", "nobody confirmed"), RevertStarted("t", "r1", "nobody confirmed")),
         (("repaired", "", "removed x"), Journaled("t", "repaired", "removed x")),
         (

@@ -202,6 +202,15 @@ def test_the_script_tells_what_the_parser_reads(tmp_path: Path, shell: str) -> N
         assert (two.current, two.pending, two.interrupted) == ("r1", "gone", True)
 
 
+@pytest.mark.parametrize(("status", "failed"), [("revert_failed 3 x", True), ("reverted 2", False), ("", False)])
+def test_the_script_tells_a_revert_that_failed(tmp_path: Path, status: str, failed: bool) -> None:
+    release = machine(tmp_path) / "root/deploy/stacks/two/releases/gone"
+    release.mkdir()
+    (release / "status").write_text(f"{status}\n")
+    (sample,) = run_script(tmp_path, "sh", 1)
+    assert [deploy.revert_failed for deploy in sample.deploys] == ["", str(release) if failed else ""]
+
+
 def test_the_script_sees_a_held_lock(tmp_path: Path) -> None:
     lock = machine(tmp_path) / "root/deploy/lock"
     holder = subprocess.Popen(

@@ -294,3 +294,29 @@ def test_a_short_name_of_two_is_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match='"web" may be box/app/web or pi/app/web'):
         find_service((one, two), "web")
     assert find_service((one, two), "pi/web")[0].id == "pi/app"
+
+
+SENT = "files: [{path: configs/web}]\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("before: [{run: x, container: new}]", "stack.yaml:2: before[0].container: expected a service beside it"),
+        ("before: [{run: x, service: gone}]", 'before[0].service: expected a service of db, web, found "gone"'),
+        ("before: [{run: x, service: db}]", "before[0]: db has a fixed address, which two cannot have"),
+        ("after: [{run: x, service: db, container: new}]", "after[0]: db has a fixed address, which two cannot have"),
+        ("fresh: [{glob: x, max_age_s: 1, dump_of: db}]", "fresh[0].dump_of: db is not among data"),
+    ],
+)
+def test_commands_and_dumps_that_cannot_be(folder: Path, spec: str, told: str) -> None:
+    fixed = COMPOSE.replace("image: db:1", "image: db:1\n    networks: {back: {ipv4_address: 10.0.0.2}}")
+    (line,) = complaints(folder, f"{SENT}{spec}", fixed + "networks: {back: {}}\n")
+    assert told in line
+
+
+def test_a_service_has_one_place_for_its_dumps(folder: Path) -> None:
+    one = "{glob: x, max_age_s: 1, dump_of: db}"
+    assert load(folder, f"{SENT}data: [db]\nfresh: [{one}]").spec.fresh[0].dump_of == "db"
+    (line,) = complaints(folder, f"{SENT}data: [db]\nfresh: [{one}, {one}]")
+    assert "fresh[1].dump_of: db stands here twice" in line

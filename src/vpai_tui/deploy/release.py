@@ -121,6 +121,6 @@ def _release(facts: HostFacts, data: Sequence[str], release: str, status: str, r
         commit=made.commit,
         dirty=made.dirty,
         checkout=made.root,
-        data_newer=took_effect and release != facts.current and bool(told.get("data", data)),
+        data_newer=took_effect and release != facts.current and bool(told.get("data") or data),
         dumps=tuple((row[0], row[4]) for row in tsv(facts.dumps_then.get(release, b"")) if len(row) > 4),
     )

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from vpai_tui.demo.engine import compose_up, views
+from vpai_tui.demo.engine import compose_up, containers, views
 from vpai_tui.demo.engine.arguments import CliError, Parsed, parse
 from vpai_tui.demo.engine.cli_common import formatted
 from vpai_tui.demo.engine.compose_env import ComposeError
 from vpai_tui.demo.engine.compose_load import Project, Source, config_hash, load
+from vpai_tui.demo.engine.inside import answer
 from vpai_tui.demo.engine.life import life
-from vpai_tui.demo.engine.store import Doc, Engine, EngineError
+from vpai_tui.demo.engine.store import Doc, Engine, EngineError, hex_of
 from vpai_tui.demo.engine.templates import to_json
 
 _GLOBAL = {
@@ -167,6 +168,36 @@ def _rm(engine: Engine, top: Parsed, argv: list[str]) -> int:
     return 0
 
 
+def _run(engine: Engine, top: Parsed, argv: list[str]) -> int:
+    """A one-off container: made, asked at once what `docker exec` would be, and removed."""
+    names = {"--rm": "rm", "--no-deps": "no-deps", "-T": "no-tty", "-l": "label=", "--label": "label="}
+    names |= {"-e": "env=", "--env": "env=", "--entrypoint": "entrypoint=", "--name": "name="}
+    parsed = parse(argv, names, interspersed=False)
+    project = load(_source(top))
+    name, *command = parsed.rest
+    service = project.services.get(name)
+    if service is None:
+        raise ComposeError(f"no such service: {name}")
+    title = parsed.one("name") or f"{project.name}-{name}-run-{hex_of(f'{name} {engine.now()}')[:12]}"
+    body = {**service, "ports": [], "restart": "no"}
+    entrypoint = [parsed.one("entrypoint")] if parsed.one("entrypoint") else service.get("entrypoint") or []
+    with engine.change() as state:
+        made = compose_up.create(state, engine.now(), project, name, body, title)
+        made["labels"] |= {compose_up.LABEL + "oneoff": "True"}
+        made["labels"] |= {text.partition("=")[0]: text.partition("=")[2] for text in parsed.all("label")}
+        made["env"] += parsed.all("env")
+        containers.start(state, engine.now(), made)
+    try:
+        status, out, error = answer(engine, made, [*entrypoint, *command])
+    finally:
+        if parsed.has("rm"):
+            with engine.change() as state:
+                containers.remove(state, engine.now(), containers.need(state, made["id"]), force=True)
+    sys.stdout.write(out)
+    sys.stderr.write(error)
+    return status
+
+
 def _named(project: Project, parsed: Parsed) -> list[str]:
     known = {**project.services, **project.inactive}
     for name in parsed.rest:
@@ -241,6 +272,7 @@ _COMMANDS: dict[str, Callable[[Engine, Parsed, list[str]], int]] = {
     "up": _up,
     "create": _create,
     "rm": _rm,
+    "run": _run,
     "ps": _ps,
     "stop": _action("stop"),
     "start": _action("start"),

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from vpai_tui.demo.engine import containers
 from vpai_tui.demo.engine.life import life
 from vpai_tui.demo.engine.store import Doc, Engine, EngineError
 from vpai_tui.demo.headscale import box as headscale
 
-_QUIET = ("true", "test", "[", "kill", "nginx", "pg_isready", "wget", "curl", "caddy", "redis-cli", "psql")
+_QUIET = ("true", "test", "[", "kill", "nginx", "pg_isready", "wget", "curl", "caddy", "psql")
+
+_DUMP = "-- PostgreSQL database dump\n" + "COPY public.workflow (id, name) FROM stdin;\n" * 40
+_SAYS: dict[str, Callable[[Doc], str]] = {
+    "hostname": lambda container: str(container["id"])[:12] + "\n",
+    "env": lambda container: "".join(f"{entry}\n" for entry in container["env"]),
+    "printenv": lambda container: "".join(f"{entry}\n" for entry in container["env"]),
+    "cat": lambda container: f"{container['image']}\n",  # whatever file: an image has none here
+    "redis-cli": lambda _: "PONG\n",
+    "pg_dump": lambda _: _DUMP,
+    "pg_dumpall": lambda _: _DUMP,
+}
 
 
 def answer(engine: Engine, container: Doc, command: list[str]) -> tuple[int, str, str]:
@@ -27,14 +39,10 @@ def _answer(container: Doc, command: list[str]) -> tuple[int, str, str]:
         return 0, " ".join(command[1:]) + "\n", ""
     if word == "false":
         return 1, "", ""
-    if word == "hostname":
-        return 0, container["id"][:12] + "\n", ""
-    if word in ("env", "printenv"):
-        return 0, "".join(entry + "\n" for entry in container["env"]), ""
+    if word in _SAYS:
+        return 0, _SAYS[word](container), ""
     if word == "exit":
         return int(command[1]) if len(command) > 1 and command[1].isdigit() else 0, "", ""
-    if word == "redis-cli":
-        return 0, "PONG\n", ""
     if word in _QUIET or word in ("sh", "bash", "ash"):
         return 0, "", ""
     said = f'exec: "{word}": executable file not found in $PATH'
