@@ -75,7 +75,7 @@ class Deployer:
         coming = frozenset(name for other in after for name in _networks_of(find_stack(self._stacks, other)))
         with _only_looking():
             prepared = await make_plan(connection, self._docker(connection), found, self._clock, coming)
-        refuse_unfit(prepared.plan.stack, prepared.refusals)
+        refuse_unfit(prepared.plan.stack, prepared.around.refusals)
         return self._keep(prepared)
 
     async def plan_rollback(self, stack: str, release: str | None = None) -> Plan:

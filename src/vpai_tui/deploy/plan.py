@@ -6,7 +6,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vpai_tui.clock import Clock
@@ -14,7 +14,7 @@ from vpai_tui.deploy.ancestry import judged
 from vpai_tui.deploy.bundle import LABELS_FILE, Bundle, ShippedFile, data_of, files_override, read_bundle
 from vpai_tui.deploy.checkout import NO_CHECKOUT, Checkout, read_checkout
 from vpai_tui.deploy.compare import Comparison, ImageTarget, Wanted, compare, inexact, same_on_host
-from vpai_tui.deploy.data import around
+from vpai_tui.deploy.data import Around, around
 from vpai_tui.deploy.envwanted import env_problems, required_keys
 from vpai_tui.deploy.facts import HostFacts, LocalImage, RunningContainer
 from vpai_tui.deploy.holdings import guarded
@@ -62,9 +62,7 @@ class Prepared:
     confirm_timeout_s: int  # 0: no fresh connection is asked for
     compose_version: str = ""
     git: Checkout = NO_CHECKOUT
-    hooks: bytes = b""  # flat files of the runner, see data.py
-    majors: bytes = b""
-    refusals: tuple[str, ...] = ()  # why it may be read, and not be carried out
+    around: Around = field(default_factory=Around)
 
 
 def new_release_id(clock: Clock) -> str:
@@ -157,9 +155,7 @@ def assemble(
         facts.structure,
         int(spec.confirm_timeout_s) if reconnect else 0,
         compose_version=facts.compose,
-        hooks=extra.files.get("hooks", b""),
-        majors=extra.files.get("majors", b""),
-        refusals=tuple(extra.refusals),
+        around=extra,
     )
 
 
