@@ -111,7 +111,7 @@ async def test_a_settling_that_is_not_let_in_is_refused_whatever_the_release_say
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     async def tail_of(*_: object) -> HostFacts:
-        return HostFacts(status="reverted 2 web: unhealthy", pending="r2", out="said")
+        return HostFacts(status="reverted 2 web: unhealthy", pending=None, out="said")
 
     monkeypatch.setattr(apply, "probe", tail_of)
     end = await run_on(Local(), tmp_path)._ended(b"", code)
@@ -119,6 +119,23 @@ async def test_a_settling_that_is_not_let_in_is_refused_whatever_the_release_say
     assert end.reason
     end = await run_on(Local(), tmp_path)._ended(b"", 1)  # any other end is what the status says
     assert (end.outcome, end.reason) == (Outcome.REVERTED, "web: unhealthy")
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [("ok 0", Outcome.FAILED), ("reverted 2 x", Outcome.FAILED), ("revert_failed 3 x", Outcome.REVERT_FAILED)],
+)
+async def test_a_runner_killed_before_it_took_the_pending_mark_away_has_not_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, outcome: Outcome
+) -> None:
+    run = run_on(Local(), tmp_path)
+
+    async def tail_of(*_: object) -> HostFacts:
+        return HostFacts(status=status, pending=run.release, out="said")
+
+    monkeypatch.setattr(apply, "probe", tail_of)
+    end = await run._ended(b"", None)
+    assert (end.outcome, "resume or revert it" in end.reason) == (outcome, outcome is Outcome.FAILED)
 
 
 async def _nothing() -> str:

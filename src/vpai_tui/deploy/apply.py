@@ -250,7 +250,8 @@ class Run:
             return self._unknown(error)
         if refused in _REFUSALS:
             return Finished(self._now(), Outcome.REFUSED, self.release, _REFUSALS[refused], facts.owner, refused)
-        if facts.status:
+        # killed between telling its end and taking the mark away: what is pending is refused to everybody, and no end
+        if facts.status and (facts.pending != self.release or facts.status.startswith("revert_failed")):
             return await self._finished(self._now(), facts.status)
         if facts.pending == self.release:
             reason = "the runner was killed; the deploy is interrupted: resume or revert it"
