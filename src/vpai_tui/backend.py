@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vpai_tui.clock import rfc3339
 from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.fleet import actions
-from vpai_tui.fleet.describe import describe, inspect_yaml, last_log_lines
+from vpai_tui.fleet.describe import describe, inspect_yaml, last_log_lines, secrets_of
 from vpai_tui.fleet.history import Entry, who
 from vpai_tui.fleet.model import FleetSnapshot, Hold, Service, Sync
 from vpai_tui.fleet.operation import Event, Plan, Release
@@ -198,7 +198,8 @@ class LiveBackend:
 
     async def logs(self, service_id: str, lines: int) -> list[str]:
         service = find(self._watch.snapshot(), service_id)
-        return await last_log_lines(self._watch.docker(service.host), _container_id(service), lines)
+        docker, container = self._watch.docker(service.host), _container_id(service)
+        return await last_log_lines(docker, container, lines, await secrets_of(docker, container))
 
     def _may_change(self) -> None:
         if self._read_only:

@@ -13,6 +13,7 @@ from vpai_tui.clock import rfc3339
 from vpai_tui.errors import LinkLost, OperatorError
 from vpai_tui.fleet.containers import ContainerEvent, Engine, moment, whole
 from vpai_tui.fleet.model import Service
+from vpai_tui.fleet.own_secrets import own_secrets, without
 from vpai_tui.redact import MASK, redact
 from vpai_tui.text import clean, clean_line
 
@@ -25,6 +26,8 @@ _SECRET_NAME = re.compile(
 _SECRET_OPTION = re.compile(
     r"(?i)(--?[\w.-]*(?:pass|secret|token|api[_-]?key|credential|auth(?!or))[\w.-]*)(\s+)(\"[^\"]*\"|'[^']*'|\S+)"
 )
+
+_AS_THEY_ARE = frozenset({"container", "env_keys", "networks", "ports", "limits", "user", "working_dir"})
 
 
 async def describe(
@@ -49,7 +52,9 @@ async def describe(
     if service.container is None:
         return facts
     answer = _mapping(await engine.call("inspect_container", service.container.id))
-    facts |= container_facts(answer)
+    secrets = own_secrets(answer)
+    told = container_facts(answer)
+    facts |= {key: value if key in _AS_THEY_ARE else without(value, secrets) for key, value in told.items()}
     facts["image"] = {"reference": _text(_mapping(answer.get("Config")).get("Image"))}
     try:
         image = await engine.call("inspect_image", answer.get("Image") or service.container.image_id)
@@ -68,7 +73,7 @@ async def describe(
         for event in [event for event in events if event.container == service.container.id][-EVENTS_KEPT:]
     ]
     if tail:
-        facts["last_lines"] = await last_log_lines(engine, service.container.id, tail)
+        facts["last_lines"] = await last_log_lines(engine, service.container.id, tail, secrets)
     return facts
 
 
@@ -78,11 +83,16 @@ async def inspect_yaml(engine: Engine, container: str) -> str:
     return yaml.safe_dump(masked(answer), sort_keys=False, allow_unicode=True, width=120)
 
 
-async def last_log_lines(engine: Engine, container: str, count: int = 100) -> list[str]:
-    """The last `count` lines of a container's log, oldest first, cleaned and redacted."""
+async def secrets_of(engine: Engine, container: str) -> tuple[str, ...]:
+    """What must not be seen in what a container says."""
+    return own_secrets(_mapping(await engine.call("inspect_container", container)))
+
+
+async def last_log_lines(engine: Engine, container: str, count: int = 100, secrets: Sequence[str] = ()) -> list[str]:
+    """The last `count` lines of a container's log, oldest first, cleaned, redacted and without `secrets`."""
     answer = await engine.call("logs", container, tail=count, stdout=True, stderr=True)
     text = redact(clean(answer if isinstance(answer, bytes | str) else b""))
-    return [clean_line(line) for line in text.splitlines()][-count:]
+    return [clean_line(without(line, secrets)) for line in text.splitlines()][-count:]
 
 
 def container_facts(answer: Mapping[str, Any]) -> dict[str, Any]:
