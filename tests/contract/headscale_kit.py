@@ -118,7 +118,7 @@ class Real:
         return await self._client.request(method, path, headers=headers, content=body, timeout=timeout_s)
 
     async def close(self) -> None:
-        return
+        await self._client.aclose()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Real]:

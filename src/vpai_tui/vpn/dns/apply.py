@@ -163,14 +163,18 @@ class Run:
     async def _ended(self, stderr: bytes) -> Finished:
         """The journal stopped without an end: it was killed, and what guards it settles it; or it never began."""
         status = f"{self.directory}/status"
+        reason = "it was killed before it changed anything"
         for _ in range(HEALTH_S * 2):
             done = await self._connection.run(["cat", status], root=True, check=False, label="dns status")
             if done.exit_status == 0:
                 return await self._finished(self._now(), done.text.strip())
-            if not await interrupted(self._connection):
-                break
+            try:
+                if await interrupted(self._connection) is None:
+                    break
+            except LockHeld:
+                pass  # it is being settled
+            reason = "it was killed; the next `dns apply` settles it first"
             await asyncio.sleep(1)
-        reason = "the script was killed; the next `dns` command settles it"
         output = redact(last_lines(stderr)) or await self._output()
         return Finished(self._now(), Outcome.FAILED, self.id, reason, output)
 

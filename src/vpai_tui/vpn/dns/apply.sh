@@ -23,7 +23,7 @@ sum() { sha256sum <"$1" 2>/dev/null | cut -d ' ' -f 1; }
 lock() { # the same lock as every deploy of this host
   exec 9>>"$DEPLOY/lock"
   flock -w "${1:-3}" 9 || return 1
-  printf 'pid=%s dns apply by %s since %s\n' "$$" "$WHO" "$(now)" >"$DEPLOY/owner"
+  printf 'pid=%s dns %s by %s since %s\n' "$$" "$verb" "$WHO" "$(now)" >"$DEPLOY/owner"
 }
 finish() { # outcome, exit code, reason
   printf '%s %s %s\n' "$1" "$2" "${3:-}" >"$RUN/status.new" && mv -T "$RUN/status.new" "$RUN/status"
