@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from vpai_tui.app import CockpitApp
 from vpai_tui.backend import LiveBackend
 from vpai_tui.errors import UsageError
-from vpai_tui.fleet.model import FleetSnapshot, HostState, Sync
+from vpai_tui.fleet.model import FleetSnapshot, HostState, Service, Sync
 from vpai_tui.fleet.operation import Outcome
 from vpai_tui.remote.prompts import Prompts
 from vpai_tui.verbs.ask import TerminalPrompts
@@ -121,3 +121,27 @@ async def test_a_read_only_cockpit_changes_nothing_whoever_asks(folder: Path) ->
                 await backend.act("sese/apps/litellm", "stop")
         finally:
             await backend.stop()
+
+
+async def test_an_adopted_host_is_watched_under_its_names_at_once(tmp_path: Path) -> None:
+    args = Namespace(demo=True, demo_dir=tmp_path, demo_reset=False, demo_foreign="pi", config=None)
+    async with open_world(args) as world:
+        backend = LiveBackend(world, TerminalPrompts(Namespace(json=False)))
+        await backend.start()
+        try:
+            await until(lambda: bool(of_opencut(backend)) and backend.snapshot().host("pi").live, "pi is there")
+            assert not [service for service in of_opencut(backend) if service.container]
+            proposal = await backend.propose(await backend.survey("pi"))
+            assert await backend.adopt(proposal) == ""
+            await until(lambda: all(service.container for service in of_opencut(backend)), "opencut is known")
+            assert {service.container.name for service in of_opencut(backend) if service.container} == {
+                f"javisi_{name}" for name in ("opencut", "opencut-db", "opencut-valkey", "opencut-srh")
+            }
+            await until(lambda: backend.snapshot().host("pi").live, "pi is back")
+            assert (await backend.plan("pi/opencut")).base == "00000000T000000-r0"
+        finally:
+            await backend.stop()
+
+
+def of_opencut(backend: LiveBackend) -> list[Service]:
+    return [service for service in backend.snapshot().services if service.stack == "opencut"]
