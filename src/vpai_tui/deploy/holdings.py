@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vpai_tui.deploy.facts import Held, HostFacts, Occupant, Published
-from vpai_tui.deploy.host import Place
+from vpai_tui.deploy.host import Place, probe
 from vpai_tui.errors import Collision, PreflightRefused
 from vpai_tui.fleet.compose import default_name
 from vpai_tui.fleet.operation import Cause, Change, Effect, Plan
@@ -177,6 +177,9 @@ async def guarded(connection: Connection, place: Place, plan: Plan, facts: HostF
         Collision: it would create what somebody else's container is in the way of.
         PreflightRefused: it would put an empty place where data is.
     """
+    if not any(change.effect in (Effect.CREATE, Effect.RECREATE) for change in plan.changes):
+        return plan  # nothing is taken and nothing left behind: the host is not asked
+    facts.occupants = (await probe(connection, place, "occupants")).occupants
     problems = collisions(plan.changes, facts, place.project, services)
     if problems:
         remedy = f"`vpai-tui adopt {connection.name}` takes over what runs; else change the stack"

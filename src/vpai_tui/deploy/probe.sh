@@ -163,7 +163,6 @@ plan() { # [RELEASE [PATH…]]; each docker command takes its time to start, so 
   listed=$!
   rec compose "$($DOCKER compose version --short 2>/dev/null)" >"$HERE/version" &
   structure >"$HERE/structure" &
-  occupants >"$HERE/occupants" &
   resolve bundle/compose; resolved=$?
   wait "$listed"
   [ ! -e "$HERE/ps.failed" ] || { rec error docker "$(b64 <"$HERE/ps.err")"; return; }
@@ -184,7 +183,7 @@ plan() { # [RELEASE [PATH…]]; each docker command takes its time to start, so 
   fi
   before_us
   wait
-  cat "$HERE/images" "$HERE/surroundings" "$HERE/occupants" "$HERE/version"
+  cat "$HERE/images" "$HERE/surroundings" "$HERE/version"
   rec fingerprint "$print"
   if older "$(sed 's/^compose.v\{0,1\}//; s/[^0-9.].*//' "$HERE/version")" 2.26.0; then # it may hold values of env files
     rec error structure "$(echo 'before 2.26 it could show values of env files' | b64)"
