@@ -137,7 +137,7 @@ def install(host: LabHost) -> None:
     """The stand-ins come first in the PATH of the runner; without a point they only pass on."""
     names = " ".join(f"/usr/local/sbin/{name}" for name in _PROGRAMS)
     host.sh(
-        f"cat >/usr/local/sbin/stand-in; chmod 755 /usr/local/sbin/stand-in; for p in {names}; do "
+        f"rm -rf /run/fault; cat >/usr/local/sbin/stand-in; chmod 755 /usr/local/sbin/stand-in; for p in {names}; do "
         "ln -sf stand-in $p; done",
         stdin=_STAND_IN.read_bytes(),
     )
