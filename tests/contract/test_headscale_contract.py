@@ -84,7 +84,7 @@ async def test_the_key_is_deleted_after_a_failure_too(way: TestWay) -> None:
 
 async def test_a_key_that_is_not_accepted_is_made_anew(way: TestWay, server: Headscale) -> None:
     """0.26 says 500, the others 401; either way the next try has a new key."""
-    server._key = server._key[:-4] + "zzzz"
+    server._credential._key = server._credential._key[:-4] + "zzzz"
     assert len(await server.users()) == 2
 
 

@@ -11,12 +11,14 @@ import pytest
 
 from vpai_tui.deploy.host import runner_script, script
 from vpai_tui.remote.job import script_name
+from vpai_tui.vpn.dns.apply import script as dns_script
 
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 SCRIPTS = {
     "env": script("common.sh") + script("env.sh").replace(b". ./common.sh\n", b""),
     "probe": script("common.sh") + script("probe.sh").replace(b". ./common.sh\n", b""),
     "runner": runner_script(),
+    "dns": dns_script(),
 }
 
 

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from vpai_tui.clock import Clock, rfc3339
-from vpai_tui.errors import LinkLost, OperatorError, UsageError
+from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.redact import redact
 from vpai_tui.vpn import reading
+from vpai_tui.vpn.credential import Credential
 from vpai_tui.vpn.model import Node, PreAuthKey, User
 from vpai_tui.vpn.transport import (
     READ_TIMEOUT_S,
@@ -31,8 +32,6 @@ from vpai_tui.vpn.versions import Can, Version, parse_version
 
 T = TypeVar("T")
 
-KEY_LIFE = timedelta(hours=2)  # of the API key, should deleting it fail
-RENEW_BEFORE = timedelta(minutes=10)
 _PROOF_S = (0.0, 0.3, 0.7, 1.5, 3.0)  # a write shows at once on 0.26, within seconds later on
 
 
@@ -48,40 +47,14 @@ class Headscale:
         self._read_only = read_only
         self._way = way
         self._clock = clock
-        self._key = ""
-        self._key_until = datetime.min
-        self._minting = asyncio.Lock()
-
-    # ── its own key ──────────────────────────────────────────────────────────────────────────────────────────────
+        self._credential = Credential(way, clock)
 
     async def close(self) -> None:
         """Deletes the API key, also after a failure; on a dead link it ends by itself within two hours."""
         try:
-            await self._drop_key()
+            await self._credential.drop()
         finally:
             await self._way.close()
-
-    async def _drop_key(self) -> None:
-        if not self._key:
-            return
-        prefix, self._key = _prefix(self._key), ""
-        try:
-            printed(await self._way.command("apikeys", "delete", "-p", prefix, "-o", "json"), "apikeys", self._way.host)
-        except LinkLost:
-            return  # nothing can be said over it any more
-
-    async def _credential(self) -> str:
-        async with self._minting:
-            if not self._key or self._clock.now() > self._key_until - RENEW_BEFORE:
-                old, self._key = self._key, ""
-                done = await self._way.command("apikeys", "create", "-e", _hours(KEY_LIFE), "-o", "json")
-                found = reading.load(printed(done, "apikeys create", self._way.host), "apikeys create")
-                if not isinstance(found, str) or not found:
-                    raise reading.Strange("apikeys create printed no key", host=self._way.host)
-                self._key, self._key_until = found, self._clock.now() + KEY_LIFE
-                if old:
-                    await self._way.command("apikeys", "delete", "-p", _prefix(old), "-o", "json")
-            return self._key
 
     # ── exchanges ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -99,14 +72,14 @@ class Headscale:
         timeout_s = READ_TIMEOUT_S if method == "GET" else WRITE_TIMEOUT_S
         url = target(f"/api/v1/{path}", query)
         for last in (False, True):
-            key = await self._credential()
+            key = await self._credential.get()
             found = await self._way.request(method, url, key=key, body=content, timeout_s=timeout_s)
             try:
                 return answer_of(found, what, self._way.host)
             except Unauthorized:
                 if last:
                     raise
-                self._key = ""
+                self._credential.forget()
         raise AssertionError("the loop returns or raises")
 
     async def _write(
@@ -370,17 +343,6 @@ def _id(thing: Node | User) -> int:
     if thing.id < 1:
         raise OperatorError(f"{thing.name} has no id; nothing was asked", remedy="look at the list again")
     return thing.id
-
-
-def _prefix(key: str) -> str:
-    """The public part of an API key: before the dot, or of the new style the 12 characters."""
-    if key.startswith("hskey-api-"):
-        return key.removeprefix("hskey-api-")[:12]
-    return key.partition(".")[0]
-
-
-def _hours(span: timedelta) -> str:
-    return f"{int(span.total_seconds() // 3600)}h"
 
 
 async def find_version(way: Way) -> Version:

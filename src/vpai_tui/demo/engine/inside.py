@@ -55,6 +55,8 @@ def need_running(engine: Engine, name: str) -> Doc:
     if headscale.is_headscale(container) and container["started"] is not None:
         headscale.boot(engine, container)
         container = containers.need(engine.read(), name)
+        if container["behaviour"] == "crash":  # also in the moment before its process ends
+            raise EngineError(409, f"Container {container['id']} is restarting, wait until the container is running")
     status = life(container, engine.now()).status
     if status == "restarting":
         raise EngineError(409, f"Container {container['id']} is restarting, wait until the container is running")

@@ -16,6 +16,12 @@ BUILD = {
 }
 
 
+_BLANK = (
+    b'<!DOCTYPE html><html lang="en"><head><meta charset="UTF-8"><link href="/favicon.ico" rel="icon"></head>'
+    b"<body></body></html>"
+)
+
+
 class Answer(NamedTuple):
     """Status, content type and body."""
 
@@ -83,7 +89,7 @@ def _outside(world: World, path: str) -> Answer:
         go = {"version": "go1.26.8", "os": "linux", "arch": "amd64"}
         return _json(200, {"version": version, "commit": commit, "buildTime": built, "go": go, "dirty": False})
     if world.series == (0, 28):
-        return Answer(200, "text/html; charset=utf-8", b"<!DOCTYPE html><html><head></head><body></body></html>")
+        return Answer(200, "text/html; charset=utf-8", _BLANK)
     return Answer(404, "text/plain; charset=utf-8", b"404 page not found\n" if world.since(29) else b"")
 
 
@@ -240,8 +246,8 @@ def _nodes(call: Call, *_: str) -> Doc:
     return {"nodes": [shapes.node(call.world, it, listed=True) for it in sorted(nodes, key=lambda it: int(it["id"]))]}
 
 
-def _one(call: Call, node: Doc) -> Doc:
-    return {"node": shapes.node(call.world, node, listed=False)}
+def _one(call: Call, node: Doc, *, approved: bool = False) -> Doc:
+    return {"node": shapes.node(call.world, node, listed=False, approved=approved)}
 
 
 def _node(call: Call, _node: str, id_: str) -> Doc:
@@ -299,7 +305,8 @@ def _tag_node(call: Call, _node: str, id_: str, _tags: str) -> Doc:
 
 
 def _approve(call: Call, _node: str, id_: str, _approve: str) -> Doc:
-    return _one(call, things.approve(call.world, _id("node_id", id_), list(call.field("routes", []))))
+    node = things.approve(call.world, _id("node_id", id_), list(call.field("routes", [])))
+    return _one(call, node, approved=True)
 
 
 def _move(call: Call, _node: str, id_: str, _user: str) -> Doc:

@@ -79,8 +79,8 @@ def api_key(world: World, doc: Doc) -> Doc:
     return {"id": str(doc["id"]), "prefix": prefix, **times}
 
 
-def node(world: World, doc: Doc, *, listed: bool) -> Doc:
-    """One node. Only the list knows what is served, online and valid; to 0.26 other answers show the database alone."""
+def node(world: World, doc: Doc, *, listed: bool, approved: bool = False) -> Doc:
+    """One node. Only the list knows all that is live; `approved`: the answer to a change of its routes."""
     owner = next((it for it in world.doc["users"] if it["id"] == doc["user"]), None)
     live = listed or world.since(27)
     shown = {
@@ -100,13 +100,22 @@ def node(world: World, doc: Doc, *, listed: bool) -> Doc:
         "online": bool(doc["online"]) and live,
         "approvedRoutes": list(doc["approvedRoutes"]),
         "availableRoutes": list(doc["availableRoutes"]),
-        "subnetRoutes": served(world, doc) if live else [],
+        "subnetRoutes": _told_served(world, doc, listed=listed) if live or approved else [],
     }
     if world.since(28):
         if doc["tags"]:
             shown["user"] = {**user({**_TAGGED, "createdAt": ZERO}), "createdAt": None}
         return {**shown, "tags": list(doc["tags"])}
-    return {**shown, "forcedTags": list(doc["tags"]), "invalidTags": [], "validTags": list(doc.get("asked", ()))}
+    return {
+        **shown,
+        "forcedTags": list(doc["tags"]),
+        "invalidTags": [],
+        "validTags": list(doc["tags"]) if listed else [],
+    }
+
+
+def _told_served(world: World, doc: Doc, *, listed: bool) -> list[str]:
+    return [it for it in served(world, doc) if listed or it not in EXIT]
 
 
 _TAGGED = {

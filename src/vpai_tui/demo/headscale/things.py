@@ -311,8 +311,7 @@ def set_tags(world: World, id_: int, tags: list[str]) -> Doc:
     if world.since(28) and (not all(tag in owned for tag in tags) or len(set(tags)) < len(tags)):
         raise Fail(400, 3, f"requested tags [{' '.join(tags)}] are invalid or not permitted")
     if id_ != 0:
-        once = list(dict.fromkeys(tags))
-        node["tags"] = once if world.since(27) else sorted(once)
+        node["tags"] = list(tags) if world.since(27) else sorted(set(tags))
     return node
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,44 +15,19 @@ from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome, Verifi
 from vpai_tui.remote.connection import Connection
 from vpai_tui.text import clean_line
 from vpai_tui.vpn.dns import document
-from vpai_tui.vpn.dns.apply import Order, Run, interrupted, new_id, sha256
+from vpai_tui.vpn.dns.apply import Order, Run, interrupted, new_id
 from vpai_tui.vpn.dns.changes import Diff, Edit, Staged, Store, compare, merge
 from vpai_tui.vpn.dns.lint import Surroundings, lint, new_record, of_settings
 from vpai_tui.vpn.dns.resolve import Question, ask
-from vpai_tui.vpn.dns.settings import Settings, path_is_watched, read_list, write_list
-from vpai_tui.vpn.files import HostFile, read_host_file
-from vpai_tui.vpn.hub import Hub
+from vpai_tui.vpn.dns.settings import Settings, read_list, write_list
+from vpai_tui.vpn.dns.states import Read, behind, gone, loaded, resolves
+from vpai_tui.vpn.files import read_host_file
 from vpai_tui.vpn.link import Config, Link
 from vpai_tui.vpn.model import Node, Record, same_address
 from vpai_tui.vpn.view import DnsView, RecordView
 
 if TYPE_CHECKING:
     from vpai_tui.vpn.session import Surface
-
-
-@dataclass(frozen=True)
-class Read:
-    """The records' file as it stands on the host. `inside` is its path in the container."""
-
-    hub: Hub
-    settings: Settings
-    file: HostFile
-    inside: str
-    records: tuple[Record, ...]
-
-    @property
-    def hash(self) -> str:
-        return sha256(self.file.content)
-
-    def edited(self, wanted: Sequence[Record]) -> bytes:
-        """The file with these records. PreflightRefused when it cannot be edited."""
-        if self.settings.both:
-            raise document.refused(
-                "extra_records and extra_records_path are both set", "take one of the two out by hand"
-            )
-        if self.settings.records_path:
-            return self.file.content if self.records == tuple(wanted) else write_list(wanted)
-        return document.edit(self.file.content, wanted)
 
 
 class Dns:
@@ -91,7 +65,7 @@ class Dns:
         read = await self.read(config)
         staged = self._store.load()
         merged = merge(read.records, staged.edits)
-        loaded = _loaded(read, notes)
+        is_loaded = loaded(read, notes)
         new = [record for record in merged.records if record not in read.records]
         listed = [*read.records, *new]
         around = self._around(read.settings, nodes or ())
@@ -104,11 +78,11 @@ class Dns:
                 RecordView(
                     record=record,
                     in_file=in_file,
-                    loaded=loaded if in_file else False,
-                    resolves=_resolves(record, answers),
-                    node=_behind(record, around),
+                    loaded=is_loaded if in_file else False,
+                    resolves=resolves(record, answers),
+                    node=behind(record, around),
                     problems=found,
-                    staged="add" if not in_file else "" if record in merged.records else _gone(record, staged),
+                    staged="add" if not in_file else "" if record in merged.records else gone(record, staged),
                 )
             )
         if not resolve:
@@ -116,7 +90,7 @@ class Dns:
         return DnsView(
             source=read.settings.source,
             path=read.file.path,
-            loaded=loaded,
+            loaded=is_loaded,
             records=tuple(rows),
             problems=tuple(of_settings(read.settings)),
             staged=staged,
@@ -362,39 +336,3 @@ class Dns:
         records = (await self.read()).records
         lines = [f"  - {json.dumps({'name': it.name, 'type': it.type, 'value': it.value})}" for it in records]
         return "\n".join(["nodes_extra_records:" if lines else "nodes_extra_records: []", *lines]) + "\n"
-
-
-def _loaded(read: Read, notes: list[str]) -> bool | None:
-    """Whether Headscale runs with the file as it is. It has no way to tell: times are compared."""
-    if not read.hub.running:
-        notes.append("loaded: Headscale does not run")
-        return False
-    if read.settings.records_path:
-        if path_is_watched(read.settings.records_path) and not read.hub.single_file(read.inside):
-            return True
-        notes.append("loaded: this extra_records_path may not be watched")
-        return None
-    written, started = read.file.written_at, read.hub.started_at
-    if written is None or started is None:
-        notes.append("loaded: the time of the file or of the start is not known")
-        return None
-    if written <= started:
-        return True
-    notes.append(
-        "loaded: the file was written after Headscale started, so what runs may differ: `dns apply` or restart it"
-    )
-    return None
-
-
-def _resolves(record: Record, answers: dict[Question, tuple[str, ...]]) -> bool | None:
-    found = answers.get((record.name, "AAAA" if ":" in record.value else "A"))
-    return None if found is None else any(same_address(it, record.value) for it in found)
-
-
-def _behind(record: Record, around: Surroundings) -> str | None:
-    node = around.node_of(record.value)
-    return node.name if node is not None else around.host_of(record.value)
-
-
-def _gone(record: Record, staged: Staged) -> str:
-    return "change" if any(edit.old == record and edit.new is not None for edit in staged.edits) else "remove"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from vpai_tui.errors import OperatorError
 from vpai_tui.remote.bridge import Bytes, open_port
@@ -93,10 +93,3 @@ def _skip_name(packet: bytes, at: int) -> int:
             return at + 1
         at += 1 + size
     raise ValueError("a name without an end")
-
-
-def resolves(value: str, answers: Mapping[Question, tuple[str, ...]], question: Question) -> bool | None:
-    """Whether `value` is among the answers; None when the question was not asked."""
-    if question not in answers:
-        return None
-    return value in answers[question]
