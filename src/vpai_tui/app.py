@@ -62,6 +62,7 @@ class CockpitApp(Shell):
         check_keymap(self.context.keymap, "keymap")
         self.add_mode("fleet", lambda: FleetScreen(self.context))
         self.add_mode("deploy", self._deploy_screen)
+        self.add_mode("vpn", self._vpn_screen)
         for item in THEMES:
             self.register_theme(item)
         wanted = theme if theme in THEME_NAMES else "mono" if os.environ.get("NO_COLOR") else "dark"
@@ -78,6 +79,11 @@ class CockpitApp(Shell):
         from vpai_tui.screens.deploy import DeployScreen  # not needed for the first frame
 
         return DeployScreen(self.context)
+
+    def _vpn_screen(self) -> Screen[Any]:
+        from vpai_tui.screens.vpn import VpnScreen
+
+        return VpnScreen(self.context)
 
     def _fatal_error(self) -> None:
         """Textual would print a traceback with the values of all variables, secrets among them. The error itself goes
@@ -105,6 +111,7 @@ class CockpitApp(Shell):
             await backend.start()
             async for snapshot in backend.watch():
                 self.context.take(snapshot)
+                self.vpn_watch.for_alerts()
                 self.redraw()
         except OperatorError as error:
             self.context.failure = str(error)

@@ -46,6 +46,7 @@ class Danger(StrEnum):
     """What a command may do to the fleet."""
 
     LOOK = "look"  # changes nothing
+    FORM = "form"  # opens a form, or changes only what is staged on the laptop
     PLAN = "plan"  # opens a plan: reading it changes nothing, applying it asks again
     CHANGE = "change"  # changes something after its dialog
 
@@ -57,6 +58,7 @@ class Arg(StrEnum):
     HOST = "host"
     STACK = "stack"
     SERVICE = "service"
+    NODE = "node"
     THEME = "theme"
     TEXT = "text"
 
@@ -74,6 +76,7 @@ class Command:
     danger: Danger = Danger.LOOK
     footer: str = ""
     in_palette: bool = True
+    only: tuple[str, ...] = ()  # the screens whose palette and help show it; empty: all
 
     @property
     def mutates(self) -> bool:
@@ -81,11 +84,13 @@ class Command:
 
 
 TABLES = ("fleet", "deploy")
-LISTS = (*TABLES, "history")
-COMMANDS: tuple[Command, ...] = (
+ROWS = (*TABLES, "vpn")
+LISTS = (*ROWS, "history")
+_COCKPIT: tuple[Command, ...] = (
     Command("go.fleet", "go fleet", "Hosts, services and what needs you", DIGIT_KEYS["1"]),
     Command("go.deploy", "go deploy", "Stacks, releases, plans, deploys", DIGIT_KEYS["2"]),
-    Command("describe", "describe", "Everything known of this row", ("enter",), TABLES, Arg.SERVICE, footer="describe"),
+    Command("go.vpn", "go vpn", "Nodes, routes, keys, DNS records", DIGIT_KEYS["5"]),
+    Command("describe", "describe", "Everything known of this row", ("enter",), ROWS, Arg.SERVICE, footer="describe"),
     Command("yaml", "yaml", "The container as the engine has it", ("y",), ("fleet",), Arg.SERVICE, footer="yaml"),
     Command("logs", "logs", "The last log lines of this service", ("l",), ("fleet",), Arg.SERVICE, footer="logs"),
     Command("events", "events", "Changes seen since the cockpit looks", (), ("fleet",), Arg.SERVICE),
@@ -103,9 +108,9 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "apply",
         "apply",
-        "Apply the plan shown, after a dialog",
+        "Apply the plan shown or what is staged",
         ("A",),
-        ("plan",),
+        ("plan", "vpn"),
         danger=Danger.CHANGE,
         footer="apply",
     ),
@@ -146,13 +151,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("lift", "release hold", "Let deploys on a host go again", (), (), Arg.HOST, Danger.CHANGE),
     Command("history", "history", "Who did what, on every host, from any laptop"),
     Command("watch", "watch", "Follow a running deploy", ("w",), ("deploy",), Arg.STACK, footer="watch"),
-    Command("mark", "mark", "Mark or unmark this row", ("space",), ("fleet",), in_palette=False),
-    Command("sort", "sort", "Sort by the next column", ("o",), TABLES),
+    Command("mark", "mark", "Mark or unmark this row", ("space",), ("fleet", "vpn"), in_palette=False),
+    Command("sort", "sort", "Sort by the next column", ("o",), ROWS),
     Command("env.check", "env check", "Env files: what they lack", ("e",), ("deploy",), Arg.STACK),
     Command("env.init", "env init", "Write what env files lack", (), (), Arg.STACK, Danger.PLAN),
     Command("env.edit", "env edit", "Edit an env file on its host", (), (), Arg.STACK, Danger.CHANGE),
     Command("filter", "filter", "Keep the rows that hold these words", ("slash",), LISTS, Arg.TEXT, footer="filter"),
-    Command("scope", "scope", "Show one host, or all of them", ("h",), LISTS, Arg.HOST, footer="host"),
+    Command("scope", "scope", "Show one host, or all of them", ("h",), (*TABLES, "history"), Arg.HOST, footer="host"),
     Command("copy", "copy", "Copy what the row stands for", ("c",)),
     Command(
         "refresh",
@@ -179,17 +184,56 @@ COMMANDS: tuple[Command, ...] = (
     Command("leave", "leave", "Back; at the top ask to quit", ("q",), in_palette=False),
     Command("quit", "quit", "Quit, saying what still runs where", ("ctrl+q",)),
 )
+
+
+def _vpn(
+    name: str, words: str, help: str, key: str = "", arg: Arg = Arg.NONE, danger: Danger = Danger.CHANGE, foot: str = ""
+) -> Command:
+    """A command of the VPN screen alone."""
+    return Command(name, words, help, (key,) if key else (), ("vpn",) if key else (), arg, danger, foot, only=("vpn",))
+
+
+_VPN: tuple[Command, ...] = (
+    _vpn("vpn.part", "nodes or dns", "The nodes, or the DNS records", "tab", danger=Danger.LOOK, foot="nodes/dns"),
+    _vpn("vpn.add", "add", "A record; on nodes a key, machine or user", "a", danger=Danger.FORM, foot="add"),
+    _vpn("vpn.edit", "edit", "The record; name, tags, routes of a node", "e", danger=Danger.FORM, foot="edit"),
+    _vpn("vpn.remove", "remove", "Delete or expire nodes; stage a removal", "X", Arg.NODE, foot="delete"),
+    _vpn("vpn.undo", "undo", "Take the last staged step back", "u", danger=Danger.FORM, foot="undo"),
+    _vpn("vpn.diff", "diff", "What an apply would change, as YAML too", "d", danger=Danger.LOOK, foot="diff"),
+    _vpn("node.delete", "node delete", "Delete the node, or all marked ones", "", Arg.NODE),
+    _vpn("node.expire", "node expire", "Expire its key: it must log in again", "", Arg.NODE),
+    _vpn("node.rename", "node rename", "Another MagicDNS name", "", Arg.NODE),
+    _vpn("node.tag", "node tags", "Add and take away tags", "", Arg.NODE),
+    _vpn("node.routes", "node routes", "Approve and reject its routes", "", Arg.NODE),
+    _vpn("node.move", "node move", "To another user", "", Arg.NODE),
+    _vpn("node.expiry", "node expiry", "Another end of its key", "", Arg.NODE),
+    _vpn("node.register", "register", "Let a machine in by the URL it printed"),
+    _vpn("node.stale", "mark stale", "Mark nodes expired or off for DAYS (30)", "", Arg.TEXT, Danger.LOOK),
+    _vpn("vpn.users", "users", "Users: create, rename, delete", danger=Danger.LOOK),
+    _vpn("vpn.keys", "keys", "Pre-auth keys: list, expire", danger=Danger.LOOK),
+    _vpn("key.new", "new key", "A key and its `tailscale up` line"),
+    _vpn("user.new", "new user", "A user of Headscale"),
+    _vpn("dns.retarget", "dns retarget", "All records of an address to another", danger=Danger.FORM),
+    _vpn("dns.discard", "dns discard", "Forget everything that is staged"),
+    _vpn("dns.settle", "dns settle", "Take an interrupted apply back"),
+    _vpn("dns.export", "dns export", "Copy the records as YAML", danger=Danger.LOOK),
+)
+COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_VPN)
 BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
 
 # What each screen's footer may show, most wanted first; at most six are shown.
 FOOTERS: Mapping[str, tuple[str, ...]] = {
     "fleet": ("describe", "logs", "deploy", "restart", "filter", "help", "scope", "palette"),
     "deploy": ("deploy", "rollback", "watch", "describe", "filter", "help", "scope"),
+    "vpn": ("vpn.part", "apply", "vpn.diff", "describe", "vpn.add", "vpn.remove", "filter", "help"),
     "history": ("filter", "scope", "help", "palette"),
     "plan": ("apply", "help", "palette"),
     "operation": ("rollback", "help", "palette"),
+    "vpn-run": ("help", "palette"),
 }
 FOOTER_KEYS = 6
+
+_STAGED = ("apply", "vpn.diff", "vpn.undo", "dns.discard")  # on the VPN screen only while something is staged
 
 # They open something that is typed into: they run before the next key is looked at, so that no letter is lost.
 OPENERS = frozenset({"palette", "filter", "scope"})
@@ -205,6 +249,8 @@ class Situation:
     demo: bool = False
     finished: bool = True  # the operation shown has ended
     watchable: bool = False  # a deploy runs on the stack shown
+    staged: bool = False  # DNS edits wait to be applied
+    cannot: Mapping[str, str] = field(default_factory=dict)  # command id → why the server shown cannot do it
     keymap: Mapping[str, str] = field(default_factory=dict)  # the operator's keys by command id
 
     def keys(self, command: Command) -> tuple[str, ...]:
@@ -230,13 +276,19 @@ def refusal(command: Command, now: Situation) -> str:
         return f"{command.words}: the fleet is still being connected"
     if command.id == "demo" and not now.demo:
         return "demo: this is the real fleet"
+    if command.id in now.cannot:
+        return f"{command.words}: {now.cannot[command.id]}"
     if command.id == "rollback" and now.screen == "operation" and not now.finished:
         return "rollback: the deploy is still running"
     return ""
 
 
 def visible(command: Command, now: Situation) -> bool:
-    """Whether palette, footer and help show the command: what read-only refuses is hidden too."""
+    """Whether palette, footer and help show the command: what read-only or the server refuses is hidden too."""
+    if (command.only and now.screen not in command.only) or command.id in now.cannot:
+        return False
+    if command.id in _STAGED and now.screen == "vpn" and not now.staged:
+        return False
     if command.id == "watch" and now.screen == "deploy" and not now.watchable:
         return False
     return not (command.mutates and now.read_only) and not (command.id == "demo" and not now.demo)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from vpai_tui.config import Fleet, Host, Ssh
 from vpai_tui.deploy.adopt import Proposal, render
@@ -432,6 +433,7 @@ class FakeBackend:
         self.surveyed = make_survey()
         self.proposal = make_proposal()
         self.command_log = CommandLog(clock=self.clock)
+        self.fake_vpn: Any = None  # a FakeVpn; a quiet one is made when it is first wanted
         self._snapshots: asyncio.Queue[FleetSnapshot] = asyncio.Queue()
         if first is not None:
             self.put(first)
@@ -443,6 +445,14 @@ class FakeBackend:
     @property
     def demo(self) -> Callable[[str, str], Awaitable[None]] | None:
         return self._steer
+
+    @property
+    def vpn(self) -> Any:
+        if self.fake_vpn is None:
+            from .fake_vpn import FakeVpn, quiet  # it stands on this module
+
+            self.fake_vpn = FakeVpn(quiet())
+        return self.fake_vpn
 
     async def _steer(self, word: str, host: str) -> None:
         self.asked.append(("demo", word, host))

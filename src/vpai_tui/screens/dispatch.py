@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from vpai_tui.commands import BY_ID, Arg, Command, refusal
 from vpai_tui.screens.env import EnvFlows
@@ -14,6 +15,10 @@ from vpai_tui.widgets.operations import Operation
 from vpai_tui.widgets.paint import Line
 from vpai_tui.widgets.palette import Palette
 from vpai_tui.widgets.themes import THEME_NAMES
+from vpai_tui.widgets.vpn_look import TARGET
+
+if TYPE_CHECKING:
+    from vpai_tui.screens.vpn_flows import VpnFlows
 
 _QUIT = "Quit the cockpit?"
 _COPY_LIMIT = 74_000  # bytes: terminals drop longer clipboard sequences
@@ -26,10 +31,21 @@ class Dispatcher:
         self._shell = shell
         self._flows = Flows(shell)
         self._env = EnvFlows(shell, self._flows.work)
+        self._vpn: VpnFlows | None = None
 
     @property
     def flows(self) -> Flows:
         return self._flows
+
+    @property
+    def _vpn_flows(self) -> VpnFlows:
+        """Made when first wanted: what it imports would keep the first key waiting."""
+        if self._vpn is None:
+            from vpai_tui.screens.vpn_ask import VpnDesk
+            from vpai_tui.screens.vpn_flows import VpnFlows
+
+            self._vpn = VpnFlows(VpnDesk(self._shell, self._flows.work, self._flows.show))
+        return self._vpn
 
     def run_command(self, name: str, argument: str = "") -> Awaitable[object] | None:
         """Do a command, by key, palette or click; says why when it may not run.
@@ -50,6 +66,9 @@ class Dispatcher:
         if argument and command.arg is Arg.SERVICE and not command.mutates and self._shell.cockpit.KIND != "fleet":
             self._go("fleet")
         if self._shell.cockpit.view(name, argument):
+            return None
+        if self._shell.cockpit.KIND == "vpn" and (command.only == ("vpn",) or name == "apply"):
+            self._vpn_flows.run(name, argument)
             return None
         handler: Callable[[str], Awaitable[object] | None] | None = getattr(self, f"do_{name.replace('.', '_')}", None)
         if handler is None:
@@ -75,6 +94,9 @@ class Dispatcher:
     def do_go_deploy(self, _argument: str) -> None:
         self._go("deploy")
 
+    def do_go_vpn(self, _argument: str) -> None:
+        self._go("vpn")
+
     def _go(self, mode: str) -> None:
         """Switch to a mode; the key of the mode one is in goes to its first screen."""
         if self._shell.current_mode != mode:
@@ -84,8 +106,11 @@ class Dispatcher:
             self._shell.pop_screen()
 
     def target(self, target: str) -> None:
-        """Go where an alert is fixed: a service's row, a stack's releases, a host's services."""
-        if self._shell.context.service(target) is not None:
+        """Go where an alert is fixed: a service's row, a stack's releases, a host's services, a node of the VPN."""
+        if target.startswith(TARGET):
+            self._go("vpn")
+            self._shell.call_after_refresh(self._reveal_node, target.removeprefix(TARGET))
+        elif self._shell.context.service(target) is not None:
             self._shell.cockpit.view("describe", target)
             self._shell.cockpit.focus_main()
         elif any(stack.id == target for stack in self._shell.context.snapshot.stacks):
@@ -98,6 +123,13 @@ class Dispatcher:
         screen = self._flows.deploy_screen()
         if screen is not None:
             screen.reveal(stack)
+
+    def _reveal_node(self, node: str) -> None:
+        from vpai_tui.screens.vpn import VpnScreen
+
+        screen = self._shell.cockpit
+        if isinstance(screen, VpnScreen):
+            screen.reveal(node)
 
     def do_deploy(self, argument: str) -> None:
         self._plan("deploy", argument)
@@ -213,12 +245,13 @@ class Dispatcher:
             self.run_command(*answer)
 
     def _arguments(self) -> dict[Arg, list[str]]:
-        snapshot = self._shell.context.snapshot
+        snapshot, vpn = self._shell.context.snapshot, self._shell.context.vpn.snapshot
         hosts = [host.name for host in snapshot.hosts]
         return {
             Arg.HOST: ["all", *hosts],
             Arg.STACK: [stack.id for stack in snapshot.stacks],
             Arg.SERVICE: [service.id for service in snapshot.services],
+            Arg.NODE: [it.node.name for it in vpn.nodes] if vpn else [],
             Arg.THEME: list(THEME_NAMES),
         }
 

@@ -74,7 +74,7 @@ class FleetScreen(CockpitScreen):
 
     def _draw_alerts(self) -> None:
         alerts = self.query_one("#alerts", SafeTable)
-        rows = alert_rows(self.context.snapshot.alerts, self.context.scope)
+        rows = alert_rows(self.context.alerts, self.context.scope)
         alerts.empty_line = (
             ((" ✔ ", "ok"), ("nothing needs you", "dim"))
             if self.context.heard
@@ -99,7 +99,7 @@ class FleetScreen(CockpitScreen):
             parts.append(f"{len(self.marks)} marked")
         if self.order != SORTS[0]:
             parts.append(f"by {self.order}")
-        alerts = len(self.context.snapshot.alerts)
+        alerts = len(self.context.alerts)
         if alerts > _ALERTS_SHORT:
             parts.append(f"{alerts} alerts")
         return " · ".join(parts)

@@ -12,6 +12,7 @@ from vpai_tui.screens.deploy import DeployScreen
 from vpai_tui.screens.operation import OperationScreen
 from vpai_tui.screens.plan import PlanScreen
 from vpai_tui.screens.shell import Shell
+from vpai_tui.screens.vpn_run import DNS, VpnRunScreen
 from vpai_tui.widgets.backend import Act, Backend, Settle
 from vpai_tui.widgets.dialogs import AskLine, Choice, Confirm, ErrorDialog, named, wrap
 from vpai_tui.widgets.operations import Operation
@@ -84,14 +85,15 @@ class Flows:
         self.show(operation)
 
     def show(self, operation: Operation) -> None:
-        """Watch an operation on the deploy screen."""
-        self._app.switch_mode("deploy")
+        """Watch an operation on the screen of its mode."""
+        kind = VpnRunScreen if operation.kind == DNS else OperationScreen
+        self._app.switch_mode("vpn" if kind is VpnRunScreen else "deploy")
         screen = self._app.screen
         if isinstance(screen, OperationScreen):
             if screen.operation is operation:
                 return
             self._app.pop_screen()
-        self._app.push_screen(OperationScreen(self._context, operation))
+        self._app.push_screen(kind(self._context, operation))
 
     def watch(self, stack: str | None) -> None:
         """Follow what runs on a stack: ours, or what somebody else started there."""

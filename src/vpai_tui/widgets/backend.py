@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vpai_tui.fleet.model import FleetSnapshot, Hold
     from vpai_tui.fleet.operation import Event, Plan, Release
     from vpai_tui.remote.command_log import CommandLog
+    from vpai_tui.vpn.session import Vpn
 
 Act = Literal["restart", "stop", "start"]
 Settle = Literal["resume", "revert"]
@@ -47,6 +48,11 @@ class Backend(Protocol):
     @property
     def demo(self) -> Callable[[str, str], Awaitable[None]] | None:
         """`demo("cut", "pi")` on a simulated fleet; None on a real one."""
+        ...
+
+    @property
+    def vpn(self) -> Vpn:
+        """Headscale's nodes and records; UsageError when the fleet has no hub."""
         ...
 
     async def start(self) -> None: ...

@@ -19,7 +19,7 @@ _MOVES = (
     ("← →", "the detail's other views"),
     ("tab", "the next pane"),
 )
-_DANGER = {Danger.LOOK: "", Danger.PLAN: "plan", Danger.CHANGE: "asks"}
+_DANGER = {Danger.LOOK: "", Danger.FORM: "form", Danger.PLAN: "plan", Danger.CHANGE: "asks"}
 
 
 class Help(ModalScreen[None]):
@@ -53,7 +53,11 @@ def help_lines(now: Situation) -> list[Line]:
     rows += [(), *(((fit(f" {keys}", 11), "key"), (text, "dim")) for keys, text in _MOVES)]
     others = [c for c in COMMANDS if c not in here and c.in_palette and visible(c, now)]
     rows += [(), ((" in the palette (: or ctrl+p)", "head"),)]
-    return rows + [_row(command, "", now) for command in others]
+    rows += [_row(command, "", now) for command in others]
+    lacking = [command for command in COMMANDS if command.id in now.cannot]
+    if lacking:
+        rows += [(), ((" this server cannot", "head"),), *(_row(command, "", now) for command in lacking)]
+    return rows
 
 
 def _shown(command: Command, now: Situation) -> tuple[str, ...]:

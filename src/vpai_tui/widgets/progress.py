@@ -84,6 +84,7 @@ class Progress:
         self.pulls: dict[str, Pull] = {}
         self.services: dict[str, Step] = {}
         self.journal: list[tuple[str, str, str]] = []  # time, text, role
+        self.told: dict[str, str] = {}  # journal lines with no class of their own: what → detail
         self.phase = "starting"
         self.on_host = False
         self.outcome: Outcome | None = None
@@ -142,6 +143,7 @@ class Progress:
                 self.phase, self.on_host, self.release = "runs on the host", True, event.release
                 self._note(event, "runner started: the host goes on by itself", "accent")
             case Journaled():
+                self.told[event.what] = event.detail
                 self._note(event, f"{event.what.replace('_', ' ')} {event.detail}".rstrip(), "dim")
 
     def _hook(self, event: HookStarted | HookDone | HookFailed) -> None:

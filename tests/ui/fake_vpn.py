@@ -1,0 +1,443 @@
+"""A VPN that never changes by itself: five nodes, eight records, and what a test makes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.fleet.model import Alert, Severity
+from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome, RunnerStarted
+from vpai_tui.vpn.dns.changes import Diff, Edit, Staged
+from vpai_tui.vpn.dns.lint import Problem
+from vpai_tui.vpn.dns.settings import Settings
+from vpai_tui.vpn.guard import Action, Verdict
+from vpai_tui.vpn.model import Mark, Node, PreAuthKey, Record, Route, Server, User
+from vpai_tui.vpn.nodes import NewKey
+from vpai_tui.vpn.view import DnsView, NodeView, RecordView, VpnSnapshot
+
+from .fake_backend import NOW
+
+AT = "2026-02-26T23:04:00Z"
+OPS = User(1, "mobuone")
+GUEST = User(2, "guest")
+CANNOT = (
+    ("set_expiry", "before 0.27.1 setting a date expires the node at once"),
+    ("never_expire", "before 0.29 switching the expiry off expires the node at once"),
+    ("delete_key", "possible from 0.28 on; expire the key instead"),
+    ("key_without_user", "possible from 0.28 on"),
+)
+SETTINGS = Settings(
+    server_url="https://singa.example",
+    base_domain="tail.example",
+    magic_dns=True,
+    override_local_dns=True,
+    nameservers=("1.1.1.1", "9.9.9.9"),
+    split=(),
+    prefixes=("100.64.0.0/10",),
+    derp_hosts=(),
+    port=8080,
+    tls=False,
+    records_path="",
+    both=False,
+)
+
+
+NOTHING = Staged()
+
+
+def make_node(number: int, name: str, address: str, **more: object) -> Node:
+    facts: dict[str, object] = {
+        "user": OPS,
+        "online": True,
+        "expires_at": NOW + timedelta(days=160),
+        "last_seen": NOW,
+        "tags": (),
+        "routes": (),
+    } | more
+    return Node(
+        id=number,
+        name=name,
+        hostname=name,
+        addresses=(address, f"fd7a:115c:a1e0::{number:x}"),
+        created_at=NOW - timedelta(days=200),
+        register_method="cli",
+        **facts,  # type: ignore[arg-type]
+    )
+
+
+def _route(prefix: str, *, approved: bool = True) -> Route:
+    return Route(prefix, True, approved, approved)
+
+
+SESE = make_node(
+    1, "sese", "100.64.0.14", expires_at=NOW + timedelta(days=9), routes=(_route("172.20.0.0/16", approved=False),)
+)
+SELF = make_node(2, "ewutelo", "100.64.0.7")
+SEKO = make_node(
+    3,
+    "seko",
+    "100.64.0.2",
+    expires_at=None,
+    tags=("tag:hub",),
+    routes=(_route("0.0.0.0/0", approved=False), _route("::/0", approved=False)),
+)
+PI = make_node(4, "workstation-pi", "100.64.0.1", tags=("tag:studio",), routes=(_route("192.168.1.0/24"),))
+PHONE = make_node(
+    5,
+    "old-phone",
+    "100.64.0.9",
+    user=GUEST,
+    online=False,
+    expires_at=NOW - timedelta(days=3),
+    last_seen=NOW - timedelta(days=41),
+)
+TABLET = make_node(6, "tablet", "100.64.0.11", user=GUEST, online=False, last_seen=NOW - timedelta(days=3, hours=2))
+
+RECORDS = (
+    Record("singa.example", "A", "87.106.30.160"),
+    Record("mayi.example", "A", "100.64.0.14"),
+    Record("llm.example", "A", "100.64.0.14"),
+    Record("qd.example", "A", "100.64.0.14"),
+    Record("studio.example", "A", "100.64.0.1"),
+    Record("couch.example", "A", "87.106.30.160"),
+    Record("old.example", "A", "100.64.0.9"),
+    Record("ghost.example", "A", "100.64.0.99"),
+)
+_BEHIND = {"100.64.0.14": "sese", "100.64.0.1": "workstation-pi", "100.64.0.9": "old-phone", "87.106.30.160": "seko"}
+_WRONG = {
+    "old.example": (Problem(Severity.WARN, "points at old-phone, whose key has expired"),),
+    "ghost.example": (
+        Problem(Severity.WARN, "no node has this address; after a restart Headscale may give it to another machine"),
+    ),
+}
+
+
+def node_views() -> tuple[NodeView, ...]:
+    marks = {2: (Mark.SELF,), 3: (Mark.HUB,), 4: (Mark.ROUTER,)}
+    views = []
+    for node in (SESE, SELF, SEKO, PI, PHONE, TABLET):
+        mine = tuple(it for it in RECORDS if it.value in node.addresses)
+        needs = tuple(f"record {it.name} → {it.value}" for it in mine)
+        if node is SESE:
+            needs += ("the fleet's host sese is reached at 100.64.0.14", "stack sese/apps", "stack sese/infra")
+        views.append(NodeView(node, marks.get(node.id, ()), mine, needs, node.expired(NOW)))
+    return tuple(views)
+
+
+def record_views(staged: Staged = NOTHING) -> tuple[RecordView, ...]:
+    gone = {edit.old: "change" if edit.new else "remove" for edit in staged.edits if edit.old}
+    new = [edit.new for edit in staged.edits if edit.new]
+    old = [_record(it, in_file=True, staged=gone.get(it, "")) for it in RECORDS]
+    return (*old, *(_record(it, in_file=False, staged="add") for it in new))
+
+
+def _record(record: Record, *, in_file: bool, staged: str) -> RecordView:
+    node, wrong = _BEHIND.get(record.value), _WRONG.get(record.name, ())
+    return RecordView(record, in_file, in_file, None, node, wrong, staged)
+
+
+STAGED = Staged(
+    "abc",
+    (
+        (Edit(None, Record("draw.example", "A", "100.64.0.1")),),
+        (Edit(RECORDS[7], None),),
+        (Edit(RECORDS[3], Record("qd.example", "A", "100.64.0.1")),),
+    ),
+)
+
+
+def make_dns(staged: Staged = NOTHING, **more: object) -> DnsView:
+    view = DnsView(
+        source="config",
+        path="/opt/headscale/config/config.yaml",
+        loaded=True,
+        records=record_views(staged),
+        problems=(),
+        staged=staged,
+        conflicts=(),
+        drift="",
+        settings=SETTINGS,
+    )
+    return replace(view, **more)  # type: ignore[arg-type]
+
+
+ALERTS = (
+    Alert(
+        Severity.WARN,
+        "seko",
+        "sese",
+        "the key of node sese expires in 9 days",
+        "log it in again there: tailscale up --force-reauth",
+        "seko",
+    ),
+)
+
+
+def make_snapshot(**more: object) -> VpnSnapshot:
+    found = VpnSnapshot(
+        at=NOW,
+        host="seko",
+        server=Server("0.26.0", "https://singa.example", "0.26", CANNOT),
+        nodes=node_views(),
+        users=(OPS, GUEST),
+        dns=make_dns(),
+        alerts=ALERTS,
+        notes=("resolves: not asked",),
+    )
+    return replace(found, **more)  # type: ignore[arg-type]
+
+
+def down() -> VpnSnapshot:
+    """Headscale does not run; its file is there all the same."""
+    dns = make_dns(loaded=False)
+    return make_snapshot(
+        server=None,
+        nodes=(),
+        users=(),
+        alerts=(),
+        error="seko: headscale: the container headscale is exited",
+        remedy="l on its row of the fleet shows its last lines; vpai-tui start seko/headscale/headscale",
+        dns=replace(dns, records=tuple(replace(it, loaded=False) for it in dns.records)),
+    )
+
+
+def quiet() -> VpnSnapshot:
+    """Nothing needs anybody: what the cockpits of other tests see."""
+    return make_snapshot(alerts=())
+
+
+KEYS = (
+    PreAuthKey(
+        1, OPS, True, False, True, NOW + timedelta(days=20), NOW - timedelta(days=70), ("tag:server",), "hs…7f2c"
+    ),
+    PreAuthKey(2, GUEST, False, True, False, NOW - timedelta(days=2), NOW - timedelta(days=3), (), "hs…91aa"),
+)
+SECRET = "a0b1c2d3e4f5a0b1c2d3e4f5a0b1c2d3e4f5a0b1c2d3e4f5"
+NEW_KEY = NewKey(
+    PreAuthKey(3, OPS, False, False, False, NOW + timedelta(hours=1), NOW, (), "a0b1…", SECRET),
+    f"tailscale up --login-server https://singa.example --auth-key {SECRET}",
+    "tailscale up --login-server https://singa.example --auth-key a0b1…",
+)
+COMMITTED: tuple[Event, ...] = (
+    RunnerStarted(AT, "20260226T230400Z-1a2b"),
+    Journaled(AT, "begin", "mobuone@lap"),
+    Journaled(AT, "checked", "config.yaml is the file that was read"),
+    Journaled(AT, "tested", "configtest in headscale"),
+    Journaled(AT, "kept", "config.yaml.20260226T230400Z"),
+    Journaled(AT, "installed"),
+    Journaled(AT, "restarting", "headscale"),
+    Journaled(AT, "restarted"),
+    Journaled(AT, "healthy", "6 nodes, as before"),
+    Journaled(AT, "verified", "8 records in the file, 6 nodes answer"),
+    Finished(AT, Outcome.COMMITTED, "20260226T230400Z-1a2b"),
+)
+
+
+class FakeVpn:
+    """`Vpn`, `Vpn.nodes` and `Vpn.dns` in one; remembers what was asked of it."""
+
+    def __init__(self, found: VpnSnapshot | OperatorError | None = None) -> None:
+        self.found: VpnSnapshot | OperatorError = found or make_snapshot()
+        self.asked: list[tuple[object, ...]] = []
+        self.verdict: Verdict | OperatorError | None = None
+        self.fails: OperatorError | None = None
+        self.script: Sequence[Event] = COMMITTED
+        self.gate = asyncio.Event()  # an apply goes on past its script when set
+        self.hangs = False
+
+    @property
+    def nodes(self) -> FakeVpn:
+        return self
+
+    @property
+    def dns(self) -> FakeVpn:
+        return self
+
+    async def snapshot(self, *, resolve: bool = False) -> VpnSnapshot:
+        self.asked.append(("snapshot", resolve))
+        while self.hangs:
+            await asyncio.sleep(0.05)
+        if isinstance(self.found, OperatorError):
+            raise self.found
+        dns = self.found.dns
+        if not resolve or dns is None:
+            return self.found
+        rows = tuple(replace(it, resolves=it.record.name != "ghost.example" and it.in_file) for it in dns.records)
+        return replace(self.found, dns=replace(dns, records=rows), notes=())
+
+    def _did(self, *asked: object) -> None:
+        self.asked.append(asked)
+        if self.fails is not None:
+            raise self.fails
+
+    def _node(self, id_: int) -> Node:
+        return next(it.node for it in node_views() if it.node.id == id_)
+
+    # -- nodes
+
+    async def judge(self, action: Action, ids: Sequence[int], *, force: bool = False) -> Verdict:
+        self.asked.append(("judge", action.value, tuple(ids)))
+        if isinstance(self.verdict, OperatorError):
+            raise self.verdict
+        nodes = [self._node(id_) for id_ in ids]
+        if self.verdict is not None:
+            return replace(self.verdict, action=action)
+        names = tuple(node.name for node in nodes)
+        hard = action in (Action.DELETE, Action.EXPIRE)
+        needs = tuple(f"{v.node.name}: {d}" for v in node_views() if v.node.id in ids for d in v.dependants)
+        warnings = {
+            Action.DELETE: tuple(
+                f"{it} comes back only by joining again: with another id and another address" for it in names
+            ),
+            Action.EXPIRE: tuple(f"{it} must log in again" for it in names),
+        }
+        words = (f"{len(names)} nodes",) if len(names) > 3 else names
+        return Verdict(action, names, "", words if hard else (), needs if hard else (), warnings.get(action, ()))
+
+    async def judge_routes(self, id_: int, approve: Sequence[str], reject: Sequence[str]) -> Verdict:
+        self.asked.append(("judge_routes", id_, tuple(approve), tuple(reject)))
+        return Verdict(
+            Action.ROUTES, (self._node(id_).name,), "", (), (), ("an exit node: clients may send all there",)
+        )
+
+    async def rename(self, id_: int, name: str) -> Node:
+        self._did("rename", id_, name)
+        return replace(self._node(id_), name=name)
+
+    async def expire(self, ids: Sequence[int], *, typed: Sequence[str] = (), force: bool = False) -> tuple[Node, ...]:
+        self._did("expire", tuple(ids), tuple(typed))
+        return ()
+
+    async def delete(self, ids: Sequence[int], *, typed: Sequence[str] = (), force: bool = False) -> tuple[Node, ...]:
+        self._did("delete", tuple(ids), tuple(typed))
+        return ()
+
+    async def set_expiry(self, id_: int, moment: datetime | None) -> Node:
+        self._did("set_expiry", id_, moment)
+        return self._node(id_)
+
+    async def tag(self, id_: int, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Node:
+        self._did("tag", id_, tuple(add), tuple(remove))
+        return self._node(id_)
+
+    async def routes(
+        self, id_: int, approve: Sequence[str] = (), reject: Sequence[str] = (), *, typed: Sequence[str] = ()
+    ) -> Node:
+        self._did("routes", id_, tuple(approve), tuple(reject), tuple(typed))
+        return self._node(id_)
+
+    async def move(self, id_: int, user: str) -> Node:
+        self._did("move", id_, user)
+        return self._node(id_)
+
+    async def register(self, pasted: str, user: str) -> Node:
+        self._did("register", pasted, user)
+        return make_node(7, "laptop", "100.64.0.20")
+
+    async def create_user(self, name: str, display_name: str = "", email: str = "") -> User:
+        self._did("create_user", name)
+        return User(3, name)
+
+    async def rename_user(self, user: str, name: str) -> User:
+        self._did("rename_user", user, name)
+        return User(2, name)
+
+    async def delete_user(self, user: str, *, typed: Sequence[str] = ()) -> None:
+        self._did("delete_user", user, tuple(typed))
+
+    async def keys(self) -> tuple[PreAuthKey, ...]:
+        return KEYS
+
+    async def create_key(
+        self,
+        user: str | None,
+        *,
+        life: timedelta,
+        reusable: bool = False,
+        ephemeral: bool = False,
+        tags: Sequence[str] = (),
+    ) -> NewKey:
+        self._did("create_key", user, life, reusable, ephemeral, tuple(tags))
+        return NEW_KEY
+
+    async def expire_key(self, id_: int) -> None:
+        self._did("expire_key", id_)
+
+    # -- records
+
+    @property
+    def staged(self) -> Staged:
+        found = self.found
+        return found.dns.staged if isinstance(found, VpnSnapshot) and found.dns else Staged()
+
+    def _stage(self, *edits: Edit) -> Staged:
+        return self.stage(replace(self.staged, steps=(*self.staged.steps, edits)))
+
+    def stage(self, staged: Staged) -> Staged:
+        assert isinstance(self.found, VpnSnapshot)
+        self.found = replace(self.found, dns=make_dns(staged))
+        return staged
+
+    async def add(self, name: str, kind: str, value: str) -> Staged:
+        self._did("add", name, kind, value)
+        return self._stage(Edit(None, Record(name, kind, value)))
+
+    async def change(self, old: Record, name: str, kind: str, value: str) -> Staged:
+        self._did("change", old, name, kind, value)
+        return self._stage(Edit(old, Record(name, kind, value)))
+
+    async def remove_all(self, records: Sequence[Record]) -> Staged:
+        self._did("remove_all", tuple(records))
+        return self._stage(*(Edit(it, None) for it in records))
+
+    async def retarget(self, old: str, new: str) -> Staged:
+        self._did("retarget", old, new)
+        return self._stage(*(Edit(it, replace(it, value=new)) for it in RECORDS if it.value == old))
+
+    def undo(self) -> Staged:
+        if self.staged.empty:
+            raise UsageError("nothing is staged")
+        return self.stage(self.staged.undone())
+
+    def discard(self) -> None:
+        self._did("discard")
+        self.stage(Staged())
+
+    async def diff(self) -> tuple[Diff, tuple[str, ...]]:
+        edits = self.staged.edits
+        yaml = "\n".join(
+            (
+                "@@ -41,6 +41,6 @@",
+                "     - { name: llm.example, type: A, value: 100.64.0.14 }",
+                "-    - { name: qd.example, type: A, value: 100.64.0.14 }",
+                "+    - { name: qd.example, type: A, value: 100.64.0.1 }",
+                "     - { name: studio.example, type: A, value: 100.64.0.1 }",
+                "@@ -45,3 +45,3 @@",
+                "-    - { name: ghost.example, type: A, value: 100.64.0.99 }",
+                "+    - { name: draw.example, type: A, value: 100.64.0.1 }",
+            )
+        )
+        return Diff(
+            tuple(it.new for it in edits if it.old is None and it.new),
+            tuple(it.old for it in edits if it.new is None and it.old),
+            tuple((it.old, it.new) for it in edits if it.old and it.new),
+            yaml,
+            True,
+        ), ()
+
+    async def apply(self) -> AsyncIterator[Event]:
+        self.asked.append(("apply",))
+        for event in self.script:
+            yield event
+        if not self.script or not isinstance(self.script[-1], Finished):
+            await self.gate.wait()
+
+    async def settle(self, id_: str) -> AsyncIterator[Event]:
+        self.asked.append(("settle", id_))
+        yield Finished(AT, Outcome.REVERTED, id_, "the records before are back")
+
+    async def export(self) -> str:
+        return "nodes_extra_records:\n  - {}\n"
