@@ -23,6 +23,7 @@ def test_exit_codes_are_those_of_the_design() -> None:
         "Interrupted": 76,
         "StalePlan": 77,
         "PreflightRefused": 78,
+        "Collision": 78,
         "LinkLost": 79,
     }
 

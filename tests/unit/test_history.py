@@ -13,6 +13,7 @@ from vpai_tui.errors import CommandFailed, HostUnreachable, LinkLost, OperatorEr
 from vpai_tui.fleet.history import Entry, History
 from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome, RunnerStarted
 from vpai_tui.remote.connection import Connection
+from vpai_tui.remote.failures import NoAnswer
 
 
 def entry(**changed: str) -> Entry:
@@ -94,7 +95,7 @@ FINISHED = Finished("2026-02-26T23:04:09Z", Outcome.COMMITTED, "r2")
     [
         ([STARTED, FINISHED], None, "committed"),
         ([], PreflightRefused("an image is gone"), "refused"),
-        ([], LinkLost("gone"), "unknown"),
+        ([STARTED], LinkLost("gone"), "unknown"),
         ([STARTED], CommandFailed("docker is gone", exit_status=1), "unknown"),
     ],
 )
@@ -108,6 +109,17 @@ async def test_every_end_is_recorded_once(
     except OperatorError as error:
         assert error is then
     assert [item.result for item in history.read()[0]] == [result]
+
+
+@pytest.mark.parametrize("lost", [LinkLost("gone; the host goes on"), NoAnswer("no answer in 60 s")])
+async def test_a_link_lost_before_the_runner_could_begin_leaves_nothing_unknown(tmp_path: Path, lost: LinkLost) -> None:
+    history = History(tmp_path / "history.jsonl")
+    events = Recorder(history)._recorded(story(then=lost), "deploy", "sese/apps")
+    with pytest.raises(HostUnreachable) as caught:
+        await anext(events)
+    assert caught.value.exit_code == HostUnreachable.exit_code != LinkLost.exit_code
+    assert "nothing was changed" in caught.value.remedy
+    assert [item.result for item in history.read()[0]] == ["failed"]
 
 
 async def test_who_leaves_after_the_runner_started_leaves_an_unknown_end(tmp_path: Path) -> None:
