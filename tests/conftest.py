@@ -10,6 +10,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 GUARD = Path(__file__).parent / "guard"
 sys.path.insert(0, str(GUARD))
@@ -26,6 +27,11 @@ _REMOVED = (
     "SSH_ASKPASS",
     "VPAI_TUI_CONFIG",
 )
+# A busy machine is no defect. HYPOTHESIS_PROFILE=long looks twenty times longer; see `make soak`.
+_SLOW = [HealthCheck.too_slow]
+settings.register_profile("quick", deadline=None, suppress_health_check=_SLOW)
+settings.register_profile("long", deadline=None, suppress_health_check=_SLOW, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 _scratch = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
