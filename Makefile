@@ -8,7 +8,7 @@ WORKERS ?= 4
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 
-.PHONY: help demo test check lab lab-down bench matrix soak chaos snapshots
+.PHONY: help demo test check audit lab lab-down bench matrix soak chaos snapshots
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -38,6 +38,11 @@ check: $(READY) ## format, lint, types, imports, dead code, shell scripts, then 
 	else echo "shellcheck is not installed: shell scripts are not checked"; fi
 	$(MAKE) --no-print-directory test
 
+audit: $(READY) ## ask for known holes in the pinned dependencies (needs pip-audit and the network); fails when it cannot
+	@PATH="$(abspath $(BIN)):$$PATH"; command -v pip-audit >/dev/null || { \
+	echo "not checked: pip-audit is not installed here (pip install pip-audit, or pipx install pip-audit)" >&2; exit 3; }; \
+	pip-audit --strict --no-deps --disable-pip -r constraints.txt
+
 lab: ## start three real hosts on this machine (root, Docker)
 	$(if $(PYTHON),$(PYTHON),python3) tests/lab/lab.py up
 
@@ -53,7 +58,8 @@ matrix: $(READY) ## every step of a deploy × every fault on the lab's hosts, as
 	rm -f .lab/$(VPAI_LAB_OCTET)/matrix.jsonl
 	VPAI_MATRIX=whole $(LAB_TEST) tests/lab/test_faults.py; status=$$?; $(BIN)/python tests/lab/fault_table.py; exit $$status
 
-soak: $(READY) ## RACES=200 of two deployers and KILLS=300 at random milliseconds (SEED=4), long link cuts
+soak: $(READY) ## RACES=200 of two deployers and KILLS=300 at random milliseconds (SEED=4), long link cuts, long property tests
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 3 -q -m hypothesis tests/unit tests/ui
 	RACES=$(or $(RACES),200) KILLS=$(or $(KILLS),300) $(LAB_TEST) tests/lab/test_soak.py -k 'not random_walk'
 	$(LAB_TEST) -m soak tests/lab/test_links.py
 
