@@ -11,15 +11,8 @@ from typing import Any
 
 import pytest
 
+from hostile_text import HOSTILE, MARK
 from vpai_tui.text import clean
-
-MARK = "PWNED"
-# Clipboard, title, link, colour, reports, DCS, APC, PM, SOS, all of them again as C1, bidi, cursor and screen.
-HOSTILE = (
-    f"\x1b]52;c;{MARK}\x07\x1b]0;{MARK}\x1b\\\x1b]8;;http://{MARK}\x1b\\x\x1b]8;;\x1b\\\x1b[31m\x1b[6n\x1bP{MARK}\x1b\\"
-    f"\x1b_{MARK}\x1b\\\x1b^{MARK}\x1b\\\x1bX{MARK}\x1b\\\x9d52;c;{MARK}\x9c\x9b31m\x90{MARK}\x9c\u202e{MARK}\u2066\x00"
-    f"\x07\x08\r\x0e\x1b[2J\x1b[H\x1bc[red][@click=app.quit][link=http://{MARK}]"
-)
 
 
 def poison(state: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -12,16 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vpai_tui
-from vpai_tui.errors import CommandFailed, OperatorError
-from vpai_tui.fleet.model import Alert, Severity
-from vpai_tui.fleet.operation import Cause, Change, Effect, Release, StepFailed
+from vpai_tui.errors import OperatorError
 from vpai_tui.widgets.backend import Description, Section
 from vpai_tui.widgets.dialogs import Choice, Confirm, ErrorDialog, error_lines, wrap
 from vpai_tui.widgets.paint import Line, clip, fit, safe, width_of
 
-from . import fake_backend as fake
-from .conftest import TALL, OpenCockpit
-from .fake_backend import FakeBackend
+from .conftest import TALL, Cockpit, OpenCockpit
+from .hostile_backend import HostileBackend, poisoned_fleet
 
 HOSTILE = (
     "[/] x",
@@ -117,55 +114,67 @@ def test_safe_text_is_one_printable_line(text: str) -> None:
     assert not any(0x7F <= ord(letter) <= 0x9F for letter in found)
 
 
-def poisoned(text: str) -> FakeBackend:
-    """A fleet in which every name and every answer is `text`."""
-    fleet = fake.troubled()
-    services = tuple(
-        replace(item, service=text, image=text) if at % 2 else item for at, item in enumerate(fleet.services)
-    )
-    stacks = tuple(replace(item, title=text, current=text, owner=text, busy=True) for item in fleet.stacks)
-    hosts = tuple(replace(item, link=replace(item.link, error=text, step=text)) for item in fleet.hosts)
-    alert = Alert(Severity.ERROR, "sese", text, text, text, "sese/apps")
-    backend = FakeBackend(replace(fleet, services=services, stacks=stacks, hosts=hosts, alerts=(alert,)))
-    backend.release_list = [Release(text, "2026-02-24T18:20:11Z", text, text, False, reason=text)]
-    backend.plan_made = replace(
-        fake.make_plan(),
-        release=text,
-        changes=(Change("n8n", Effect.RECREATE, (Cause("config", text, text, text + "x"),), image=text),),
-        notes=(text,),
-        kept=(text,),
-    )
-    backend.script = [StepFailed("2026-02-24T18:20:11Z", text, text, text)]
-    return backend
-
-
 def clean_screen(shown: str) -> bool:
     return not any((ord(letter) < 32 and letter != "\n") or 0x7F <= ord(letter) <= 0x9F for letter in shown)
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-async def test_every_screen_survives_hostile_names(cockpit: OpenCockpit, text: str) -> None:
-    backend = poisoned(text)
+async def every_place(at: Cockpit) -> AsyncIterator[str]:
+    """What each screen and dialog shows, one after the other."""
+    run = at.app.dispatcher.run_command
+    yield at.text()
+    await at.press("enter")  # describe
+    yield at.text()
+    await at.press("escape", "y")
+    yield at.text()
+    await at.press("escape", "v", "R")  # the command log, a question
+    yield at.text()
+    await at.press("escape", "v", "2", "j")  # stacks and releases
+    yield at.text()
+    await at.press("D")  # the plan
+    yield at.text()
+    await at.press("A")  # its question, with its dangers
+    yield at.text()
+    await at.press("escape", "escape", "w")  # an operation
+    yield at.text()
+    for name, argument in (
+        ("history", ""),
+        ("adopt", "pi"),
+        ("env.check", "sese/apps"),
+        ("env.init", "sese/apps"),
+        ("lift", "sese"),
+        ("palette", ""),
+    ):
+        run(name, argument)
+        await at.settle()
+        yield at.text()
+        await at.press("escape")
+
+
+@pytest.mark.parametrize("first", range(0, len(HOSTILE), 4))
+async def test_every_screen_survives_hostile_names(cockpit: OpenCockpit, first: int) -> None:
+    text, texts = HOSTILE[first], cycle(HOSTILE[first:] + HOSTILE[:first])
+    backend = HostileBackend(lambda _: next(texts))
     async with cockpit(size=TALL, backend=backend) as at:
-        log = backend.command_log
-        log.end(log.begin("sese", text), 1)
-        seen = [at.text()]
-        await at.press("v", "escape", "enter")
-        seen.append(at.text())
+        seen = [shown async for shown in every_place(at)]
         at.app.toast(text)
-        await at.press("2", "j")
-        seen.append(at.text())
-        at.app.dispatcher.flows.problem(CommandFailed(text, exit_status=1, host=text, output=text, remedy=text), text)
+        at.app.dispatcher.flows.problem(backend.failure(), text)
         await at.settle()
         seen.append(at.text())
         await at.press("escape")
         at.app.push_screen(Confirm(text, [((text, ""),)], [Choice("x", text)], word=text))
         await at.settle()
         seen.append(at.text())
-        await at.press("escape", "w")
-        seen.append(at.text())
         assert at.app.is_running
-        assert all(clean_screen(shown) for shown in seen)
+        assert len(set(seen)) == len(seen)  # each is another place
+        assert [shown for shown in seen if not clean_screen(shown)] == []
+
+
+async def test_what_is_copied_is_clean(cockpit: OpenCockpit) -> None:
+    """It may be pasted into a shell, where a line end or an escape sequence is obeyed."""
+    async with cockpit(size=TALL, backend=HostileBackend(lambda _: "a\x1b[200~\rb")) as at:
+        await at.press("j", "c")
+        assert "a[200~b" in at.app.clipboard
+        assert clean_screen(at.app.clipboard)
 
 
 HOSTILE_TEXT = st.one_of(
@@ -177,7 +186,7 @@ HOSTILE_TEXT = st.one_of(
 @given(texts=st.lists(HOSTILE_TEXT, min_size=3, max_size=3))
 async def test_widgets_draw_whatever_they_are_given(cockpit: OpenCockpit, texts: list[str]) -> None:
     one, two, three = texts
-    async with cockpit(poisoned(one)._snapshots.get_nowait()) as at:
+    async with cockpit(poisoned_fleet(lambda _: one)) as at:
         at.backend.describe = _describing(two, three)  # type: ignore[method-assign]
         await at.pilot.press("enter")
         await at.pilot.pause()

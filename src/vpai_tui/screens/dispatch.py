@@ -9,6 +9,7 @@ from vpai_tui.commands import BY_ID, Arg, Command, refusal
 from vpai_tui.screens.env import EnvFlows
 from vpai_tui.screens.flows import Flows
 from vpai_tui.screens.shell import Shell
+from vpai_tui.text import clean
 from vpai_tui.widgets.dialogs import Choice, Confirm, ScopePrompt
 from vpai_tui.widgets.help import Help
 from vpai_tui.widgets.operations import Operation
@@ -267,7 +268,7 @@ class Dispatcher:
         self._flows.demo(argument)
 
     def do_copy(self, _argument: str) -> None:
-        text = self._shell.cockpit.copy_text()
+        text = clean(self._shell.cockpit.copy_text())  # it may be pasted into a shell
         if not text:
             self._shell.toast("nothing to copy here", severity="warning")
         elif len(text.encode()) > _COPY_LIMIT:
