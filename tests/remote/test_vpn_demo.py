@@ -68,6 +68,11 @@ def test_nodes_list_marks_and_keys(run: Run, demo_dir: Path) -> None:
     assert state(demo_dir)["apis"] == [], "the API key was deleted at the end"
 
 
+def test_a_key_that_ends_is_an_alert_of_the_fleet(run: Run) -> None:
+    alerts = {alert["subject"]: alert for alert in run("status")[1]["alerts"]}
+    assert alerts["sese"]["severity"] == "warn" and "expires in" in alerts["sese"]["message"]
+
+
 def test_the_guards_refuse_and_yes_does_not_type_a_name(run: Run) -> None:
     for name, why in (("ewutelo", "connected through"), ("seko", "hub itself")):
         code, told = run("nodes", "delete", name, "--confirm", name)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from vpai_tui.fleet.model import Severity
+from vpai_tui.errors import OperatorError
+from vpai_tui.fleet.model import Alert, Severity
 from vpai_tui.fleet.operation import stop_word
 from vpai_tui.fleet.stacks import find_service
 from vpai_tui.verbs import say_fleet as show
@@ -13,6 +15,10 @@ from vpai_tui.verbs.ask import confirm
 from vpai_tui.verbs.run import Verb
 from vpai_tui.verbs.say import document
 from vpai_tui.world import World
+
+if TYPE_CHECKING:
+    from vpai_tui.fleet.watch import FleetWatch
+    from vpai_tui.remote.connection import Connection
 
 
 async def _doctor(world: World, args: Namespace) -> int:
@@ -43,6 +49,7 @@ async def _status(world: World, args: Namespace) -> int:
     await watch.start()
     try:
         snapshot = await watch.settled()
+        snapshot = replace(snapshot, alerts=(*snapshot.alerts, *await _vpn_alerts(world, watch)))
     finally:
         await watch.stop()
     if args.json:
@@ -51,6 +58,18 @@ async def _status(world: World, args: Namespace) -> int:
         show.status(snapshot)
     bad = {"warn": (Severity.WARN, Severity.ERROR), "error": (Severity.ERROR,)}.get(args.fail_on, ())
     return 1 if any(alert.severity in bad for alert in snapshot.alerts) else 0
+
+
+async def _vpn_alerts(world: World, watch: FleetWatch) -> tuple[Alert, ...]:
+    """Machines of the VPN whose key ends soon. A hub that does not answer has an alert of its own already."""
+
+    async def connection(host: str) -> Connection:
+        return watch.connection(host)
+
+    try:
+        return await world.vpn(connection).expiring()
+    except OperatorError:
+        return ()
 
 
 async def _act(world: World, args: Namespace) -> int:

@@ -10,15 +10,17 @@ from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.config import Fleet
 from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.history import Entry, History, who
+from vpai_tui.fleet.model import Alert
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.remote.connection import Connection
-from vpai_tui.vpn import guard
+from vpai_tui.vpn import guard, reading
 from vpai_tui.vpn.dns.desk import Dns
 from vpai_tui.vpn.guard import Estate
-from vpai_tui.vpn.hub import Whereabouts, hub_of
+from vpai_tui.vpn.hub import Whereabouts, find_hub, hub_of
 from vpai_tui.vpn.link import Config, Link
 from vpai_tui.vpn.model import Node, Server, User
 from vpai_tui.vpn.nodes import Nodes
+from vpai_tui.vpn.transport import in_container, printed
 from vpai_tui.vpn.view import DnsView, NodeView, VpnSnapshot
 
 
@@ -93,6 +95,16 @@ class Vpn:
             error=error,
             remedy=remedy,
         )
+
+    async def expiring(self) -> tuple[Alert, ...]:
+        """The alerts alone: machines whose key ends within 14 days. One command in the container, no API key."""
+        connection = await self._surface.connection(self.host)
+        hub = await find_hub(connection, self._stack)
+        done = await in_container(connection, hub, "nodes", "list", "-o", "json")
+        found = reading.load(printed(done, "nodes list", self.host), "nodes list")
+        nodes = reading.rows(found, "nodes", reading.node)
+        now = self._surface.clock.now()
+        return guard.alerts(nodes, Estate(nodes, (), self._surface.addresses, {}, Whereabouts(), now), self.host)
 
     async def _dns(
         self, config: Config | None, nodes: Sequence[Node] | None, notes: list[str], *, resolve: bool
