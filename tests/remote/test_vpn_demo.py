@@ -193,3 +193,36 @@ def test_both_sources_set_are_refused(run: Run, demo_dir: Path) -> None:
     code, told = run("dns", "add", "x.ewutelo.cloud", "A", "100.64.0.14")
     assert code == 78 and "both set" in told["error"]["message"]
     file.write_text(before)
+
+
+def test_a_records_file_needs_no_restart(run: Run, demo_dir: Path) -> None:
+    file = demo_dir / CONFIG
+    run("dns", "discard")
+    head, _, _ = file.read_text().partition("  # Read at start only.")
+    file.write_text(f"{head}  extra_records_path: /etc/headscale/r.json\n")
+    (file.parent / "r.json").write_text('[{"name": "llm.ewutelo.cloud", "type": "A", "value": "100.64.0.14"}]')
+    assert run("restart", "seko/headscale/headscale", "--yes")[0] == 0
+    run("dns", "add", "p.ewutelo.cloud", "A", "100.64.0.14")
+    assert run("dns", "diff")[1]["restart_needed"] is False
+    code, events = run("dns", "apply", "--yes")
+    told = [event.get("what") for event in events]
+    assert code == 0 and events[-1]["outcome"] == "committed" and "restarting" not in told and "tested" not in told
+    _, told = run("dns", "list")
+    assert told["source"] == "path" and told["loaded"] is True
+    assert {it["name"]: it["resolves"] for it in told["records"]} == {
+        "llm.ewutelo.cloud": True,
+        "p.ewutelo.cloud": True,
+    }
+
+
+def test_records_are_shown_while_headscale_is_down(run: Run) -> None:
+    assert run("stop", "seko/headscale/headscale", "--confirm", "headscale")[0] == 0
+    code, told = run("nodes", "list")
+    assert code == 1 and told["error"]["step"] == "headscale"
+    _, told = run("dns", "list")
+    assert (
+        len(told["records"]) == 2 and told["loaded"] is False and any("does not run" in note for note in told["notes"])
+    )
+    run("dns", "add", "q.ewutelo.cloud", "A", "100.64.0.14")
+    code, events = run("dns", "apply", "--yes")
+    assert code == 78 and events[-1]["outcome"] == "refused"
