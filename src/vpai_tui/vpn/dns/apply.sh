@@ -20,15 +20,16 @@ J() { # event, detail
 dk() { timeout -k 10 "${DOCKER_TIMEOUT_S:-60}" $DOCKER "$@" </dev/null 9>&-; }
 hs() { timeout -k 5 15 $DOCKER exec "$CONTAINER" headscale "$@" </dev/null 9>&-; }
 sum() { sha256sum <"$1" 2>/dev/null | cut -d ' ' -f 1; }
-lock() { # the same lock as every deploy of this host
+lock() { # [SECONDS]: the same lock as every deploy of this host; without a number it waits until it has it
   exec 9>>"$DEPLOY/lock"
-  flock -w "${1:-3}" 9 || return 1
+  flock ${1:+-w "$1"} 9 || { grep -qs ' tidies up ' "$DEPLOY/owner" && flock -w 120 9; } || return 1
   printf 'pid=%s dns %s by %s since %s\n' "$$" "$verb" "$WHO" "$(now)" >"$DEPLOY/owner"
 }
+owner() { head -n 1 "$DEPLOY/owner" 2>/dev/null; }
 finish() { # outcome, exit code, reason
   printf '%s %s %s\n' "$1" "$2" "${3:-}" >"$RUN/status.new" && mv -T "$RUN/status.new" "$RUN/status"
   sync -d "$RUN/status" 2>/dev/null || sync
-  rm -f "$HOME_OF/pending"
+  [ "$(readlink "$HOME_OF/pending")" != "$ID" ] || rm -f "$HOME_OF/pending" # another run's is not ours to take
   J finished "$1 $2 ${3:-}"
   SETTLED=1
 }
@@ -70,7 +71,9 @@ said() { # the last lines of the container since a moment
 }
 
 apply() {
-  lock 3 || refuse 75 "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"
+  lock 3 || refuse 75 "$(owner)"
+  other=$(readlink "$HOME_OF/pending") # whoever held the lock for it is dead
+  [ -z "$other" ] || [ -e "$HOME_OF/$other/status" ] || refuse 76 "the apply $other was interrupted: settle it first"
   J begin "$MODE"
   [ -f "$FILE" ] && [ ! -L "$FILE" ] || refuse 78 "$FILE is no plain file"
   [ "$(sum "$FILE")" = "$HASH" ] || refuse 77 "$FILE was changed by somebody else meanwhile"
@@ -99,17 +102,17 @@ apply() {
   J healthy "$COUNT nodes"
   finish committed 0
 }
-settle() { # an apply that was killed: back to what was before it
-  lock 30 || refuse 75 "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"
+settle() { # [SECONDS to wait]: an apply that was killed: back to what was before it; without the lock it stays unsettled
+  lock "$@" || { J held "$(owner)"; exit 75; }
   [ ! -e "$RUN/status" ] || exit 0
   put_back "the apply was interrupted"
 }
 
 case $verb in
   apply) apply ;;
-  settle) settle ;;
+  settle) settle "${SETTLE_WAIT_S:-30}" ;;
   guard)
     tail --pid="$3" -f /dev/null
-    [ -e "$RUN/status" ] || settle ;;
+    [ -e "$RUN/status" ] || settle ;; # however long a deploy holds the lock: nobody else will
 esac
 if [ -n "$SETTLED" ]; then read -r _ code _ <"$RUN/status"; exit "$code"; fi
