@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vpai_tui.deploy.host import runner_script, script
+from vpai_tui.deploy.pull import pull_script
 from vpai_tui.remote.job import script_name
 from vpai_tui.vpn.dns.apply import script as dns_script
 
@@ -19,6 +20,8 @@ SCRIPTS = {
     "probe": script("common.sh") + script("probe.sh").replace(b". ./common.sh\n", b""),
     "runner": runner_script(),
     "dns": dns_script(),
+    "pull": pull_script(),
+    "hold": script("hold.sh"),
 }
 
 

@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpai_tui.deploy.bundle import describe, read_bundle
-from vpai_tui.deploy.host import script
-from vpai_tui.deploy.pull import Kept, read_kept
+from vpai_tui.deploy.pull import Kept, pull_script, read_kept
 from vpai_tui.deploy.pulled import check, compare, only_here, write
 from vpai_tui.errors import OperatorError, PreflightRefused, UsageError
 from vpai_tui.fleet.stacks import load_stack
@@ -58,7 +57,7 @@ class HostFolder:
 
     def read(self, stack: str = "web") -> Kept:
         argv = ["sh", "-s", "--", str(self.root), str(self.docker), stack]
-        done = subprocess.run(argv, input=script("pull.sh"), capture_output=True, check=True)
+        done = subprocess.run(argv, input=pull_script(), capture_output=True, check=True)
         assert done.stderr == b""
         return read_kept(done.stdout, "sese", stack, str(self.root))
 
@@ -142,7 +141,47 @@ SECRETS = [
     "      - API_KEY=hunter2canary\n",
     '      "AUTH_TOKEN": "hunter2canary"\n',
     "      DB: postgres://me:hunter2canary@db/x\n",
+    "      DB: https://hunter2canary@git.example/x\n",
+    "      environment: {A: b, REDIS_PASSWORD: hunter2canary}\n",
+    "      SECRET: ${SECRET:-hunter2canary}\n",
+    "      command: redis-server --requirepass hunter2canary\n",
+    "      command: --appendonly yes --masterauth=hunter2canary\n",
+    '      test: ["CMD","redis-cli","-a","hunter2canary","ping"]\n',
+    '      test: [CMD, mysqladmin, "-phunter2canary", ping]\n',
+    "      test: curl -u me:hunter2canary http://x/\n",
+    "      test: x --api-key hunter2canary\n",
+    "      entrypoint: x --token=hunter2canary\n",
+    "      - --password\n      - hunter2canary\n",
+    "      DB_PASSWORD:\n        hunter2canary\n",
+    "      DB_PASSWORD: |\n        hunter2canary\n",
+    "      # DB_PASSWORD: hunter2canary\n",
+    "      X: 8hunter2canary7f31a90b\n",
 ]
+FILES = [
+    "requirepass hunter2canary\n",
+    "  password hunter2canary\n",
+    "http_config: {authorization: {type: Bearer, credentials: hunter2canary}}\n",
+    '{"a": 1, "apiKey":"hunter2canary"}\n',
+    "admin $2a$14$hunter2canary\n",
+    "-----BEGIN EC PRIVATE KEY-----\nhunter2canary\n",
+    "header Authorization Bearer hunter2canary\n",
+]
+HARMLESS = """\
+      image: keycloak/keycloak:24.0
+      X_KEY: $X
+      DB_PASSWORD: ${DB_PASSWORD}
+      A_TOKEN: "${A_TOKEN:?is missing}"
+      B_TOKEN_FILE: /run/secrets/b
+      AUTH_ENABLED: "true"
+      URL: https://example.com/login
+      volumes: [keys:/etc/keys, ./authelia:/etc/authelia:ro]
+      test: [CMD-SHELL, 'redis-cli -a "$$REDIS_PASSWORD" ping']
+      command: --requirepass ${REDIS_PASSWORD} --tlskey /etc/tls/key.pem
+      targets: ["token-spy:8080"]
+      digest: x@sha256:6b3a4f4c1d2e5f60718293a4b5c6d7e8f90123456789abcdef0123456789abcd
+    secrets:
+      - db
+"""
 
 
 def adopted(host: HostFolder, compose: str = COMPOSE) -> None:
@@ -164,16 +203,50 @@ def test_what_ran_before_us_comes_as_it_is(host: HostFolder) -> None:
 @pytest.mark.parametrize("line", SECRETS)
 def test_a_secret_in_what_ran_before_us_stays_on_the_host(host: HostFolder, line: str) -> None:
     adopted(host, COMPOSE + "    environment:\n" + line)
+    told = withheld(host)
+    assert told.startswith("what web ran with before has values in it that look secret (00-adopted.yaml line ")
+
+
+def withheld(host: HostFolder) -> str:
+    """Why the laptop is refused, after a look at every byte that left the host."""
     argv = ["sh", "-s", "--", str(host.root), str(host.docker), "web"]
-    out = subprocess.run(argv, input=script("pull.sh"), capture_output=True, check=True).stdout
+    out = subprocess.run(argv, input=pull_script(), capture_output=True, check=True).stdout
     spelled = out + b"".join(base64.b64decode(cell + b"==") for cell in out.split() if len(cell) > 20)
     assert b"hunter2canary" not in spelled
-    with pytest.raises(PreflightRefused, match=r"look secret \(line 6: "):
+    with pytest.raises(PreflightRefused) as caught:
         host.read()
+    return caught.value.message
+
+
+@pytest.mark.parametrize("content", FILES)
+def test_so_does_one_in_the_files_it_ran_with(host: HostFolder, content: str) -> None:
+    adopted(host)
+    host.file("configs/web/a.conf", f"listen 80\n{content}")
+    assert "(configs/web/a.conf line 2: " in withheld(host)
+
+
+@pytest.mark.parametrize("where", ["container", "list", "root", "address"])
+def test_what_its_environment_calls_a_secret_is_found_wherever_it_stands(host: HostFolder, where: str) -> None:
+    adopted(host, COMPOSE + "    labels: [x, hunter2canary]\n")
+    env = host.root / ("app.env" if where == "list" else ".env")
+    if where in ("list", "root"):
+        env.write_text("MODE=hunter2\nexport DB_PASSWORD='hunter2canary'\n")
+        host.write("envs", f"{env}\n" if where == "list" else "")
+    else:
+        line = "DB_PASSWORD=hunter2canary" if where == "container" else "DATABASE=postgres://me:hunter2canary@db/x"
+        host.docker.write_text(f"#!/bin/sh\n[ $1 = inspect ] && echo '{line}' || printf 'aaa\\tbbb\\n'\n")
+    assert withheld(host).endswith("(00-adopted.yaml line 5: a value of its environment)")
+
+
+def test_without_the_containers_words_nothing_is_sent(host: HostFolder) -> None:
+    adopted(host)
+    host.docker.write_text("#!/bin/sh\nexit 1\n")
+    assert "could not be read" in withheld(host)
 
 
 def test_references_to_secrets_are_none(host: HostFolder) -> None:
-    adopted(host, COMPOSE + "    environment:\n      DB_PASSWORD: ${DB_PASSWORD}\n      TOKEN_FILE:\n      X_KEY: $X\n")
+    adopted(host, COMPOSE + "    environment:\n      DB_PASSWORD: ${DB_PASSWORD}\n      TOKEN_FILE:\n" + HARMLESS)
+    host.file("configs/web/a.conf", "auth {\n  user $name\n}\ntls_key /etc/x\npassword {env.PW}\n")
     assert "compose.yaml" in host.read().files
 
 

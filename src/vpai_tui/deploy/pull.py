@@ -39,6 +39,11 @@ class Kept:
     project: str = ""  # the Compose project that it runs under, where the release tells it
 
 
+def pull_script() -> bytes:
+    """What runs on the host: reads a release, and keeps back what may hold a secret."""
+    return script("suspect.sh") + script("pull.sh")
+
+
 async def fetch(connection: Connection, stack: str) -> Kept:
     """The files of the release of `stack` (its short name) that runs on a host.
 
@@ -48,7 +53,7 @@ async def fetch(connection: Connection, stack: str) -> Kept:
     """
     argv = ["sh", "-s", "--", connection.host.root.rstrip("/"), connection.host.docker, stack]
     label = f"pull {stack}"
-    done = await connection.run(argv, root=True, stdin=script("pull.sh"), timeout_s=120, label=label)
+    done = await connection.run(argv, root=True, stdin=pull_script(), timeout_s=120, label=label)
     return read_kept(done.stdout, connection.name, stack, connection.host.root.rstrip("/"))
 
 
@@ -62,7 +67,7 @@ class _Answer:
     compose: dict[str, bytes] = field(default_factory=dict)
     files: list[tuple[str, str, bytes]] = field(default_factory=list)  # mode, path, content
     projects: list[str] = field(default_factory=list)
-    secrets: list[tuple[str, str]] = field(default_factory=list)  # line, name
+    secrets: list[tuple[str, str, str]] = field(default_factory=list)  # line, what it is, file
     large_kib: int = 0
 
 
@@ -114,7 +119,7 @@ def _take(answer: _Answer, kind: str, cells: list[bytes]) -> None:
             answer.release = cells[0].decode()
             if not _ID.match(answer.release):
                 raise ValueError(kind)
-        case "manifest" | "bundle.json" | "stack.yaml" | "project" | "project_dir":
+        case "manifest" | "bundle.json" | "stack.yaml" | "project" | "project_dir" | "unasked":
             answer.texts[kind] = base64.b64decode(cells[0], validate=True)
         case "compose":
             answer.compose[clean_line(cells[0], 60)] = base64.b64decode(cells[1], validate=True)
@@ -123,7 +128,7 @@ def _take(answer: _Answer, kind: str, cells: list[bytes]) -> None:
         case "made":
             answer.projects.append(cells[0].decode())
         case "secret":
-            answer.secrets.append((clean_line(cells[0], 8), clean_line(cells[1], 60)))
+            answer.secrets.append((clean_line(cells[0], 8), clean_line(cells[1], 60), clean_line(cells[2], 100)))
         case "large":
             answer.large_kib = int(cells[0])
         case _:
@@ -140,18 +145,26 @@ def _refuse(answer: _Answer, host: str, stack: str, root: str) -> None:
         if not answer.compose:
             raise _lie("no compose file", host)
         return
-    if answer.secrets:
-        places = ", ".join(f"line {line}: {name}" for line, name in answer.secrets[:8])
+    if "unasked" in answer.texts:  # what the containers know
         raise _refusal(
-            f"the compose file that {stack} ran with before has values in it that look secret ({places})",
+            "which values its containers keep secret could not be read, so nothing was sent", host, "try again"
+        )
+    if answer.secrets:
+        raise _refusal(
+            f"what {stack} ran with before has values in it that look secret ({_places(answer.secrets)})",
             host,
-            "move them to an env file on the host; values do not leave it",
+            "move them to an env file on the host, or write the stack's files by hand; values do not leave it",
         )
     if len(answer.compose) != 1:
         found = ", ".join(sorted(answer.compose)) or "none"
         raise _refusal(f"{stack} was adopted from {len(answer.compose)} compose files ({found}); a stack has one", host)
     if (place := clean_line(answer.texts.get("project_dir", b""))) not in ("", root):
         raise _refusal(f"{stack} was adopted from {place}: its relative paths would mean others below {root}", host)
+
+
+def _places(secrets: list[tuple[str, str, str]]) -> str:
+    told = ", ".join(f"{file} line {line}: {what}" for line, what, file in secrets[:8])
+    return told + (f", and {len(secrets) - 8} more" if len(secrets) > 8 else "")
 
 
 def _check_path(path: str, taken: dict[str, tuple[bytes, int]], host: str) -> None:

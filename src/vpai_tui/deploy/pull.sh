@@ -2,7 +2,8 @@
 # usage: sh -s -- ROOT DOCKER STACK      one TSV record a line, the last one `end`
 # shellcheck shell=sh disable=SC2086 # $docker is words
 set -u
-deploy=$1/deploy docker=$2 stack=$3
+umask 077
+root=$1 deploy=$1/deploy docker=$2 stack=$3
 TAB=$(printf '\t')
 MOST_KIB=16384
 home=$deploy/stacks/$stack
@@ -12,15 +13,17 @@ link_id() { l=$(readlink "$1" 2>/dev/null) && printf '%s' "${l##*/}"; }
 plain() { [ -f "$1" ] && [ ! -L "$1" ]; }
 whole() { printf '%s\t%s\n' "$1" "$(b64 <"$2")"; }
 
-secrets() { # what ran before us may have secrets in its compose file: they stay here, only their place is told
-  awk -v OFS='\t' '
-    { key = $0; sub(/^[ \t]*(- )?[ \t]*["\047]?/, "", key) }
-    match(key, /^[A-Za-z_][A-Za-z0-9_.-]*["\047]?[ \t]*[:=]/) {
-      name = substr(key, 1, RLENGTH - 1); gsub(/["\047 \t]/, "", name)
-      value = substr(key, RLENGTH + 1); gsub(/^[ \t"\047]+|[ \t"\047]+$/, "", value)
-      if (toupper(name) ~ /PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH/ && value != "" && value !~ /^[$][{A-Za-z_]/ && value !~ /^#/) { print "secret", FNR, name; next }
-    }
-    /:\/\/[^ \/@:"\047]*:[^ \/@"\047$]+@/ { print "secret", FNR, "an address with a password" }' "$1"
+withheld() { # what ran before us may have secrets in its files: then nothing of it is sent, only their places are told
+  settings=$(settings_known) || { printf 'unasked\t\n'; return; }
+  values=$(mktemp) || { printf 'unasked\t\n'; return; }
+  printf '%s\n' "$settings" | values_known >"$values"
+  for file in "$release"/compose/*.yaml; do
+    ! plain "$file" || suspects "$file" "${file##*/}" "$values"
+  done
+  [ ! -r "$release/files.sha256" ] || while read -r _ _ path; do
+    ! plain "$release/files/$path" || suspects "$release/files/$path" "$path" "$values"
+  done <"$release/files.sha256"
+  rm -f "$values"
 }
 
 for dir in "$deploy"/stacks/*/; do
@@ -39,11 +42,12 @@ if [ -L "$home/current" ] && [ -d "$release/compose" ]; then
   fi
   size=$(du -sk "$release/compose" "$release/files" 2>/dev/null | awk '{ kib += $1 } END { print kib + 0 }')
   if [ "$size" -gt "$MOST_KIB" ]; then printf 'large\t%s\n' "$size"; echo end; exit; fi
+  found=
+  ! grep -qx kind=adopted "$release/manifest" || found=$(withheld)
+  if [ -n "$found" ]; then printf '%s\n' "$found"; echo end; exit; fi
   for file in "$release"/compose/*.yaml; do
     plain "$file" || continue
-    found=
-    ! grep -qx kind=adopted "$release/manifest" || found=$(secrets "$file")
-    if [ -n "$found" ]; then printf '%s\n' "$found"; else printf 'compose\t%s\t%s\n' "${file##*/}" "$(b64 <"$file")"; fi
+    printf 'compose\t%s\t%s\n' "${file##*/}" "$(b64 <"$file")"
   done
   [ ! -r "$release/files.sha256" ] || while read -r _ mode path; do
     ! plain "$release/files/$path" || printf 'file\t%s\t%s\t%s\n' "$mode" "$path" "$(b64 <"$release/files/$path")"
