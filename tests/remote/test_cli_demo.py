@@ -9,6 +9,8 @@ import pytest
 
 from vpai_tui import cli
 
+pytestmark = pytest.mark.xdist_group("cli-demo")  # one demo for all of them
+
 Run = Callable[..., tuple[int, Any]]
 
 

@@ -14,6 +14,8 @@ import pytest
 from hostile_text import HOSTILE, MARK
 from vpai_tui.text import clean
 
+pytestmark = pytest.mark.xdist_group("printed-bytes")  # one demo for all of them
+
 
 def poison(state: Path) -> None:
     """Every text of the engine's state that its own machinery does not read becomes hostile."""

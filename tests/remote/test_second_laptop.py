@@ -13,6 +13,8 @@ from vpai_tui import cli
 from vpai_tui.clock import SystemClock
 from vpai_tui.demo.fleet import DEFAULT_SEED, build
 
+pytestmark = pytest.mark.xdist_group("second-laptop")  # one demo for all of them
+
 Run = Callable[..., tuple[int, Any]]
 
 

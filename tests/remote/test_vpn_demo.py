@@ -11,6 +11,8 @@ import pytest
 
 from vpai_tui import cli
 
+pytestmark = pytest.mark.xdist_group("vpn-demo")  # one demo for all of them
+
 Run = Callable[..., tuple[int, Any]]
 CONFIG = "seko/opt/services/headscale/config/config.yaml"
 
