@@ -119,3 +119,28 @@ def test_only_live_keys_differ_from_what_was_shipped(
     for key in kept:
         assert _get(yaml.safe_load(merged), key) == _get(present, key)
     assert carry_over(merged, theirs, keys, "f")[1] == ()  # once is enough
+
+
+LAUGHS = b"a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
+    b"a%d: &a%d [%s]\n" % (at, at, b", ".join([b"*a%d" % (at - 1)] * 10)) for at in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LAUGHS, b"a: &a [*a]\n", b"a: &a 1\nb: &a [*a]\n", b"[" * 3000, b"{a: " * 300 + b"}" * 300, b"a: 2020-99-99\n",
+        b"a: 0x_\n", b"a: " + b"9" * 5000, b"a: !!int x\n", b"a: !!bool x\n", b"a: !!float x\n", b"#\n" * 200_000,
+    ],
+    ids=range(12),
+)  # fmt: skip
+def test_a_file_that_cannot_or_must_not_be_read_is_refused_in_words(content: bytes) -> None:
+    for work in (
+        lambda: carry_over(SHIPPED, content, KEYS, "f"),
+        lambda: carry_over(content, content, ("a8", "a"), "f"),
+        lambda: without_live_keys(content, KEYS),
+    ):
+        with pytest.raises(PreflightRefused) as caught:
+            work()
+        assert "is not readable YAML" in caught.value.message
+        assert caught.value.remedy

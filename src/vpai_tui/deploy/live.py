@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 from vpai_tui.errors import PreflightRefused
 from vpai_tui.redact import redact
 from vpai_tui.text import clean_line
 
 _ABSENT = object()
+_FILE_LIMIT = 256 * 1024  # characters
+_DEPTH = 64  # of a file people edit; a tenth is usual
+_PLAINLY_DEEP = re.compile(rf"[\[{{](?:\s*[\[{{]){{{_DEPTH}}}")  # seen at once, where the parser looks far ahead
+_NODES_LIMIT = 200_000  # values of one file with every alias written out
 _INDENTED_LIST = re.compile(rb"(?m)^( *)[^\s#-].*:[ \t]*(?:#.*)?\n\1 +- ")
 
 
@@ -27,13 +33,53 @@ def _yaml() -> YAML:
 
 
 def _load(content: bytes, what: str) -> Any:
+    with _refusing(what):
+        text = content.decode()
+        if problem := _beyond_measure(text):
+            raise _refusal(what, problem)
+        return _yaml().load(text)
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Turns what the parser raises into PreflightRefused. Beside its own errors it lets out those of conversions."""
     try:
-        return _yaml().load(content.decode())
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise PreflightRefused(
-            f"{what} is not readable YAML: {_why(error)}",
-            remedy="mend the file; its live keys cannot be kept otherwise",
-        ) from None  # the parser's own words quote the file, which may hold secrets
+        yield
+    except (YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError, AssertionError) as error:
+        raise _refusal(what, _why(error)) from None  # the parser's own words quote the file, which may hold secrets
+
+
+def _refusal(what: str, why: str) -> PreflightRefused:
+    remedy = "mend the file; its live keys cannot be kept otherwise"
+    return PreflightRefused(f"{what} is not readable YAML: {why}", remedy=remedy)
+
+
+def _beyond_measure(text: str) -> str:
+    """Why the file must not be built as data: too long, too deep, or too large with its aliases written out."""
+    if len(text) > _FILE_LIMIT:
+        return f"it is larger than {_FILE_LIMIT >> 10} KiB"
+    if _PLAINLY_DEEP.search(text):
+        return f"it is nested more than {_DEPTH} deep"
+    sizes: dict[str, int] = {}  # of what an anchor stands for
+    open_: list[tuple[str | None, int]] = []
+    size = 0
+    for event in _yaml().parse(text):
+        if isinstance(event, CollectionStartEvent):
+            open_.append((event.anchor, size))
+            sizes[event.anchor or ""] = _NODES_LIMIT  # until it is counted: whoever meets it inside of itself
+        elif isinstance(event, CollectionEndEvent):
+            anchor, before = open_.pop()
+            sizes[anchor or ""] = size - before
+        elif isinstance(event, ScalarEvent):
+            size += 1
+            sizes[event.anchor or ""] = 1
+        elif isinstance(event, AliasEvent):
+            size += sizes.get(event.anchor, 0) + 1
+        if len(open_) > _DEPTH:
+            return f"it is nested more than {_DEPTH} deep"
+        if size > _NODES_LIMIT:
+            return "an alias stands inside of itself, or aliases multiply beyond measure"
+    return ""
 
 
 def _why(error: Exception) -> str:
@@ -41,7 +87,8 @@ def _why(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start} is no UTF-8"
     if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
-        return "it holds a character that YAML does not allow"
+        known = "a character that YAML does not allow"
+        return f"it holds {known if isinstance(error, YAMLError) else 'a number, a date or a tag that is none'}"
     problem = str(error.problem or "").partition(" with value ")[0]  # a double key is told with both values
     at = error.problem_mark
     return redact(clean_line(f"{problem} at line {at.line + 1}, column {at.column + 1}"))
@@ -52,7 +99,8 @@ def _dump(data: Any, like: bytes = b"") -> bytes:
     parser, buffer = _yaml(), io.BytesIO()
     if _INDENTED_LIST.search(like):
         parser.indent(mapping=2, sequence=4, offset=2)
-    parser.dump(data, buffer)
+    with _refusing("what would be written"):
+        parser.dump(data, buffer)
     return buffer.getvalue()
 
 
