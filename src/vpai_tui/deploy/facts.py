@@ -7,6 +7,7 @@ import binascii
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 from vpai_tui.errors import OperatorError
@@ -149,7 +150,7 @@ def parse(raw: bytes, host: str) -> HostFacts:
         kind, *cells = [clean(cell) for cell in row]
         try:
             _take(facts, kind, cells)
-        except (KeyError, IndexError, ValueError, TypeError, AttributeError, binascii.Error) as error:
+        except (LookupError, ValueError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
             raise OperatorError(
                 f"the probe's answer has a bad `{kind}` record", host=host, output=clean_line(b" ".join(row))
             ) from error
@@ -239,6 +240,13 @@ def _held(item: dict[str, Any]) -> Held:
     )
 
 
+def _dump(facts: HostFacts, cells: list[str]) -> None:
+    age_s = float(cells[1])
+    if not isfinite(age_s):
+        raise ValueError(cells[1])
+    facts.dumps[cells[0]] = (cells[3], age_s, int(cells[2]))
+
+
 _TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {
     "current": _current,
     "pending": _pending,
@@ -262,7 +270,7 @@ _TAKERS: dict[str, Callable[[HostFacts, list[str]], object]] = {
     "live": lambda facts, cells: facts.lives.update({cells[0]: _blob(cells[1])}),
     "network": lambda facts, cells: facts.missing_networks.append(cells[0]),
     "bind": lambda facts, cells: facts.binds.update({cells[0]: cells[1]}),
-    "dump": lambda facts, cells: facts.dumps.update({cells[0]: (cells[3], float(cells[1]), int(cells[2]))}),
+    "dump": _dump,
     "dumps.then": lambda facts, cells: facts.dumps_then.update({cells[0]: _blob(cells[1])}),
     "occupant": _occupant,
     "mount": _mount,
