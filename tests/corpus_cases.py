@@ -83,8 +83,8 @@ def _crowd() -> str:
 MADE: dict[str, Callable[[], str]] = {
     "laughs": _laughs,
     "merges": _merges,
-    "chain": lambda: _services(5000, closed=False),
-    "circle": lambda: _services(5000, closed=True),
+    "chain": lambda: _services(1500, closed=False),
+    "circle": lambda: _services(1500, closed=True),
     "crowd": _crowd,
 }
 
