@@ -167,7 +167,8 @@ def test_a_host_that_ran_before_is_adopted(tmp_path: Path, capsys: pytest.Captur
 
     code, told = run("plan", "opencut")
     assert code == 78
-    assert "port 127.0.0.1:3100 is one of the container javisi_opencut" in told["error"]["message"]
+    assert "opencut-db would be created, but it runs already" in told["error"]["message"]
+    assert "port 127.0.0.1:3100 is one of the container javisi_opencut" in told["error"]["output"]
     code, shown = run("adopt", "pi", "--show")
     assert (code, set(shown)) == (0, {"schema", "host", "services", "unclaimed"})
     assert {row["service"]: row["container"] for row in shown["services"]} == {

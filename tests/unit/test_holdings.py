@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,12 +13,17 @@ from hypothesis import strategies as st
 
 from vpai_tui.deploy.facts import Held, HostFacts, Occupant, Published, RunningContainer, parse
 from vpai_tui.deploy.holdings import collisions, moved, same_port, with_dangers
+from vpai_tui.deploy.renames import left_running, project_moved
 from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.operation import Change, Effect, Plan
+from vpai_tui.fleet.stacks import Stack
+from vpai_tui.fleet.stackspec import StackSpec
 
 DATA = Held("/opt/javisi/data/pg", "/var/lib/postgresql", volume=False)
 OTHER = Occupant("o1", "javisi_db", "running", "javisi", "db", "/opt/javisi/c.yml", (), (DATA,))
 NEW = [Change("db", Effect.CREATE)]
+DATABASE = Change("db", Effect.CREATE, has_data=True)
+POSTGRES = replace(OTHER, image="docker.io/library/postgres:16", mounts=())
 
 
 def facts(*occupants: Occupant, **changed: object) -> HostFacts:
@@ -26,8 +33,14 @@ def facts(*occupants: Occupant, **changed: object) -> HostFacts:
     return found
 
 
-def told(found: HostFacts, project: str = "vpai") -> str:
-    return "\n".join(collisions(NEW, found, project, ["db"]))
+def told(found: HostFacts, project: str = "vpai", change: Change = NEW[0], beside: Sequence[Stack] = ()) -> str:
+    return "\n".join(collisions([change], found, project, ["db", "web"], beside))
+
+
+def stack(name: str, project: str, *services: str) -> Stack:
+    compose = {"services": {service: {} for service in services}}
+    spec = StackSpec(project=project)
+    return Stack(f"sese/{name}", "sese", name, Path("."), spec, compose, Path("c"), services, (), {})
 
 
 def test_nothing_in_common_is_no_collision() -> None:
@@ -55,7 +68,9 @@ def test_data_that_another_writes_to() -> None:
     assert told(facts(OTHER, mounts=read_only)) == ""
     assert told(facts(replace(OTHER, mounts=(replace(DATA, writable=False),)), mounts=wanted)) == ""
     ours = replace(OTHER, config_files="/opt/vpai/deploy/stacks/a/releases/r1/compose/00-compose.yaml")
-    assert told(facts(ours, mounts=wanted)) == ""
+    assert "is the data of" in told(facts(ours, mounts=wanted))  # a release of ours, and no file knows it any more
+    assert told(facts(replace(OTHER, state="exited"), mounts=wanted)) == ""
+    assert "is the data of" in told(facts(replace(OTHER, state="exited"), mounts=wanted), change=DATABASE)
 
 
 def test_a_volume_is_known_by_its_name() -> None:
@@ -68,6 +83,82 @@ def test_a_volume_is_known_by_its_name() -> None:
 def test_the_engines_socket_is_nobodys_data() -> None:
     socket = Held("/var/run/docker.sock", "/var/run/docker.sock", volume=False)
     assert told(facts(replace(OTHER, mounts=(socket,)), mounts={"db": [socket]})) == ""
+
+
+@pytest.mark.parametrize("path", ["/devdata/pg", "/runner/data", "/tmpfiles", "/system"])
+def test_a_path_that_only_begins_like_a_shared_one_is_somebodys_data(path: str) -> None:
+    held = Held(path, "/data", volume=False)
+    assert f"{path} is the data of" in told(facts(replace(OTHER, mounts=(held,)), mounts={"db": [held]}))
+    inside = replace(held, source="/run/user/1")
+    assert told(facts(replace(OTHER, mounts=(inside,)), mounts={"db": [inside]})) == ""
+
+
+def test_two_services_of_one_stack_and_two_stacks_share_a_volume_on_purpose() -> None:
+    shared = Held("shared", "/data", volume=True)
+    other = replace(OTHER, project="vpai", service="web", mounts=(shared,))
+    wanted = {"db": [replace(shared, source="key")]}
+    found = facts(other, mounts=wanted, volumes={"key": "shared"})
+    assert told(found, change=DATABASE) == ""  # web is of this stack
+    found.occupants = [replace(other, service="backup")]
+    assert "volume shared is the data of" in told(found, change=DATABASE)
+    for project in ("vpai", "own"):
+        found.occupants = [replace(other, project=project, service="backup")]
+        assert told(found, change=DATABASE, beside=[stack("backups", project, "backup")]) == ""
+
+
+def test_two_servers_of_one_kind_on_one_volume_are_no_purpose() -> None:
+    shared = Held("shared", "/data", volume=True)
+    other = replace(POSTGRES, project="own", service="old", mounts=(shared,))
+    found = facts(other, mounts={"db": [shared]}, refs={"db": "postgres:17"})
+    beside = [stack("copy", "own", "old")]
+    assert "volume shared is the data of" in told(found, change=DATABASE, beside=beside)
+    assert told(found, beside=beside) == ""  # no database, so the operator's files count
+
+
+def test_a_database_that_runs_under_another_project_is_not_created_again() -> None:
+    found = facts(POSTGRES, refs={"db": "postgres:17"})
+    assert "it runs already (service, name, image are the same) as the container javisi_db" in told(
+        found, change=DATABASE
+    )
+    found.occupants = [replace(POSTGRES, state="exited")]
+    assert "it runs already" in told(found, change=DATABASE)
+    found.occupants = [replace(POSTGRES, project="", service="", name="db")]
+    assert "(name, image are the same) as the container db (made by hand)" in told(found, change=DATABASE)
+    found.occupants = [replace(POSTGRES, image="mirror.lan/postgres:17")]
+    assert "it runs already" in told(found, change=DATABASE)
+    found.occupants = [replace(POSTGRES, image="redis:8")]
+    assert told(found, change=DATABASE) == ""
+    found.occupants = [replace(POSTGRES, service="other", name="other")]
+    assert told(found, change=DATABASE) == ""
+
+
+def test_what_is_no_database_is_known_by_what_it_holds_besides() -> None:
+    caddy = replace(POSTGRES, image="caddy:2", mounts=(Held("javisi_caddy", "/data", volume=True),))
+    found = facts(caddy, refs={"db": "caddy:2"})
+    assert told(found) == ""
+    found.mounts = {"db": [Held("caddy", "/data", volume=True)]}
+    assert "it runs already (service, name, image, mount are the same)" in told(found)
+    assert told(found, beside=[stack("edge", "javisi", "db")]) == ""  # another stack's own
+
+
+def test_containers_below_the_project_of_the_release_that_runs_are_found() -> None:
+    found = facts(OTHER, replace(OTHER, id="o2", service="gone"), replace(OTHER, id="o3", service="alien"))
+    found.blobs = {"base.manifest": b"id=r1\nproject=javisi\n", "base.services": b"gone\ndb\n"}
+    assert [item.id for item in left_running(found, "vpai", ["db"], [])] == ["o1", "o2"]
+    assert left_running(found, "javisi", ["db"], []) == []
+    assert left_running(found, "vpai", ["db"], [stack("x", "javisi", "db", "gone")]) == []
+    found.blobs = {"base.project": b"javisi\n", "base.manifest": b"id=r0\n"}  # what was adopted
+    assert [item.id for item in left_running(found, "vpai", ["db"], [])] == ["o1"]
+    found.blobs = {"base.manifest": b"project=vpai\n", "bundle.manifest": b"project=javisi\n"}  # a way back across it
+    assert [item.id for item in left_running(found, "vpai", ["db"], [])] == ["o1"]
+
+
+def test_a_new_project_with_nothing_left_below_the_old_one_is_a_danger() -> None:
+    plan = Plan("sese/infra", "deploy", "r1", "r2", "", (DATABASE,))
+    found = facts(blobs={"base.manifest": b"project=javisi\n"})
+    moved_plan = project_moved(plan, found, "vpai")
+    assert (moved_plan.confirm_word, [item.kind for item in moved_plan.dangers]) == ("sese/infra", ["project"])
+    assert project_moved(plan, found, "javisi") is plan
 
 
 def test_its_own_containers_and_services_that_are_there_are_no_collision() -> None:
@@ -142,7 +233,7 @@ def test_only_what_is_recreated_loses_a_mount(effect: Effect) -> None:
 
 
 def record(keeper: object = None, ports: object = None, mounts: object = None) -> bytes:
-    cells = ["javisi", "db", "/opt/javisi/c.yml", keeper, ports, mounts]
+    cells = ["javisi", "db", "/opt/javisi/c.yml", keeper, ports, mounts, "postgres:17"]
     return "\t".join(["occupant", "o1", "/javisi_db", "running", *map(json.dumps, cells)]).encode() + b"\nend\n"
 
 
@@ -153,7 +244,7 @@ def test_an_occupant_is_read() -> None:
         {"Type": "tmpfs", "Source": "", "Destination": "/tmp", "RW": True},
     ]
     (found,) = parse(record(None, ports, mounts), "sese").occupants
-    assert found == replace(OTHER, ports=(Published("", "5432", "tcp"),))
+    assert found == replace(OTHER, ports=(Published("", "5432", "tcp"),), image="postgres:17")
 
 
 def test_what_only_holds_images_is_no_occupant() -> None:

@@ -74,7 +74,7 @@ class Deployer:
         connection = await self._connections(found.host)
         coming = frozenset(name for other in after for name in _networks_of(find_stack(self._stacks, other)))
         with _only_looking():
-            prepared = await make_plan(connection, self._docker(connection), found, self._clock, coming)
+            prepared = await make_plan(connection, self._docker(connection), found, self._clock, coming, self._stacks)
         refuse_unfit(prepared.plan.stack, prepared.around.refusals)
         return self._keep(prepared)
 
@@ -90,7 +90,7 @@ class Deployer:
         with _only_looking():
             listed = releases_of(await probe(connection, place, "releases"), found.spec.data)
             target = _choose(listed, release, found.id)
-            return self._keep(await plan_of_release(connection, place, found, target.id, self._clock))
+            return self._keep(await plan_of_release(connection, place, found, target.id, self._clock, self._stacks))
 
     async def apply(self, plan: Plan) -> AsyncIterator[Event]:
         """Carries a plan of this object out. The last event is `Finished`.
@@ -128,7 +128,7 @@ class Deployer:
                 if lost:
                     yield Journaled(event.at, "not_verified", "the link was lost meanwhile; plan again to see")
                 else:
-                    yield await verified(connection, prepared.place, stack, plan.release, self._clock)
+                    yield await verified(connection, prepared.place, stack, plan.release, self._clock, self._stacks)
             yield event
 
     async def releases(self, stack: str) -> list[Release]:
@@ -214,7 +214,7 @@ class Deployer:
         Raises:
             OperatorError: it cannot be planned; sync is unknown for that reason.
         """
-        prepared = await make_plan(connection, self._docker(connection), stack, self._clock)
+        prepared = await make_plan(connection, self._docker(connection), stack, self._clock, beside=self._stacks)
         words = {Effect.NONE: Sync.IN_SYNC, Effect.CREATE: Sync.NOT_DEPLOYED}
         return {change.service: words.get(change.effect, Sync.DRIFTED) for change in prepared.plan.changes}
 

@@ -73,6 +73,7 @@ class Occupant:
     config_files: str  # what Compose made it from
     ports: tuple[Published, ...]
     mounts: tuple[Held, ...]
+    image: str = ""  # the reference it was made from
 
 
 @dataclass(slots=True)
@@ -124,6 +125,11 @@ class HostFacts:
     def base_json(self) -> dict[str, Any]:
         """The structure the current release was made from, or {}."""
         return _json(self.blobs.get("base.structure.json", b""))
+
+    def project_of(self, which: str) -> str:
+        """The project of the `base` release, or of that rolled back to (`bundle`); empty where none is told."""
+        adopted = clean(self.blobs.get(f"{which}.project", b"")).strip()
+        return adopted or manifest(self.blobs.get(f"{which}.manifest", b"")).get("project", "")
 
 
 def manifest(raw: bytes) -> dict[str, str]:
@@ -228,8 +234,9 @@ def _occupant(facts: HostFacts, cells: list[str]) -> None:
         if item.get("HostPort")
     )
     mounts = tuple(_held(item) for item in told[5] or () if item.get("Type") in ("bind", "volume"))
+    image = clean_line(str(told[6] or ""))
     name = cells[1].removeprefix("/")
-    facts.occupants.append(Occupant(cells[0], name, cells[2], project, service, files, ports, mounts))
+    facts.occupants.append(Occupant(cells[0], name, cells[2], project, service, files, ports, mounts, image))
 
 
 def _held(item: dict[str, Any]) -> Held:

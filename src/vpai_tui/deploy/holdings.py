@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 
 from vpai_tui.deploy.facts import Held, HostFacts, Occupant, Published
 from vpai_tui.deploy.host import Place, probe
+from vpai_tui.deploy.renames import left_running, project_moved
+from vpai_tui.deploy.survey import Found, likeness
 from vpai_tui.errors import Collision, PreflightRefused
 from vpai_tui.fleet.compose import default_name
 from vpai_tui.fleet.operation import Cause, Change, Effect, Plan
+from vpai_tui.fleet.stacks import Stack
 from vpai_tui.remote.connection import Connection
 from vpai_tui.text import clean
 
 _EVERY_V4, _EVERY_V6 = "0.0.0.0", "::"  # noqa: S104 (addresses to compare, not to bind)
 # Written to by several containers on purpose, and nobody's data.
 _SHARED = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run")  # noqa: S108 (paths to compare)
-_OURS = "/deploy/stacks/"  # what Compose made a container from, where a deploy of ours did
 _LIVE = ("running", "restarting", "paused")
 
 
@@ -43,15 +45,22 @@ def _said(held: Held) -> str:
 # ── collisions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def collisions(changes: Sequence[Change], facts: HostFacts, project: str, services: Sequence[str]) -> list[str]:
-    """One sentence for each container that holds what a service to be created wants. Pure."""
-    others = [item for item in facts.occupants if not (item.project == project and item.service in services)]
+def collisions(
+    changes: Sequence[Change], facts: HostFacts, project: str, services: Sequence[str], beside: Sequence[Stack] = ()
+) -> list[str]:
+    """One sentence for each container that holds what a service to be created wants, or is that service already. Pure.
+
+    `beside` are the other stacks of the host: what is theirs by the laptop's files is no stranger. A container that
+    the plan removes goes first (see `renames`).
+    """
+    mine = {*services, *(change.service for change in changes if change.effect is Effect.REMOVE)}
+    others = [item for item in facts.occupants if not (item.project == project and item.service in mine)]
     return [
-        f"{change.service} would be created, but {what} of the container {other.name} ({_whose(other)})"
+        f"{change.service} would be created, but {what} the container {other.name} ({_whose(other)})"
         for change in changes
         if change.effect is Effect.CREATE
         for other in others
-        for what in _taken(change.service, other, facts, project)
+        for what in _taken(change, other, facts, project, known=_is_known(other, beside))
     ]
 
 
@@ -59,22 +68,62 @@ def _whose(other: Occupant) -> str:
     return f"project {other.project}, service {other.service}" if other.project else "made by hand"
 
 
-def _taken(service: str, other: Occupant, facts: HostFacts, project: str) -> Iterator[str]:
-    name = facts.named.get(service, default_name(project, service))
-    if name == other.name:
-        yield f"{name} is the name"
-    if other.state not in _LIVE:
-        return
-    for port in facts.published.get(service, ()):
+def _is_known(other: Occupant, beside: Sequence[Stack]) -> bool:
+    return any(other.project == stack.project and other.service in stack.services for stack in beside)
+
+
+def _taken(change: Change, other: Occupant, facts: HostFacts, project: str, *, known: bool) -> Iterator[str]:
+    service, live = change.service, other.state in _LIVE
+    alike = _likeness(service, other, facts, project)
+    if facts.named.get(service, default_name(project, service)) == other.name:
+        yield f"{other.name} is the name of"
+    for port in facts.published.get(service, ()) if live else ():
         if any(same_port(port, held) for held in other.ports):
-            yield f"port {_address(port)} is one"
-    if _OURS in other.config_files:
-        return  # two of our stacks share a directory because the operator wrote it so
+            yield f"port {_address(port)} is one of"
+    twin = change.has_data and "image" in alike  # two servers of one kind on one data, whoever wrote it so
+    if twin or (not known and (live or change.has_data)):
+        for held in shared_data(service, other, facts):
+            yield f"{_said(held)} is the data of"
+    if not known and _is_it(change, other, alike):
+        yield f"it runs already ({', '.join(alike)} are the same) as"
+
+
+def shared_data(service: str, other: Occupant, facts: HostFacts) -> list[Held]:
+    """What a service is to write to, and a container can write to as well."""
     data = {item.source for item in other.mounts if item.writable and not _is_shared(item)}
-    for mount in facts.mounts.get(service, ()):
-        held = resolved(mount, facts)
-        if held.writable and held.source in data and not _is_shared(held):
-            yield f"{_said(held)} is the data"
+    wanted = (resolved(mount, facts) for mount in facts.mounts.get(service, ()))
+    return [held for held in wanted if held.writable and held.source in data and not _is_shared(held)]
+
+
+def _likeness(service: str, other: Occupant, facts: HostFacts, project: str) -> tuple[str, ...]:
+    """What speaks for a container being that service, by the same scores as `adopt`."""
+    body = {
+        "image": facts.refs.get(service),
+        "container_name": facts.named.get(service),
+        "ports": [{"published": port.port, "protocol": port.protocol} for port in facts.published.get(service, ())],
+        "volumes": [
+            {
+                "type": "volume" if held.volume else "bind",
+                "source": held.source,
+                "target": held.target,
+                "read_only": not held.writable,
+            }
+            for held in facts.mounts.get(service, ())
+        ],
+    }
+    ports = frozenset((port.port, port.protocol) for port in other.ports)
+    found = Found(
+        other.id, other.name, other.state, other.image, other.project, other.service, ports=ports, mounts=other.mounts
+    )
+    return likeness(project, service, body, found).evidence
+
+
+def _is_it(change: Change, other: Occupant, alike: Sequence[str]) -> bool:
+    """A database is known by its name and image; another by what it holds of the host besides."""
+    named = "service" in alike or (not other.project and "name" in alike)
+    if change.has_data:
+        return named and ("image" in alike or "image's name" in alike)
+    return named and "image" in alike and ("port" in alike or "mount" in alike)
 
 
 def _address(port: Published) -> str:
@@ -82,7 +131,7 @@ def _address(port: Published) -> str:
 
 
 def _is_shared(held: Held) -> bool:
-    return not held.volume and (held.source == "/" or any(held.source.startswith(path) for path in _SHARED))
+    return not held.volume and (held.source == "/" or any(f"{held.source}/".startswith(f"{path}/") for path in _SHARED))
 
 
 def resolved(mount: Held, facts: HostFacts) -> Held:
@@ -170,26 +219,53 @@ done
 """
 
 
-async def guarded(connection: Connection, place: Place, plan: Plan, facts: HostFacts, services: Sequence[str]) -> Plan:
-    """`plan` with the dangers of its mounts.
+async def guarded(
+    connection: Connection,
+    place: Place,
+    plan: Plan,
+    facts: HostFacts,
+    services: Sequence[str],
+    stacks: Sequence[Stack] = (),
+) -> Plan:
+    """`plan` with the dangers of its mounts and of a new project's name. `stacks`: all that the laptop knows.
 
     Raises:
-        Collision: it would create what somebody else's container is in the way of.
-        PreflightRefused: it would put an empty place where data is.
+        Collision: it would create what somebody else's container is in the way of, or what runs already.
+        PreflightRefused: it would put an empty place where data is, or the stack runs under another project.
     """
     if not any(change.effect in (Effect.CREATE, Effect.RECREATE) for change in plan.changes):
         return plan  # nothing is taken and nothing left behind: the host is not asked
     facts.occupants = (await probe(connection, place, "occupants")).occupants
-    problems = collisions(plan.changes, facts, place.project, services)
+    beside = [item for item in stacks if item.host == connection.name and item.id != plan.stack]
+    _refuse_left(plan, connection.name, left_running(facts, place.project, services, beside), place.project)
+    problems = collisions(plan.changes, facts, place.project, services, beside)
     if problems:
-        remedy = f"`vpai-tui adopt {connection.name}` takes over what runs; else change the stack"
+        remedy = (
+            f"`vpai-tui adopt {connection.name}` takes over what runs; what nobody needs any more is stopped and "
+            "removed by hand; else change the stack"
+        )
         raise _refusal(Collision, plan, connection.name, problems, remedy)
     found = moved(plan.changes, facts)
     bare = await _bare(connection, place, found)
     if bare:
         remedy = "copy the data there first, or name where it is in compose.yaml or adopted/HOST.yaml"
         raise _refusal(PreflightRefused, plan, connection.name, bare, remedy)
-    return with_dangers(plan, found)
+    return with_dangers(project_moved(plan, facts, place.project), found)
+
+
+def _refuse_left(plan: Plan, host: str, left: Sequence[Occupant], project: str) -> None:
+    if left:
+        was, names = left[0].project, " ".join(item.name for item in left)
+        problems = [
+            f"its project was {was} and is {project} now, and {item.name} ({_whose(item)}) is still there: "
+            "a second one would be created beside it"
+            for item in left
+        ]
+        remedy = (
+            f"put `project: {was}` back in stack.yaml; or, if the new name is meant, take the old ones down by hand "
+            f"(docker stop {names} && docker rm {names}) and move their data to the new volumes"
+        )
+        raise _refusal(PreflightRefused, plan, host, problems, remedy)
 
 
 async def _bare(connection: Connection, place: Place, found: Sequence[Moved]) -> list[str]:

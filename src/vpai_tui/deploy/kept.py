@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from vpai_tui.clock import Clock, rfc3339
@@ -21,8 +22,12 @@ from vpai_tui.remote.connection import Connection
 _VERIFY_WITHIN_S = 20.0
 
 
-async def plan_of_release(connection: Connection, place: Place, stack: Stack, release: str, clock: Clock) -> Prepared:
+async def plan_of_release(
+    connection: Connection, place: Place, stack: Stack, release: str, clock: Clock, beside: Sequence[Stack] = ()
+) -> Prepared:
     """What it would take for `release` to run: its files, its configuration, its bits. No registry is asked.
+
+    `beside`: the stacks of the laptop, this one among them.
 
     Raises:
         PreflightRefused: it is gone, or the host is not fit for it.
@@ -39,15 +44,17 @@ async def plan_of_release(connection: Connection, place: Place, stack: Stack, re
     here = {image.id for image in facts.images}
     targets = {name: item if item.id in here else replace(item, id=None) for name, item in targets.items()}
     prepared = assemble(connection, stack, bundle, place, facts, targets, clock, kept=kept, rollback_to=release)
-    plan = await guarded(connection, place, prepared.plan, facts, bundle.services)
+    plan = await guarded(connection, place, prepared.plan, facts, bundle.services, beside)
     return replace(prepared, plan=plan, git=checkout_of(manifest(lists.get("manifest", b""))))
 
 
-async def verified(connection: Connection, place: Place, stack: Stack, release: str, clock: Clock) -> Event:
+async def verified(
+    connection: Connection, place: Place, stack: Stack, release: str, clock: Clock, beside: Sequence[Stack] = ()
+) -> Event:
     """Whether `release`, committed a moment ago, is what runs. That it cannot be told is a note and no failure."""
     try:
         async with asyncio.timeout(_VERIFY_WITHIN_S):
-            prepared = await plan_of_release(connection, place, stack, release, clock)
+            prepared = await plan_of_release(connection, place, stack, release, clock, beside)
     except (OperatorError, TimeoutError) as error:
         why = error.message if isinstance(error, OperatorError) else f"no answer in {_VERIFY_WITHIN_S:.0f} s"
         return Journaled(rfc3339(clock.now()), "not_verified", why)

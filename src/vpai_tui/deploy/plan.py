@@ -71,9 +71,15 @@ def new_release_id(clock: Clock) -> str:
 
 
 async def make_plan(
-    connection: Connection, docker: Docker, stack: Stack, clock: Clock, coming: frozenset[str] = frozenset()
+    connection: Connection,
+    docker: Docker,
+    stack: Stack,
+    clock: Clock,
+    coming: frozenset[str] = frozenset(),
+    beside: Sequence[Stack] = (),
 ) -> Prepared:
-    """What a deploy of `stack` would do now. `coming`: networks that stacks deployed just before it will define.
+    """What a deploy of `stack` would do now. `coming`: networks that stacks deployed just before it will define;
+    `beside`: the stacks of the laptop, this one among them.
 
     Raises:
         PreflightRefused: host or stack are not fit; all reasons at once.
@@ -91,7 +97,7 @@ async def make_plan(
     notes = [text for ref, text in sorted(digests.items()) if text and not text.startswith("sha256:")]
     bundle, kept = with_live_values(bundle, facts)
     prepared = assemble(connection, stack, bundle, place, facts, targets, clock, notes=notes, kept=kept)
-    safe = await guarded(connection, place, prepared.plan, facts, bundle.services)
+    safe = await guarded(connection, place, prepared.plan, facts, bundle.services, beside)
     plan = await asyncio.to_thread(judged, safe, stack.dir, git, facts)
     return replace(prepared, plan=plan, git=git)
 

@@ -51,10 +51,10 @@ holdings() { # what each service of $json would hold of the host: container name
     list == "port" && /^        \}/ && field["published"] != "" { print "port", service, field["host_ip"], field["published"], field["protocol"] }'
 }
 
-occupants() { # every container of the host but the keepers: name, whose it is, published ports, mounts
+occupants() { # every container of the host but the keepers: name, whose it is, published ports, mounts, image
   ids=$($DOCKER ps -aq --no-trunc 2>/dev/null); [ -n "$ids" ] || return 0
   label() { printf '{{json (index .Config.Labels "%s")}}' "$1"; }
-  $DOCKER inspect -f "occupant$TAB{{.Id}}$TAB{{.Name}}$TAB{{.State.Status}}$TAB$(label $LABEL.project)$TAB$(label $LABEL.service)$TAB$(label $LABEL.project.config_files)$TAB$(label vpai.keep)$TAB{{json .HostConfig.PortBindings}}$TAB{{json .Mounts}}" $ids 2>/dev/null
+  $DOCKER inspect -f "occupant$TAB{{.Id}}$TAB{{.Name}}$TAB{{.State.Status}}$TAB$(label $LABEL.project)$TAB$(label $LABEL.service)$TAB$(label $LABEL.project.config_files)$TAB$(label vpai.keep)$TAB{{json .HostConfig.PortBindings}}$TAB{{json .Mounts}}$TAB{{json .Config.Image}}" $ids 2>/dev/null
   return 0 # one that is gone by now is nobody's neighbour
 }
 
@@ -151,7 +151,7 @@ surroundings() { # what the stack stands on
   return 0
 }
 
-KEPT='structure.json services images.lock bundle.json envs envs.optional networks dumps manifest'
+KEPT='structure.json services images.lock bundle.json envs envs.optional networks dumps manifest project'
 
 plan() { # [RELEASE [PATH…]]; each docker command takes its time to start, so those that do not wait for each other run together
   for tool in flock setsid timeout sha256sum awk tar; do

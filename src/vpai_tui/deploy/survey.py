@@ -228,11 +228,15 @@ def _candidates(stack: Stack, service: str, containers: Sequence[Found]) -> tupl
 
 def score(stack: Stack, service: str, found: Found) -> Candidate:
     """How much speaks for `found` being that service, and what. Pure."""
-    body = services_of(stack.compose)[service]
+    return likeness(stack.project, service, services_of(stack.compose)[service], found)
+
+
+def likeness(project: str, service: str, body: Mapping[str, Any], found: Found) -> Candidate:
+    """As `score`, of a service by its name and its body as a compose file has it. Pure."""
     told: list[tuple[int, str]] = []
     if found.service == service:
         told.append((4, "service"))
-    if found.name in (body.get("container_name"), service, default_name(stack.project, service)):
+    if found.name in (body.get("container_name"), service, default_name(project, service)):
         told.append((3, "name"))
     elif _names(found.name, service):
         told.append((2, "name"))

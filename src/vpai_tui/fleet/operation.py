@@ -51,8 +51,8 @@ def stop_word(service: str, *, hub: bool) -> str | None:
 @dataclass(frozen=True)
 class Cause:
     """Why a service is touched. `kind`: new, gone, image, config, env, files, live, network, volume, compose_upgrade,
-    build, state; of a whole plan: ancestry. `detail` is one safe line, without secret values. `before`/`after` are
-    multi-line texts to diff."""
+    build, state; of a whole plan: ancestry, project. `detail` is one safe line, without secret values. `before`/`after`
+    are multi-line texts to diff."""
 
     kind: str
     detail: str
