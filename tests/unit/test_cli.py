@@ -145,6 +145,9 @@ class Shipper:
     def __init__(self, ends: dict[str, Outcome | OperatorError]) -> None:
         self.ends = ends
         self.back: list[tuple[str, str | None]] = []
+        self.gone_back: list[str] = []
+        self.word: str | None = None
+        self.dangers: tuple[Cause, ...] = ()
 
     async def plan(self, stack: str, _after: object) -> Plan:
         first = stack == "sese/first"
@@ -156,9 +159,13 @@ class Shipper:
         self.back.append((stack, release))
         if f"back {stack}" in self.ends:
             raise OperatorError("the host is gone")
-        return plan(stack=stack, kind="rollback", rollback_to=release or "r0")
+        return plan(
+            stack=stack, kind="rollback", rollback_to=release or "r0", confirm_word=self.word, dangers=self.dangers
+        )
 
     async def apply(self, planned: Plan) -> AsyncIterator[Event]:
+        if planned.rollback_to:
+            self.gone_back.append(planned.stack)
         end = Outcome.COMMITTED if planned.rollback_to else self.ends.get(planned.stack, Outcome.COMMITTED)
         if isinstance(end, OperatorError):
             raise end
@@ -185,7 +192,9 @@ async def test_what_went_before_a_failure_is_taken_back_in_reverse(
     else:
         assert await stack_verbs._deploy(Ground(shipper), given) == 4  # type: ignore[arg-type]
     assert shipper.back == [("sese/adopted", None), ("sese/infra", "r1")]
-    told = capsys.readouterr().err
+    assert shipper.gone_back == ["sese/infra"]
+    out, told = capsys.readouterr()
+    assert "sese/infra: roll back to r1" in out
     assert "sese/first was deployed for the first time and stays" in told
     assert "sese/adopted was not taken back; to take it back: vpai-tui rollback sese/adopted" in told
 
@@ -194,8 +203,38 @@ async def test_who_cannot_be_asked_is_told_the_way_back(capsys: pytest.CaptureFi
     shipper = Shipper({"sese/apps": Outcome.FAILED})
     given = args(yes=True, json=True, stacks=["sese/infra", "sese/apps"])
     assert await stack_verbs._deploy(Ground(shipper), given) == 1  # type: ignore[arg-type]
-    assert shipper.back == []
+    assert shipper.gone_back == []
     assert "vpai-tui rollback sese/infra --to r1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dangers", [(), (Cause("data", "17 may not read what 18 wrote", danger=True),)])
+@pytest.mark.parametrize("typed", [None, "yes", "sese/infra"])
+async def test_what_may_cost_data_is_taken_back_only_by_its_name_typed_after_its_plan(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str | None, dangers: tuple[Cause, ...]
+) -> None:
+    shipper = Shipper({"sese/apps": Outcome.FAILED})
+    shipper.word, shipper.dangers = None if dangers else "sese/infra", dangers
+    given = args(yes=True, take_back=True, confirm=["sese/infra"], stacks=["sese/infra", "sese/apps"])
+    if typed is not None:
+        monkeypatch.setattr("vpai_tui.verbs.ask._terminal", lambda _: True)
+        monkeypatch.setattr("builtins.input", lambda _: typed)
+    assert await stack_verbs._deploy(Ground(shipper), given) == 1  # type: ignore[arg-type]
+    out, err = capsys.readouterr()
+    assert ("17 may not read what 18 wrote" in out) == bool(dangers)
+    assert shipper.gone_back == (["sese/infra"] if typed == "sese/infra" else [])
+    assert ("to take it back: vpai-tui rollback sese/infra --to r1" in err) == (typed != "sese/infra")
+
+
+@pytest.mark.parametrize(
+    ("words", "changing"),
+    [
+        (["adopt", "sese"], True),
+        (["adopt", "sese", "--show"], False),
+        (["keys", "create", "--user", "1", "--show"], True),
+    ],
+)
+def test_what_only_looks_is_allowed_under_read_only(words: list[str], changing: bool) -> None:
+    assert arguments.changes(arguments.parse(words)) is changing
 
 
 def test_names_that_are_typed() -> None:

@@ -82,7 +82,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def changes(args: argparse.Namespace) -> bool:
     """Whether what was typed may change something."""
-    return args.verb in CHANGES and getattr(args, "action", None) not in _LOOKS.get(args.verb, ())
+    looks = (args.verb == "adopt" and args.show) or getattr(args, "action", None) in _LOOKS.get(args.verb, ())
+    return args.verb in CHANGES and not looks
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Any
 
 from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.operation import Finished, Outcome, Plan, after_failed_revert, confirm_word, refuse_held
 from vpai_tui.fleet.stacks import find_stack
 from vpai_tui.verbs import say_stacks as show
-from vpai_tui.verbs.ask import confirm, confirmed
+from vpai_tui.verbs.ask import answer, confirm, confirmed
 from vpai_tui.verbs.run import Verb
 from vpai_tui.world import World
 
@@ -59,10 +60,11 @@ async def _carry_out(events: Any, stack: str, plan: Plan | None, args: Namespace
     if plan is not None:
         printer.planned(plan)
     last: Finished | None = None
-    async for event in events:
-        printer.event(event)
-        if isinstance(event, Finished):
-            last = event
+    async with aclosing(events):
+        async for event in events:
+            printer.event(event)
+            if isinstance(event, Finished):
+                last = event
     if last is None:
         raise OperatorError("the operation ended without an outcome", remedy="vpai-tui status")
     if last.outcome is Outcome.REVERT_FAILED and not args.json:
@@ -77,21 +79,32 @@ async def _take_back(deployer: Any, done: Sequence[Plan], args: Namespace) -> No
     One that cannot be taken back does not keep the others from it.
     """
     for plan in reversed(done):
-        before = plan.base or ("what ran before" if plan.adopts else None)
-        by_hand = f"to take it back: vpai-tui rollback {plan.stack}" + (f" --to {plan.base}" if plan.base else "")
-        if before is None:
+        if plan.base is None and not plan.adopts:
             print(f"{plan.stack} was deployed for the first time and stays as it is", file=sys.stderr)
-        elif not args.take_back and not confirmed(f"take {plan.stack} back to {before}?", args):
-            print(by_hand, file=sys.stderr)
-        else:
-            try:
-                back = await deployer.plan_rollback(plan.stack, plan.base)
-                taken = not (await _carry_out(deployer.apply(back), back.stack, back, args)).exit_code
-            except OperatorError as error:
-                taken = False
-                print(f"{plan.stack}: {error}", file=sys.stderr)
-            if not taken:
-                print(f"{plan.stack} was not taken back; {by_hand}", file=sys.stderr)
+            continue
+        try:
+            taken = await _taken_back(deployer, plan, args)
+        except OperatorError as error:
+            taken = False
+            print(f"{plan.stack}: {error}", file=sys.stderr)
+        if not taken:
+            by_hand = f"vpai-tui rollback {plan.stack}" + (f" --to {plan.base}" if plan.base else "")
+            print(f"{plan.stack} was not taken back; to take it back: {by_hand}", file=sys.stderr)
+
+
+async def _taken_back(deployer: Any, plan: Plan, args: Namespace) -> bool:
+    """Shows the way back, asks, and goes it. What may cost data takes its name, typed now: no flag was given for it."""
+    back: Plan = await deployer.plan_rollback(plan.stack, plan.base)
+    if not args.json:
+        show.plans([back], as_json=False)
+    refuse_held(back)
+    word = back.confirm_word or (back.stack if back.dangers else None)
+    before = plan.base or "what ran before"
+    if word is None:
+        agreed = args.take_back or confirmed(f"take {plan.stack} back to {before}?", args)
+    else:
+        agreed = answer(f"type {word} to take {plan.stack} back to {before}: ", args) == word
+    return agreed and not (await _carry_out(deployer.apply(back), back.stack, back, args)).exit_code
 
 
 async def _releases(world: World, args: Namespace) -> int:
