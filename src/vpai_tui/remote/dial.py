@@ -9,7 +9,7 @@ import socket
 
 from vpai_tui.errors import OperatorError
 from vpai_tui.remote.channel import ByteStream
-from vpai_tui.remote.connection import Connection
+from vpai_tui.remote.connection import OUTPUT_LIMIT, Connection
 
 COMPLAIN_WITHIN_S = 1.0  # how long a dial that ended may take to say why
 
@@ -21,10 +21,12 @@ class Dial:
     socket's user hangs up in the middle.
     """
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: ByteStream, host: str = "") -> None:
         self.near, self._far = socket.socketpair()
         self._far.setblocking(False)
         self._stream = stream
+        self._host = host
+        self._heard = 0  # bytes since `renew`
         self.error: OperatorError | None = None  # why the link ended it
         self.complaint = b""  # what dial-stdio printed when it ended by itself
         self.exit_status: int | None = None
@@ -35,7 +37,11 @@ class Dial:
     async def open(cls, connection: Connection) -> Dial:
         """Starts dial-stdio on the host; the errors of `Connection.open_bytes`."""
         argv = [*shlex.split(connection.host.docker), "system", "dial-stdio"]
-        return cls(await connection.open_bytes(argv, root=True))
+        return cls(await connection.open_bytes(argv, root=True), connection.name)
+
+    def renew(self) -> None:
+        """What comes from now on is another answer: one has `OUTPUT_LIMIT` bytes at most."""
+        self._heard = 0
 
     async def close(self) -> None:
         """Hangs up: a thread that reads from `near` sees the end at once."""
@@ -62,6 +68,7 @@ class Dial:
         loop = asyncio.get_running_loop()
         try:
             while data := await loop.sock_recv(self._far, 65536):
+                self.renew()
                 await self._stream.write(data)
             if not self._hung_up():
                 self._stream.write_eof()
@@ -72,6 +79,14 @@ class Dial:
         loop = asyncio.get_running_loop()
         try:
             while data := await self._stream.read():
+                self._heard += len(data)
+                if self._heard > OUTPUT_LIMIT:
+                    raise OperatorError(
+                        f"the engine's answer has no end: more than {OUTPUT_LIMIT >> 20} MiB",
+                        host=self._host,
+                        step="docker",
+                        remedy="look at the engine on the host",
+                    )
                 await loop.sock_sendall(self._far, data)
             async with asyncio.timeout(COMPLAIN_WITHIN_S):
                 self.exit_status = await self._stream.finished()

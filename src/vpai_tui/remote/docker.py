@@ -136,6 +136,11 @@ class _Dials:
         self.all.append(dial)
         return dial.near
 
+    def renew(self) -> None:
+        """Of a stream each item is an answer of its own."""
+        for dial in self.all:
+            dial.renew()
+
     async def close(self) -> None:
         """Hangs up; threads that wait for an answer, or for a channel, get an error at once."""
         self._closed = True
@@ -273,6 +278,7 @@ async def _items(api: _Api, start: Callable[[], Any], dials: _Dials) -> AsyncGen
 
     def put(kind: str, value: Any) -> None:
         with suppress(RuntimeError):  # the loop is gone, and with it whoever would read this
+            loop.call_soon_threadsafe(dials.renew)
             loop.call_soon_threadsafe(queue.put_nowait, (kind, value))
 
     def work() -> None:
