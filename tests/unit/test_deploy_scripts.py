@@ -72,9 +72,18 @@ def test_values_of_secret_looking_keys_are_masked_and_others_are_not(shell: str,
     (tmp_path / "web.env").write_text(ENV)
     (tmp_path / "envs").write_text(f"{tmp_path}/web.env\n{tmp_path}/missing.env\n")
     said = "hunter2 two, hunter2 two; a$b\\c*d\nproduction ab p4ss\npostgres://user:p4ss@db/x\n"
-    told = run(shell, tmp_path, f"mask '{tmp_path}/envs' '{tmp_path}/no-such-list'", said)
+    told = run(shell, tmp_path, f"mask '{tmp_path}' '{tmp_path}/no-such-release'", said)
     assert told == "•••, •••; •••\nproduction ab •••\n•••\n"
-    assert run(shell, tmp_path, f"mask '{tmp_path}/no-such-list'", said) == said
+    assert run(shell, tmp_path, f"mask '{tmp_path}/no-such-release'", said) == said
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_values_of_the_env_file_where_it_ran_before_us_are_masked(shell: str, tmp_path: Path) -> None:
+    for folder in ("before", "r0"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "before/.env").write_text("DB_PASSWORD=hunter2\n")
+    (tmp_path / "r0/project_dir").write_text(f"{tmp_path}/before\n")
+    assert run(shell, tmp_path, f"mask '{tmp_path}/r0'", "hunter2\n") == "•••\n"
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -116,10 +116,17 @@ env_marks() { # FILE: `KEY mark` per key; marks are keyed hashes, so that equal 
       printf '%s %.16s\n' "${pair%%=*}" "$mark"
     done
 }
-mask() ( # LIST…: stdin, without the secrets of the env files that the lists name and of the .env below the root
+env_files() { # RELEASE-DIR…: those that they name, and each .env that Compose reads for them, also where r0 ran before us
+  printf '%s\n' "$ROOT/.env"
+  for of in "$@"; do
+    cat "$of/envs" "$of/envs.optional" 2>/dev/null
+    [ ! -s "$of/project_dir" ] || sed '1s|$|/.env|; q' "$of/project_dir"
+  done
+}
+mask() ( # RELEASE-DIR…: stdin, without the secrets of their env files
   # A secret: what stands behind a secret-looking key, and whatever is long and has no blank, slash, dot or colon.
   {
-    { cat "$@" /dev/null 2>/dev/null; printf '%s\n' "$ROOT/.env"; } | sort -u |
+    env_files "$@" | sort -u |
       while IFS= read -r file; do if [ -f "$file" ] && [ -r "$file" ]; then env_pairs "$file"; fi; done | sed 's/^/S\t/'
     sed 's/^/T/'
   } | LC_ALL=C awk -F "$TAB" '

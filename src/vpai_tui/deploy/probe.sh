@@ -16,7 +16,7 @@ state() {
 }
 
 resolve() { # DIR: the resolved configuration into $json: it has secrets in it and stays in memory
-  json=$(compose_in "$1" config --format json 2>"$HERE/config.err") || { rec error config "$(mask bundle/envs bundle/envs.optional <"$HERE/config.err" | b64)"; return 1; }
+  json=$(compose_in "$1" config --format json 2>"$HERE/config.err") || { rec error config "$(mask bundle "$HOME_OF/current" <"$HERE/config.err" | b64)"; return 1; }
   unset_in "$1" <"$HERE/config.err" | sed "s/^/unset$TAB/"
 }
 
@@ -214,7 +214,7 @@ settling() { # RELEASE: the live files of an interrupted deploy, as they are, as
 
 tail_of() { # RELEASE: what the runner and Compose printed last
   said=$HOME_OF/releases/$1/failure.log; [ -s "$said" ] || said=$HOME_OF/releases/$1/out.log
-  rec out "$(tail -n 60 "$said" 2>/dev/null | mask "$HOME_OF/releases/$1/envs" "$HOME_OF/releases/$1/envs.optional" | b64)"
+  rec out "$(tail -n 60 "$said" 2>/dev/null | mask "$HOME_OF/releases/$1" "$HOME_OF/current" | b64)"
   rec status "$(head -n 1 "$HOME_OF/releases/$1/status" 2>/dev/null)"
   state
 }

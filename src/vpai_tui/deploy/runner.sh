@@ -9,7 +9,7 @@ refuse() { # code, reason: the release of an `apply` is told; that of another ru
   rm -f "$LISTING"; [ -z "$LOCKED" ] || own "$TIDIES after $STACK"; exit "$1"
 }
 dk() { timeout -k 10 "${DOCKER_TIMEOUT_S:-900}" $DOCKER "$@" </dev/null; } # a stuck daemon must not hold the lock for ever
-hide() { mask "$REL/envs" "$REL/envs.optional"; }
+hide() { mask "$REL" "$HOME_OF/current"; }
 take_lock() {
   exec 9>>"$DEPLOY/lock"
   flock -w 3 9 || { tidying && flock -w 120 9; } || refuse 75 "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"
@@ -36,6 +36,9 @@ preflight() {
   compose_in "$REL/compose" config -q >>"$REL/out.log" 2>&1 || refuse 78 "compose refuses the files: $(tail -n 1 "$REL/out.log" | hide)"
   unset=$(unset_in "$REL/compose" <"$REL/out.log" | paste -s -d ' ' -)
   [ -z "$unset" ] || refuse 78 "variables have no value on the host: $unset"
+  room
+}
+room() { # for what is to be written below
   free=$(df -Pk "$DEPLOY" | awk 'NR == 2 { print $4 }')
   [ "${free:-0}" -ge 65536 ] || refuse 78 "only ${free:-0} KiB are free below $DEPLOY"
   reserve || refuse 78 "the reserve could not be written below $DEPLOY"
