@@ -21,11 +21,11 @@ class Host:
         self.release = self.home / "releases" / ID
         self.engine = "true"
         self.around: list[str] = []  # words before the runner's
-        self._lay(BASE)
+        self.lay(BASE)
         (self.home / "current").symlink_to(f"releases/{BASE}")
-        self._lay(ID)
+        self.lay(ID)
 
-    def _lay(self, release: str) -> None:
+    def lay(self, release: str) -> None:
         folder = self.home / "releases" / release
         (folder / "files").mkdir(parents=True)
         (folder / "compose").mkdir()

@@ -15,7 +15,8 @@ from vpai_tui.deploy.bundle import Bundle, ShippedFile
 from vpai_tui.deploy.compare import Comparison, ImageTarget
 from vpai_tui.deploy.facts import HostFacts, RunningContainer
 from vpai_tui.deploy.host import Place
-from vpai_tui.deploy.plan import Step, _rerun_notes, assemble, check, steps_for, with_live_values
+from vpai_tui.deploy.plan import _rerun_notes, assemble, check, with_live_values
+from vpai_tui.deploy.steps import Step, steps_for
 from vpai_tui.errors import Interrupted, PreflightRefused
 from vpai_tui.fleet.operation import Cause, Change, Effect
 
@@ -143,8 +144,8 @@ def test_steps_go_there_in_start_order_and_back_for_what_ran() -> None:
         Step("rm", "gone", "service", 60),
     )
     assert [(step.verb, step.service) for step in back] == [
-        ("up", "db"),
         ("rm", "init"),
+        ("up", "db"),
         ("up", "web"),
         ("restart", "conf"),
         ("restart", "proxy"),

@@ -83,3 +83,58 @@ def test_a_live_file_edited_while_a_release_was_tried_is_kept_beside(
     told = [line for line in host.journal if line.startswith("kept_aside")]
     assert told == [f"kept_aside\t-\tconfigs/{aside.name} was edited meanwhile"] * kept
     assert not kept or aside.read_text() == edited
+
+
+# What a rename of a database is for the runner: the old one's removal, then the new one.
+_RENAME = "rm\told\tservice\t2\t-\nup\tnew\tservice\t2\t-\n"
+_RENAME_BACK = "rm\tnew\tservice\t2\t-\nup\told\tservice\t2\tafter=new\n"
+_ENGINE = """
+home='{root}/engine.d'; mkdir -p "$home"
+case "$*" in
+  'ps -a '*) cd "$home"; for one in *; do [ -e "$one" ] && printf '%s\\tn\\trunning\\t%s\\n' "$one" "$one"; done ;;
+  'ps -aq '*) for one in "$home"/*; do case "$*" in *"service=${{one##*/}} "*) echo "${{one##*/}}" ;; esac; done ;;
+  *' up -d '*) for last; do :; done; echo "up $last" >>'{root}/calls'; touch "$home/$last" ;;
+  'rm -f '*) echo "rm $3" >>'{root}/calls'; {rm} ;;
+  inspect*) for last; do :; done; case $last in new) echo 'exited none 0 1' ;; *) echo 'running healthy 0 0' ;; esac ;;
+esac
+exit 0
+"""
+
+
+def renamed(host: Host, rm: str = 'rm -f "$home/$3"') -> list[str]:
+    """A host that runs `old`, an apply that renames it to `new`, which then exits; what the engine was told."""
+    for folder in (host.release, host.home / "releases" / BASE):
+        (folder / "services").write_text("old\nnew\n")
+    (host.release / "steps").write_text(_RENAME)
+    (host.release / "steps.revert").write_text(_RENAME_BACK)
+    (host.root / "engine.d").mkdir()
+    (host.root / "engine.d/old").touch()
+    host.say(_ENGINE.format(root=host.root, rm=rm))
+    host.run()
+    return (host.root / "calls").read_text().splitlines()
+
+
+def test_a_renamed_database_never_runs_twice_there_and_back(host: Host) -> None:
+    assert renamed(host) == ["rm old", "up new", "rm new", "up old"]
+    assert host.status == "reverted 2 new: exited 1"
+    assert [item.name for item in (host.root / "engine.d").iterdir()] == ["old"]
+
+
+def test_what_was_replaced_is_not_brought_up_beside_what_could_not_be_removed(host: Host) -> None:
+    calls = renamed(host, rm='[ "$3" = old ] && rm -f "$home/old" || exit 1')
+    assert calls == ["rm old", "up new", "rm new"]
+    assert host.status == "revert_failed 3 new: exited 1; then the revert failed: old: new is still there in its place"
+
+
+def test_a_removal_that_fails_stops_before_the_new_one_is_made(host: Host) -> None:
+    assert renamed(host, rm="exit 1") == ["rm old", "up old"]
+    assert host.status == "reverted 2 old: cannot remove"
+
+
+def test_the_base_of_a_release_is_kept_whatever_its_name_sorts_as(host: Host) -> None:
+    newer = [f"20260102T00000{n}-0000" for n in range(6)]
+    for name in newer:
+        host.lay(name)
+    assert host.run() == 0
+    left = sorted(item.name for item in (host.home / "releases").iterdir())
+    assert left == sorted([BASE, ID, *newer[1:]])

@@ -142,7 +142,7 @@ async def test_an_outcome_is_told_though_it_cannot_be_recorded(tmp_path: Path) -
 
 
 async def test_sync_that_cannot_be_learnt_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refused(*_: object) -> None:
+    async def refused(*_: object, **__: object) -> None:
         raise PreflightRefused("an env file is missing")
 
     monkeypatch.setattr("vpai_tui.deploy.deployer.make_plan", refused)

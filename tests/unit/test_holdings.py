@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vpai_tui.deploy.claims import same_port
 from vpai_tui.deploy.facts import Held, HostFacts, Occupant, Published, RunningContainer, parse
-from vpai_tui.deploy.holdings import collisions, moved, same_port, with_dangers
+from vpai_tui.deploy.holdings import collisions, moved, with_dangers
 from vpai_tui.deploy.renames import left_running, project_moved
 from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.operation import Change, Effect, Plan

@@ -212,16 +212,21 @@ def _change(
         tuple(causes),
         image=target.ref if target else "",
         image_before=before.get(service, ""),
-        interruption_s=_interruption(_service(facts.structure, service), effect) if container else None,
+        interruption_s=interruption(_service(facts.structure, service), effect) if container else None,
         has_data=service in wanted.data,
     )
 
 
-def _interruption(service: Mapping[str, Any], effect: Effect) -> float | None:
+def interruption_of(facts: HostFacts, service: str, old: str) -> float | None:
+    """As `interruption`, where a service takes the place of one that the base release calls `old`."""
+    return interruption(_service(facts.structure, service), Effect.RECREATE, _service(facts.base_json(), old))
+
+
+def interruption(service: Mapping[str, Any], effect: Effect, stopped: Mapping[str, Any] | None = None) -> float | None:
     """An upper bound: the grace the old container has to stop, then one interval of the new one's healthcheck."""
     if effect not in (Effect.RECREATE, Effect.RESTART):
         return None
-    grace = seconds(service.get("stop_grace_period")) or _DEFAULT_GRACE_S
+    grace = seconds((service if stopped is None else stopped).get("stop_grace_period")) or _DEFAULT_GRACE_S
     check = service.get("healthcheck")
     check = check if isinstance(check, dict) else {}
     return grace + (seconds(check.get("start_interval") or check.get("interval")) or 1.0)

@@ -6,9 +6,10 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from vpai_tui.deploy.facts import Held, HostFacts, Occupant, Published
+from vpai_tui.deploy.claims import LIVE, address, is_shared, resolved, said, same_port, shared_data
+from vpai_tui.deploy.facts import Held, HostFacts, Occupant
 from vpai_tui.deploy.host import Place, probe
-from vpai_tui.deploy.renames import left_running, project_moved
+from vpai_tui.deploy.renames import left_running, project_moved, replacing
 from vpai_tui.deploy.survey import Found, likeness
 from vpai_tui.errors import Collision, PreflightRefused
 from vpai_tui.fleet.compose import default_name
@@ -16,11 +17,6 @@ from vpai_tui.fleet.operation import Cause, Change, Effect, Plan
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.remote.connection import Connection
 from vpai_tui.text import clean
-
-_EVERY_V4, _EVERY_V6 = "0.0.0.0", "::"  # noqa: S104 (addresses to compare, not to bind)
-# Written to by several containers on purpose, and nobody's data.
-_SHARED = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run")  # noqa: S108 (paths to compare)
-_LIVE = ("running", "restarting", "paused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +30,8 @@ class Moved:
 
     @property
     def cause(self) -> Cause:
-        after = _said(self.after) if self.after else "not mounted any more"
-        return Cause("mount", f"{self.target}: {_said(self.before)} → {after}", danger=True)
-
-
-def _said(held: Held) -> str:
-    return f"volume {held.source}" if held.volume else held.source
+        after = said(self.after) if self.after else "not mounted any more"
+        return Cause("mount", f"{self.target}: {said(self.before)} → {after}", danger=True)
 
 
 # ── collisions ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -73,26 +65,19 @@ def _is_known(other: Occupant, beside: Sequence[Stack]) -> bool:
 
 
 def _taken(change: Change, other: Occupant, facts: HostFacts, project: str, *, known: bool) -> Iterator[str]:
-    service, live = change.service, other.state in _LIVE
+    service, live = change.service, other.state in LIVE
     alike = _likeness(service, other, facts, project)
     if facts.named.get(service, default_name(project, service)) == other.name:
         yield f"{other.name} is the name of"
     for port in facts.published.get(service, ()) if live else ():
         if any(same_port(port, held) for held in other.ports):
-            yield f"port {_address(port)} is one of"
+            yield f"port {address(port)} is one of"
     twin = change.has_data and "image" in alike  # two servers of one kind on one data, whoever wrote it so
     if twin or (not known and (live or change.has_data)):
         for held in shared_data(service, other, facts):
-            yield f"{_said(held)} is the data of"
+            yield f"{said(held)} is the data of"
     if not known and _is_it(change, other, alike):
         yield f"it runs already ({', '.join(alike)} are the same) as"
-
-
-def shared_data(service: str, other: Occupant, facts: HostFacts) -> list[Held]:
-    """What a service is to write to, and a container can write to as well."""
-    data = {item.source for item in other.mounts if item.writable and not _is_shared(item)}
-    wanted = (resolved(mount, facts) for mount in facts.mounts.get(service, ()))
-    return [held for held in wanted if held.writable and held.source in data and not _is_shared(held)]
 
 
 def _likeness(service: str, other: Occupant, facts: HostFacts, project: str) -> tuple[str, ...]:
@@ -126,43 +111,6 @@ def _is_it(change: Change, other: Occupant, alike: Sequence[str]) -> bool:
     return named and "image" in alike and ("port" in alike or "mount" in alike)
 
 
-def _address(port: Published) -> str:
-    return f"{port.address}:{port.port}" if port.address else port.port
-
-
-def _is_shared(held: Held) -> bool:
-    return not held.volume and (held.source == "/" or any(f"{held.source}/".startswith(f"{path}/") for path in _SHARED))
-
-
-def resolved(mount: Held, facts: HostFacts) -> Held:
-    """A wanted mount with its volume's name in place of its key, its path without detours."""
-    source = facts.volumes.get(mount.source, mount.source) if mount.volume else posixpath.normpath(mount.source)
-    return replace(mount, source=source)
-
-
-def same_port(one: Published, other: Published) -> bool:
-    """Whether both want one port of one address: `0.0.0.0` is every IPv4 one, `::` every IPv6 one, none is all."""
-    return one.protocol == other.protocol and _ranges_meet(one.port, other.port) and _meet(one.address, other.address)
-
-
-def _meet(one: str, other: str) -> bool:
-    if not one or not other or one == other:
-        return True
-    if (":" in one) != (":" in other):
-        return False
-    return bool({one, other} & {_EVERY_V4, _EVERY_V6})
-
-
-def _ranges_meet(one: str, other: str) -> bool:
-    (first, last), (begin, end) = _range(one), _range(other)
-    return first <= end and begin <= last
-
-
-def _range(text: str) -> tuple[int, int]:
-    first, _, last = text.partition("-")
-    return int(first), int(last or first)
-
-
 # ── data ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -181,7 +129,7 @@ def moved(changes: Sequence[Change], facts: HostFacts) -> list[Moved]:
         for held in running[change.service].mounts:
             new = after.get(held.target)
             gone = new is None and change.has_data and not _anonymous(held)
-            if held.writable and not _is_shared(held) and (gone or (new is not None and not _same(held, new))):
+            if held.writable and not is_shared(held) and (gone or (new is not None and not _same(held, new))):
                 found.append(Moved(change.service, held.target, held, new))
     return found
 
@@ -250,7 +198,8 @@ async def guarded(
     if bare:
         remedy = "copy the data there first, or name where it is in compose.yaml or adopted/HOST.yaml"
         raise _refusal(PreflightRefused, plan, connection.name, bare, remedy)
-    return with_dangers(project_moved(plan, facts, place.project), found)
+    plan = replacing(project_moved(plan, facts, place.project), facts, place.project)
+    return with_dangers(plan, found)
 
 
 def _refuse_left(plan: Plan, host: str, left: Sequence[Occupant], project: str) -> None:

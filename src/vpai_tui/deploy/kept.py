@@ -12,7 +12,7 @@ from vpai_tui.deploy.checkout import checkout_of
 from vpai_tui.deploy.facts import manifest
 from vpai_tui.deploy.holdings import guarded
 from vpai_tui.deploy.host import Place, probe
-from vpai_tui.deploy.plan import Prepared, assemble, check, with_live_values
+from vpai_tui.deploy.plan import Prepared, assemble, check, ordered, with_live_values
 from vpai_tui.deploy.release import locked_targets
 from vpai_tui.errors import OperatorError, PreflightRefused
 from vpai_tui.fleet.operation import Effect, Event, Journaled, Plan, Verified
@@ -45,7 +45,7 @@ async def plan_of_release(
     targets = {name: item if item.id in here else replace(item, id=None) for name, item in targets.items()}
     prepared = assemble(connection, stack, bundle, place, facts, targets, clock, kept=kept, rollback_to=release)
     plan = await guarded(connection, place, prepared.plan, facts, bundle.services, beside)
-    return replace(prepared, plan=plan, git=checkout_of(manifest(lists.get("manifest", b""))))
+    return replace(ordered(prepared, plan, facts), git=checkout_of(manifest(lists.get("manifest", b""))))
 
 
 async def verified(

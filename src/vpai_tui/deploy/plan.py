@@ -16,13 +16,14 @@ from vpai_tui.deploy.checkout import NO_CHECKOUT, Checkout, read_checkout
 from vpai_tui.deploy.compare import Comparison, ImageTarget, Wanted, compare, inexact, same_on_host
 from vpai_tui.deploy.data import Around, around
 from vpai_tui.deploy.envwanted import env_problems, required_keys
-from vpai_tui.deploy.facts import HostFacts, LocalImage, RunningContainer
+from vpai_tui.deploy.facts import HostFacts, LocalImage
 from vpai_tui.deploy.holdings import guarded
 from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.live import carry_over
+from vpai_tui.deploy.steps import Step, steps_for
 from vpai_tui.errors import Interrupted, OperatorError, PreflightRefused
 from vpai_tui.fleet.compose import dependencies, services_of
-from vpai_tui.fleet.operation import Cause, Change, Effect, Plan, confirm_word
+from vpai_tui.fleet.operation import Cause, Effect, Plan, confirm_word
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.redact import redact
 from vpai_tui.remote.connection import Connection
@@ -32,20 +33,6 @@ from vpai_tui.text import last_lines
 COMPOSE_FLOOR = (2, 21, 0)
 _REGISTRY_TIMEOUT_S = 6.0
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of the runner's `steps`: what is done to a service (or a comma-joined group), and how it is gated."""
-
-    verb: str  # up, restart, reload, rm
-    service: str
-    kind: str  # service or oneshot
-    timeout_s: int
-    command: str = "-"
-
-    def line(self) -> str:
-        return "\t".join((self.verb, self.service, self.kind, str(self.timeout_s), self.command))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +47,7 @@ class Prepared:
     revert_steps: tuple[Step, ...]
     structure: Mapping[str, Any]
     confirm_timeout_s: int  # 0: no fresh connection is asked for
+    health_timeout_s: int = 60
     compose_version: str = ""
     git: Checkout = NO_CHECKOUT
     around: Around = field(default_factory=Around)
@@ -97,9 +85,16 @@ async def make_plan(
     notes = [text for ref, text in sorted(digests.items()) if text and not text.startswith("sha256:")]
     bundle, kept = with_live_values(bundle, facts)
     prepared = assemble(connection, stack, bundle, place, facts, targets, clock, notes=notes, kept=kept)
-    safe = await guarded(connection, place, prepared.plan, facts, bundle.services, beside)
-    plan = await asyncio.to_thread(judged, safe, stack.dir, git, facts)
-    return replace(prepared, plan=plan, git=git)
+    plan = await guarded(connection, place, prepared.plan, facts, bundle.services, beside)
+    plan = await asyncio.to_thread(judged, plan, stack.dir, git, facts)
+    return replace(ordered(prepared, plan, facts), git=git)
+
+
+def ordered(prepared: Prepared, plan: Plan, facts: HostFacts) -> Prepared:
+    """`prepared` for a plan that knows by now what replaces what."""
+    timeout_s = prepared.health_timeout_s
+    steps, back = steps_for(plan.changes, facts, prepared.bundle.one_shots, timeout_s, prepared.bundle)
+    return replace(prepared, plan=plan, steps=steps, revert_steps=back)
 
 
 def _bundle(stack: Stack, root: str) -> Bundle:
@@ -160,6 +155,7 @@ def assemble(
         back,
         facts.structure,
         int(spec.confirm_timeout_s) if reconnect else 0,
+        int(spec.health_timeout_s),
         compose_version=facts.compose,
         around=extra,
     )
@@ -355,47 +351,3 @@ def _rerun_notes(stack: Stack, facts: HostFacts, result: Comparison) -> list[str
         for name in stack.spec.one_shots
         if name in again and name in ran and name not in up
     ]
-
-
-def steps_for(
-    changes: Sequence[Change], facts: HostFacts, one_shots: Sequence[str], timeout_s: int, bundle: Bundle
-) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    """The runner's steps: ups in start-up order, then removals; and the way back for exactly the same services."""
-    running: dict[str, RunningContainer] = {item.service: item for item in facts.containers}
-    forward, back = [], []
-    for change in sorted(changes, key=lambda item: item.effect is Effect.REMOVE):
-        if change.effect is Effect.NONE:
-            continue
-        name, kind = change.service, "oneshot" if change.service in one_shots else "service"
-        forward.append(_step(change, kind, timeout_s, bundle, facts))
-        if name not in running:
-            back.append(Step("rm", name, kind, timeout_s))
-        elif change.effect in (Effect.RELOAD, Effect.RESTART) and change.causes[0].kind == "files":
-            back.append(Step("restart", name, kind, timeout_s))
-        elif kind == "service":
-            back.append(Step("up", name, kind, timeout_s))
-    return _grouped(forward, facts), _grouped(back, facts)
-
-
-def _step(change: Change, kind: str, timeout_s: int, bundle: Bundle, facts: HostFacts) -> Step:
-    if change.effect is Effect.REMOVE:
-        return Step("rm", change.service, kind, timeout_s)
-    if change.effect is Effect.RELOAD:
-        mounted = bundle.files_of.get(change.service, ())
-        command = next(item.reload for item in bundle.files if item.reload and item.path in mounted)
-        return Step("reload", change.service, kind, timeout_s, command)
-    if change.effect is Effect.RESTART and change.causes[0].kind == "files":
-        return Step("restart", change.service, kind, timeout_s)
-    return Step("up", change.service, kind, timeout_s)
-
-
-def _grouped(steps: Sequence[Step], facts: HostFacts) -> tuple[Step, ...]:
-    """A service that shares another's network is brought up in one step with it."""
-    found: dict[str, Step] = {}
-    for step in steps:
-        parent = facts.netns.get(step.service)
-        if step.verb == "up" and parent in found and found[parent].verb == "up":
-            found[parent] = replace(found[parent], service=f"{found[parent].service},{step.service}")
-        else:
-            found[step.service] = step
-    return tuple(found.values())

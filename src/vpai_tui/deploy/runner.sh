@@ -190,11 +190,17 @@ bring() { # COMPOSE-DIR STEPS-FILE: stops at the first step that fails
 touched() { # SERVICE[,SERVICE…]: whether a step of this release was begun for one of them
   printf '%s\n' "$1" | tr , '\n' | grep -qxFf "$REL/touched"
 }
+free_of() { # after=SERVICE[,SERVICE…]: whether what took a service's place is gone; two would write to one data
+  case $1 in after=*) ;; *) return 0 ;; esac
+  look || return 1
+  for one in $(printf '%s' "${1#after=}" | tr , ' '); do [ -z "$(ids "$one")" ] || return 1; done
+}
 bring_back() { # COMPOSE-DIR STEPS-FILE: every step is tried; 1 when one could not be taken, 2 when all were and one is not healthy
   ND=$(no_deps); worst=0
   awk -F "$TAB" '$2 == "step_started" { gsub(/,/, "\n", $3); print $3 }' "$REL/journal" >"$REL/touched"
   while IFS="$TAB" read -r what service kind limit command <&3; do
     touched "$service" || continue
+    free_of "$command" || { failed "$service" "${command#after=} is still there in its place"; worst=1; continue; }
     step "$1" "$what" "$service" "$kind" "$limit" "$command"
     case $? in 0) ;; 2) [ "$worst" = 1 ] || worst=2 ;; *) worst=1 ;; esac
   done 3<"$2"
@@ -249,13 +255,13 @@ keep() { # tags and never-started containers hold the images of the restorable r
     esac
   done
 }
-retain() { # five committed releases besides the current one; what never took effect goes first
-  kept=0; keepers=
+retain() { # five committed releases besides the current one, and its base; what never took effect goes first
+  kept=0; keepers=; base=$(sed -n 's/^base=//p' "$REL/manifest") # of a commit that is finished later $BASE is the release
   for id in $(cd "$HOME_OF/releases" && printf '%s\n' * | sort -r); do
     dir=$HOME_OF/releases/$id; status=$(cut -d ' ' -f 1 "$dir/status" 2>/dev/null)
     [ "$id" = "$ID" ] && { keepers="$keepers $id"; continue; }
     case $status in
-      ok | adopted) kept=$((kept + 1)); if [ "$kept" -le 5 ]; then keepers="$keepers $id"; else rm -rf "$dir"; fi ;;
+      ok | adopted) kept=$((kept + 1)); if [ "$kept" -le 5 ] || [ "$id" = "$BASE" ] || [ "$id" = "$base" ]; then keepers="$keepers $id"; else rm -rf "$dir"; fi ;;
       reverted | revert_failed) find "$dir" -maxdepth 0 -mmin +10080 -exec rm -rf {} + ;;
       *) find "$dir" -maxdepth 0 -mmin +60 -exec rm -rf {} + ;;
     esac

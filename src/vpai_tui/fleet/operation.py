@@ -51,8 +51,8 @@ def stop_word(service: str, *, hub: bool) -> str | None:
 @dataclass(frozen=True)
 class Cause:
     """Why a service is touched. `kind`: new, gone, image, config, env, files, live, network, volume, compose_upgrade,
-    build, state; of a whole plan: ancestry, project. `detail` is one safe line, without secret values. `before`/`after`
-    are multi-line texts to diff."""
+    build, state, mount, replaces; of a whole plan: ancestry, project, data. `detail` is one safe line, without secret
+    values. `before`/`after` are multi-line texts to diff."""
 
     kind: str
     detail: str
@@ -63,7 +63,10 @@ class Cause:
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one service, and why. `interruption_s` is the expected time it does not answer."""
+    """What happens to one service, and why. `interruption_s` is the expected time it does not answer.
+
+    `replaces`: removed services whose data, port or name it takes over, which are therefore removed before.
+    """
 
     service: str
     effect: Effect
@@ -72,6 +75,7 @@ class Change:
     image_before: str = ""
     interruption_s: float | None = None
     has_data: bool = False
+    replaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
