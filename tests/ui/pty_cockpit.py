@@ -82,15 +82,18 @@ class PtyCockpit:
         start = len(self.raw)
         for key in keys:
             os.write(self._fd, key.encode())
-            if key == "\x1b":  # else the terminal's reader takes it and the next for one key
-                self.wait(0.3)
+            if key == "\x1b":  # what comes right behind it would be taken for the same key
+                self.settle()
         self.wait_for(*wanted, start=start, name=name)
 
-    def wait(self, seconds: float) -> None:
-        """Keeps reading for that long."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self._read(left)
+    def settle(self, within_s: float = 5) -> None:
+        """Returns when something was drawn and then nothing more for a moment."""
+        until, drawn = time.monotonic() + within_s, len(self.raw)
+        while time.monotonic() < until:
+            before = len(self.raw)
+            self._read(0.3)
+            if before == len(self.raw) > drawn:
+                return
 
     def wait_for(self, *wanted: str, start: int = 0, within_s: float = 60, name: str = "the start") -> None:
         """Returns when all of `wanted` were drawn after the first `start` bytes."""
