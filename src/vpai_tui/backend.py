@@ -10,12 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vpai_tui.clock import rfc3339
-from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.errors import OperatorError, PreflightRefused, UsageError
 from vpai_tui.fleet import actions
 from vpai_tui.fleet.describe import describe, inspect_yaml, last_log_lines, secrets_of
 from vpai_tui.fleet.history import Entry, who
 from vpai_tui.fleet.model import FleetSnapshot, Hold, Service, Sync
-from vpai_tui.fleet.operation import Event, Plan, Release
+from vpai_tui.fleet.operation import Event, Finished, Plan, Release
 from vpai_tui.fleet.watch import FleetWatch
 from vpai_tui.remote.command_log import CommandLog
 from vpai_tui.remote.prompts import Prompts
@@ -148,13 +148,23 @@ class LiveBackend:
 
     async def adopt(self, proposal: Proposal) -> str:
         self._may_change()
-        host, said = proposal.host, ""
-        async for event in self._world.adopter().carry_out(self._watch.connection(host), proposal):
-            said = getattr(event, "reason", "")
-        self._world.reread()
-        self._watch.use(self._world.fleet, self._world.stacks, host)
-        self.__dict__.pop("_deployer", None)  # made anew, for the new names
-        return said or self._world.history.problem
+        host, reason = proposal.host, ""
+        try:
+            async for event in self._world.adopter().carry_out(self._watch.connection(host), proposal):
+                reason = event.reason if isinstance(event, Finished) else reason
+        finally:  # the file is there, whatever came of the rest: its names hold from now on
+            self._world.reread()
+            self._watch.use(self._world.fleet, self._world.stacks, host)
+            self.__dict__.pop("_deployer", None)  # made anew, for the new names
+        if reason:
+            raise PreflightRefused(
+                f"{host} has its names in {proposal.path.name}, but not all that runs has a way back",
+                host=host,
+                step="adopt",
+                output="\n".join(reason.split("; ")),
+                remedy=f"put right what is said above, then adopt {host} again",
+            )
+        return self._world.history.problem
 
     async def history(self) -> Chronicle:
         from vpai_tui.deploy.chronicle import chronicle

@@ -160,6 +160,16 @@ def test_doctor_finds_the_demo_fit(run: Run) -> None:
     assert {row["host"] for row in told["checks"]} == {"laptop", "sese", "seko", "pi"}
 
 
+@pytest.mark.parametrize("host", ["sese", "seko", "pi"])
+def test_every_demo_host_can_be_one_that_ran_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], host: str
+) -> None:
+    assert cli.main(["adopt", host, "--show", "--json", "--demo-dir", str(tmp_path), "--demo-foreign", host]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["services"]
+    assert all(str(row["container"]).startswith("javisi_") for row in shown["services"]), shown
+
+
 def test_a_host_that_ran_before_is_adopted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*words: str) -> tuple[int, Any]:
         code = cli.main([*words, "--json", "--demo-dir", str(tmp_path), "--demo-foreign", "pi"])

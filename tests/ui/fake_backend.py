@@ -529,6 +529,8 @@ class FakeBackend:
 
     async def adopt(self, proposal: Proposal) -> str:
         self.asked.append(("adopt", proposal.host))
+        if self.act_fails is not None:
+            raise self.act_fails
         return self.act_note
 
     async def history(self) -> Chronicle:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from textual.widgets import Button
 
-from vpai_tui.errors import Collision
+from vpai_tui.errors import Collision, PreflightRefused
 
 from . import fake_backend as fake
 from .conftest import SHORT, TALL, Cockpit, OpenCockpit
@@ -57,6 +57,19 @@ async def test_the_file_is_shown_and_nothing_is_written_before_it_is_confirmed(
         await at.press("right", "enter")
         assert ("adopt", "pi") in backend.asked
         assert "pi is adopted: D plans what differs" in at.toasts()
+
+
+async def test_what_has_no_way_back_is_an_error_and_nothing_is_called_adopted(cockpit: OpenCockpit) -> None:
+    backend = FakeBackend(fake.calm())
+    backend.surveyed = replace(backend.surveyed, matches=backend.surveyed.matches[:1])
+    backend.act_fails = PreflightRefused("not all that runs has a way back", host="pi", output="pi/opencut: gone")
+    async with cockpit(backend=backend) as at:
+        await open_mapping(at)
+        await at.press("tab", "tab", "enter", "right", "enter")
+        assert ("adopt", "pi") in backend.asked
+        assert at.screen == "ErrorDialog"
+        assert "pi/opencut: gone" in at.text()
+        assert not [toast for toast in at.toasts() if "is adopted" in toast]
 
 
 async def test_a_file_that_is_there_is_shown_by_what_changes(cockpit: OpenCockpit) -> None:

@@ -14,9 +14,9 @@ from textual.pilot import Pilot
 
 from vpai_tui.app import CockpitApp
 from vpai_tui.backend import LiveBackend
-from vpai_tui.errors import UsageError
+from vpai_tui.errors import LinkLost, OperatorError, UsageError
 from vpai_tui.fleet.model import FleetSnapshot, HostState, Service, Sync
-from vpai_tui.fleet.operation import Outcome
+from vpai_tui.fleet.operation import Event, Outcome
 from vpai_tui.remote.prompts import Prompts
 from vpai_tui.verbs.ask import TerminalPrompts
 from vpai_tui.world import World, open_world
@@ -141,6 +141,38 @@ async def test_an_adopted_host_is_watched_under_its_names_at_once(tmp_path: Path
             assert (await backend.plan("pi/opencut")).base == "00000000T000000-r0"
         finally:
             await backend.stop()
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+async def test_an_adoption_that_fails_half_way_is_told_and_its_names_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: bool
+) -> None:
+    args = Namespace(demo=True, demo_dir=tmp_path, demo_reset=False, demo_foreign="pi", config=None)
+    async with open_world(args) as world:
+        backend = LiveBackend(world, TerminalPrompts(Namespace(json=False)))
+        await backend.start()
+        try:
+            await until(lambda: bool(of_opencut(backend)) and backend.snapshot().host("pi").live, "pi is there")
+            proposal = await backend.propose(await backend.survey("pi"))
+            (Path(world.fleet.hosts["pi"].root) / "docker-compose-opencut.yml").unlink()
+            if breaks:
+                monkeypatch.setattr("vpai_tui.deploy.adopt.Run.start", broken)
+            with pytest.raises(OperatorError) as caught:
+                await backend.adopt(proposal)
+            (entry,) = [entry for entry in world.history.read()[0] if entry.what == "adopt"]
+            if breaks:
+                assert (entry.result, entry.detail) == ("failed", "the link was lost")
+            else:
+                assert caught.value.output.endswith("docker-compose-opencut.yml, which is not on the host: no way back")
+                assert entry.result == "refused"
+            await until(lambda: all(service.container for service in of_opencut(backend)), "the names hold")
+        finally:
+            await backend.stop()
+
+
+async def broken(*_: object) -> AsyncIterator[Event]:
+    raise LinkLost("the link was lost", host="pi")
+    yield
 
 
 def of_opencut(backend: LiveBackend) -> list[Service]:

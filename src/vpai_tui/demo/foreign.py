@@ -8,9 +8,10 @@ from pathlib import Path
 import yaml
 
 from vpai_tui.demo import seed
-from vpai_tui.demo.engine import compose_up, containers
+from vpai_tui.demo.engine import compose_up, containers, images
 from vpai_tui.demo.engine.compose_load import Project, Source, load
 from vpai_tui.demo.engine.store import Doc, Engine
+from vpai_tui.demo.registry import Registry, parse
 
 PROJECT = "javisi"  # as VPAI's real hosts call it
 _STAMP = "foreign"
@@ -32,7 +33,8 @@ def make(folder: Path, host: str, root: Path, stacks: tuple[str, ...]) -> None:
             containers.remove_network(state, now, name)
         for stack in stacks:
             if stack.startswith(f"{host}/"):
-                _stack(state, _written(folder / "laptop" / "stacks" / stack, root, stack), now)
+                project = _written(folder / "laptop" / "stacks" / stack, root, stack)
+                _stack(state, project, Registry(folder, state["seed"]), now)
         _hand_run(state, now)
     (home / _STAMP).touch()
 
@@ -51,10 +53,13 @@ def _written(source: Path, root: Path, stack: str) -> Project:
     return load(Source([str(file)], root, PROJECT))
 
 
-def _stack(state: Doc, project: Project, now: float) -> None:
+def _stack(state: Doc, project: Project, registry: Registry, now: float) -> None:
     seed.networks(state, project, now)
     for place, name in enumerate(compose_up.selection(project, (), dependencies=True)):
         service = project.services[name]
+        if images.find(state, service["image"]) is None:
+            ref = parse(service["image"])
+            images.store(state, ref, registry.resolve(ref), now - 90000)
         made = compose_up.create(state, now - 86400 + 3 * place, project, name, service, service["container_name"])
         containers.start(state, now - 86390 + 3 * place, made)
 

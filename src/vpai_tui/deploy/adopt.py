@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -21,7 +21,7 @@ from vpai_tui.deploy.host import Place, lines, probe
 from vpai_tui.deploy.plan import new_release_id
 from vpai_tui.deploy.survey import Survey, containers_of, survey
 from vpai_tui.deploy.takeover import take_over
-from vpai_tui.errors import UsageError
+from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.fleet.adopted import Adopted, folder_of, load_adopted
 from vpai_tui.fleet.history import Entry, History, who
 from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome
@@ -143,31 +143,44 @@ class Adopter:
         backup = None if proposal.unchanged else await asyncio.to_thread(self._write, proposal)
         said = "unchanged" if proposal.unchanged else f"the one before is {backup}" if backup else "written"
         yield Journaled(self._now(), "adopted_file", f"{proposal.path} {said}")
-        failed: list[str] = []
-        code = 0
-        for stack in self.stacks_of(proposal.host):
-            spec = proposal.adopted.stacks.get(stack.name)
-            if spec is None or not spec.containers:
-                continue
-            ended: Finished | None = None
-            async for event in self._record(connection, with_names(stack, spec), proposal.adopted.root):
-                ended = event if isinstance(event, Finished) else ended
-                if not isinstance(event, Finished):
+        end = Finished(self._now(), Outcome.FAILED, "", "it broke off", "", 1)
+        try:
+            failed: dict[str, Finished | None] = {}
+            for stack in self.stacks_of(proposal.host):
+                async for event in self._way_back(connection, stack, proposal.adopted, failed):
                     yield event
-            if ended is None or ended.outcome not in (Outcome.COMMITTED, Outcome.UNCHANGED):
-                failed.append(f"{stack.id}: {ended.reason if ended else 'it ended without an outcome'}")
-                code = max(code, ended.exit_code if ended else 1)
-            else:
-                known = ended.outcome is Outcome.UNCHANGED
-                yield Journaled(self._now(), "way_back", f"{stack.id} {'has one already' if known else 'is r0'}")
-        yield self._end(proposal.host, failed, code)
+            end = self._end(failed)
+        except OperatorError as error:
+            end = replace(end, reason=error.message)
+            raise
+        finally:
+            entry = Entry(self._now(), who(), proposal.host, "adopt", proposal.host, end.outcome.value, end.reason)
+            self._history.append(entry)
+        yield end
 
-    def _end(self, host: str, failed: Sequence[str], code: int) -> Finished:
+    async def _way_back(
+        self, connection: Connection, stack: Stack, adopted: Adopted, failed: dict[str, Finished | None]
+    ) -> AsyncIterator[Event]:
+        """Records what runs of one stack; without a way back its end is in `failed`."""
+        spec = adopted.stacks.get(stack.name)
+        if spec is None or not spec.containers:
+            return
+        ended: Finished | None = None
+        async for event in self._record(connection, with_names(stack, spec), adopted.root):
+            ended = event if isinstance(event, Finished) else ended
+            if not isinstance(event, Finished):
+                yield event
+        if ended is None or ended.outcome not in (Outcome.COMMITTED, Outcome.UNCHANGED):
+            failed[stack.id] = ended
+        else:
+            known = ended.outcome is Outcome.UNCHANGED
+            yield Journaled(self._now(), "way_back", f"{stack.id} {'has one already' if known else 'is r0'}")
+
+    def _end(self, failed: Mapping[str, Finished | None]) -> Finished:
         outcome = Outcome.REFUSED if failed else Outcome.COMMITTED
-        reason = "; ".join(failed)
-        at = self._now()
-        self._history.append(Entry(at, who(), host, "adopt", host, outcome.value, reason))
-        return Finished(at, outcome, "", reason, "", code)
+        told = {stack: end.reason if end else "it ended without an outcome" for stack, end in failed.items()}
+        code = max((end.exit_code if end else 1 for end in failed.values()), default=0)
+        return Finished(self._now(), outcome, "", "; ".join(f"{stack}: {why}" for stack, why in told.items()), "", code)
 
     async def _record(self, connection: Connection, stack: Stack, root: str) -> AsyncIterator[Event]:
         host = self._fleet.hosts[stack.host]

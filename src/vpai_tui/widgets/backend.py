@@ -85,7 +85,10 @@ class Backend(Protocol):
         ...
 
     async def adopt(self, proposal: Proposal) -> str:
-        """Write it, record the way back, take the new names at once; returns what must be said, mostly nothing."""
+        """Write it, record the way back, take the new names at once; returns what must be said, mostly nothing.
+
+        Raises PreflightRefused where something has no way back; the names are taken all the same.
+        """
         ...
 
     async def history(self) -> Chronicle:
