@@ -209,6 +209,29 @@ def quiet() -> VpnSnapshot:
     return make_snapshot(alerts=())
 
 
+def poisoned(text: str) -> VpnSnapshot:
+    """A VPN in which every name, value and sentence is `text`."""
+    node = replace(SESE, name=text, hostname=text, user=User(9, text), tags=(text,), routes=(_route(text),))
+    node = replace(node, addresses=(text,), register_method=text)
+    record = Record(text, text, text)
+    view = NodeView(node, tuple(Mark), (record,), (text, f"record {text}"), False)
+    wrong = (Problem(Severity.ERROR, text),)
+    staged = Staged(text, ((Edit(record, Record(text, text, text + "x")),),))
+    dns = make_dns(
+        staged,
+        path=text,
+        records=(RecordView(record, True, None, None, text, wrong, "change"),),
+        problems=wrong,
+        conflicts=(text,),
+        drift=text,
+        interrupted=text,
+        settings=replace(SETTINGS, override_local_dns=False, split=((text, (text,)),), nameservers=(text,)),
+    )
+    alert = Alert(Severity.WARN, "seko", text, text, text, "seko")
+    server = Server(text, text, text, (("move", text),))
+    return make_snapshot(server=server, nodes=(view,), users=(node.user,), dns=dns, alerts=(alert,), notes=(text,))
+
+
 KEYS = (
     PreAuthKey(
         1, OPS, True, False, True, NOW + timedelta(days=20), NOW - timedelta(days=70), ("tag:server",), "hs…7f2c"

@@ -13,11 +13,17 @@ from hypothesis import strategies as st
 
 import vpai_tui
 from vpai_tui.errors import OperatorError
+from vpai_tui.fleet.operation import Finished, Journaled, Outcome
+from vpai_tui.vpn.guard import Action, Verdict
 from vpai_tui.widgets.backend import Description, Section
 from vpai_tui.widgets.dialogs import Choice, Confirm, ErrorDialog, error_lines, wrap
 from vpai_tui.widgets.paint import Line, clip, fit, safe, width_of
 
+from . import fake_backend as fake
+from . import fake_vpn
 from .conftest import TALL, Cockpit, OpenCockpit
+from .fake_backend import FakeBackend
+from .fake_vpn import FakeVpn
 from .hostile_backend import HostileBackend, poisoned_fleet
 
 HOSTILE = (
@@ -175,6 +181,29 @@ async def test_what_is_copied_is_clean(cockpit: OpenCockpit) -> None:
         await at.press("j", "c")
         assert "a[200~b" in at.app.clipboard
         assert clean_screen(at.app.clipboard)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+async def test_the_vpn_screen_survives_hostile_names_and_records(cockpit: OpenCockpit, text: str) -> None:
+    backend = FakeBackend(fake.calm())
+    backend.fake_vpn = FakeVpn(fake_vpn.poisoned(text))
+    backend.fake_vpn.script = [Journaled(text, text, text), Finished(text, Outcome.REVERTED, text, text, text)]
+    backend.fake_vpn.verdict = Verdict(Action.DELETE, (text,), "", (text,), (text,), (text,))
+    async with cockpit(size=TALL, backend=backend) as at:
+        seen = [at.text()]
+        for keys in (
+            ("5", "enter"),
+            ("X",),
+            ("escape", "e"),
+            ("escape", "tab"),
+            ("d",),
+            ("escape", "A", "right", "enter"),
+        ):
+            await at.press(*keys)
+            seen.append(at.text())
+        assert at.screen == "VpnRunScreen"
+        assert at.app.is_running
+        assert all(clean_screen(shown) for shown in seen)
 
 
 HOSTILE_TEXT = st.one_of(

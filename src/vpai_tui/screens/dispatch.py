@@ -229,6 +229,9 @@ class Dispatcher:
         if backend is not None:
             backend.reconnect(None if argument in ("", "all") else argument)
             self._shell.context.refreshes += 1
+            if self._shell.cockpit.KIND == "vpn":
+                self._shell.context.vpn.answered_boot_s = None
+                self._shell.vpn_watch.again()
             self._shell.redraw()
             self._shell.toast(f"asking {argument or 'every host'} again")
 

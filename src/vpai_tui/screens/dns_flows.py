@@ -27,7 +27,7 @@ class DnsFlows:
 
     def add(self) -> None:
         """One more record."""
-        body: list[Line] = [(("Staged on this laptop; nothing on the host changes before an apply.", "dim"),)]
+        body: list[Line] = [(("Staged on this laptop; the host changes only by an apply.", "dim"),)]
 
         async def run(values: dict[str, str]) -> str:
             return _staged(await self._desk.vpn.dns.add(values["name"], values["type"], values["value"]))
@@ -243,5 +243,5 @@ def apply_rows(diff: Diff, host: str) -> list[Line]:
     return [
         *rows,
         named("patience", "clients keep old answers for up to 600 s"),
-        named("way back", "by the host itself when Headscale does not come back"),
+        named("way back", "if it fails, the host itself puts the old file back"),
     ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HARD = (Action.EXPIRE, Action.DELETE)
 _LISTED = 6  # dependants in a dialog at 80x24
-_SIX = ("rename", "tag", "routes", "move", "expiry")
+_EDITS = ("rename", "tag", "routes", "move", "expiry")
 
 
 class NodeFlows:
@@ -74,7 +74,7 @@ class NodeFlows:
         verbs = " or ".join(it.action.value for it in verdicts)
         refused = next((it.refused for it in verdicts if it.refused), "")
         if refused:
-            rows = [*((((row, "error"),)) for row in wrap(refused)), (), _refusal_way(verbs)]
+            rows = [*((((row, "error"),)) for row in wrap(refused)), (), _refusal_way(verdicts[0])]
             self._desk.app.push_screen(Confirm(f"✖ Refused: {verbs} {_names(nodes)}", rows, []))
             return
         now = self._desk.context.clock.now()
@@ -112,14 +112,11 @@ class NodeFlows:
             return
         cannot = screen.situation().cannot
         labels = {"rename": "Rename", "tag": "Tags", "routes": "Routes", "move": "Move", "expiry": "Key's end"}
-        choices = [Choice(name, labels[name]) for name in _SIX if f"node.{name}" not in cannot]
+        choices = [Choice(name, labels[name]) for name in _EDITS if f"node.{name}" not in cannot]
         now = self._desk.context.clock.now()
         rows = [_fact(nodes[0], now), named("tags", ", ".join(nodes[0].node.tags) or "–")]
-        rows += [
-            ((f"cannot {labels[name].lower()}: {cannot[f'node.{name}']}", "dim"),)
-            for name in _SIX
-            if f"node.{name}" in cannot
-        ]
+        for name in (it for it in _EDITS if f"node.{it}" in cannot):
+            rows += [((piece, "dim"),) for piece in wrap(f"no {labels[name].lower()}: {cannot[f'node.{name}']}")]
         self._desk.app.push_screen(
             Confirm(f"Edit {nodes[0].node.name}", rows, choices),
             lambda answer: self.run(answer, "") if answer else None,
@@ -289,5 +286,6 @@ def _needed(dependants: Sequence[str]) -> list[Line]:
     return rows + ([((f"  … {len(dependants) - _LISTED} more", "warn"),)] if dependants[_LISTED:] else [])
 
 
-def _refusal_way(verbs: str) -> Line:
-    return (("→ ", "accent"), (f"from another machine: vpai-tui nodes {verbs.split(' ')[0]} NAME --force", ""))
+def _refusal_way(verdict: Verdict) -> Line:
+    command = f"vpai-tui nodes {verdict.action.value} {verdict.nodes[0]} --force"
+    return (("→ ", "accent"), (f"if you must, from elsewhere: {command}", ""))

@@ -147,6 +147,8 @@ class VpnScreen(CockpitScreen):
     def hint(self) -> str:
         parts = [f"{len(self.marks[self.part])} marked"] if self.marks[self.part] else []
         order = self.orders[self.part]
+        if self._detail.display and not self._detail.has_focus:
+            parts.append("↵ scrolls")
         return " · ".join([*parts, f"by {order}"] if order != _SORTS[self.part][0] else parts)
 
     def crumbs(self) -> tuple[str, ...]:
@@ -202,8 +204,7 @@ class VpnScreen(CockpitScreen):
     def view(self, command: str, argument: str) -> bool:
         match command:
             case "describe":
-                self._detail.display = True
-                self._draw_detail(top=True)
+                self._describe()
             case "vpn.part":
                 self.show_part(PARTS[1 - PARTS.index(self.part)])
             case "sort":
@@ -234,7 +235,16 @@ class VpnScreen(CockpitScreen):
         view = next((it for it in found.nodes if it.node.name == node), None) if found else None
         self.draw()
         if view is not None and self.query_one("#nodes", SafeTable).select(str(view.node.id)):
-            self.view("describe", "")
+            self._detail.display = True
+            self.redraw()
+
+    def _describe(self) -> None:
+        """Open the pane; when it is open, go into it to scroll."""
+        if self._detail.display:
+            self._detail.focus()
+        elif self.table.cursor_key:
+            self._detail.display = True
+            self._draw_detail(top=True)
 
     def _mark(self) -> None:
         key = self.table.cursor_key
@@ -257,7 +267,7 @@ class VpnScreen(CockpitScreen):
     def go_back(self) -> bool:
         if super().go_back():
             return True
-        if self.query_one(FilterRow).clear():
+        if self.query_one(FilterRow).clear() or self._detail.has_focus:
             self.focus_main()
         elif self.marks[self.part]:
             self.marks[self.part] = frozenset()

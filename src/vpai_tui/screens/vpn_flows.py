@@ -53,15 +53,16 @@ class VpnFlows:
     def _add(self) -> None:
         """What to add to the VPN."""
         choices = [
-            Choice("key.new", "A key"),
-            Choice("node.register", "A machine"),
-            Choice("user.new", "A user"),
+            Choice("key", "A key"),
+            Choice("machine", "A machine"),
+            Choice("user", "A user"),
         ]
         rows: list[Line] = [
             (("key      ", "dim"), ("a pre-auth key, as the line to type on a new machine", "")),
             (("machine  ", "dim"), ("one that waits: paste the URL that tailscale up printed", "")),
             (("user     ", "dim"), ("an owner of nodes", "")),
         ]
+        flows = {"key": self.keys.new_key, "machine": self.nodes.register, "user": self.keys.new_user}
         self._desk.app.push_screen(
-            Confirm("Add to the VPN", rows, choices), lambda answer: self._by_name[answer]() if answer else None
+            Confirm("Add to the VPN", rows, choices), lambda answer: flows[answer]() if answer else None
         )

@@ -108,7 +108,7 @@ class Confirm(Dialog[str]):
             yield SafeStatic([(("Type ", ""), (self.word, "strong"), (" to go on", ""))], classes="dialog-word")
             yield LineInput(id="word")
         with Horizontal(classes="dialog-buttons"):
-            yield button("Cancel", id="cancel")
+            yield button("Cancel" if self.choices else "Close", id="cancel")
             for choice in self.choices:
                 yield button(
                     choice.label, id=f"answer-{choice.answer}", variant=choice.variant, disabled=self.word is not None

@@ -10,7 +10,7 @@ from vpai_tui.widgets.dialogs import wrap
 from vpai_tui.widgets.paint import Line, Span
 from vpai_tui.widgets.vpn_look import VpnLook
 
-_ROWS = 5
+_ROWS = 6
 
 
 def head_line(look: VpnLook, part: str, now_boot_s: float, width: int) -> Line:
@@ -40,7 +40,7 @@ def _server(look: VpnLook, now_boot_s: float) -> Line:
 
 
 def banner_lines(look: VpnLook, part: str, now_boot_s: float, width: int) -> list[Line]:
-    """At most five rows; the describe pane has the whole of the settings."""
+    """At most six rows; the describe pane has the whole of the settings."""
     rows: list[Line] = []
     found, failure = look.snapshot, look.failure
     if failure is not None:
@@ -78,12 +78,6 @@ def _of_records(dns: DnsView, width: int) -> list[Line]:
 
 
 def _told(glyph: str, role: str, text: str, remedy: str, width: int) -> list[Line]:
-    rows: list[Line] = []
-    for at, piece in enumerate(wrap(text, max(20, width - 4))):
-        rows.append(((f" {glyph if not at else ' '} ", role), (piece, role)))
-    if remedy:
-        rows += [
-            (("   → " if not at else "     ", "accent"), (piece, ""))
-            for at, piece in enumerate(wrap(remedy, max(20, width - 6)))
-        ]
-    return rows
+    told = f"{text} → {remedy}" if remedy else text
+    pieces = wrap(told, max(20, width - 4))
+    return [((f" {glyph if not at else ' '} ", role), (piece, role)) for at, piece in enumerate(pieces)]

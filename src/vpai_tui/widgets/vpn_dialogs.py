@@ -71,7 +71,7 @@ class RoutesDialog(Dialog[tuple[tuple[str, ...], tuple[str, ...]]]):
         self._approved = set(node.approved)
 
     def controls(self) -> ComposeResult:
-        yield SafeTable((Column("prefix", "route", 20), Column("will", "will be", 13), Column("now", "now")), id="rows")
+        yield SafeTable((Column("prefix", "route", 18), Column("will", "will be", 10), Column("now", "now")), id="rows")
         with Horizontal(classes="dialog-buttons"):
             yield button("Cancel", id="cancel")
             yield button("Go on", id="go", variant="warning")

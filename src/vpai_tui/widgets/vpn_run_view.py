@@ -24,7 +24,7 @@ def run_lines(operation: Operation) -> list[Line]:
     """The steps: done, under way, to come."""
     told, outcome = operation.progress.told, operation.progress.outcome
     ended = outcome is not None
-    rows: list[Line] = [((" steps", "head"),)]
+    rows: list[Line] = []
     reached = max((at for at, (name, _) in enumerate(_STEPS) if name in told), default=-1)
     for at, (name, words) in enumerate(_STEPS):
         if name in told:
@@ -58,7 +58,7 @@ def run_outcome(operation: Operation, width: int) -> list[Line]:
 
 
 _NEXT = {
-    Outcome.COMMITTED: "clients are back after 5 to 10 s and keep old answers for up to 600 s; esc goes back",
+    Outcome.COMMITTED: "clients are back after 5 to 10 s; they keep old answers for up to 600 s",
     Outcome.UNCHANGED: "the file said so already",
     Outcome.REVERTED: "the records before are in place; what was staged is staged still: d, e, u",
     Outcome.REVERT_FAILED: "Headscale does not come back: look at it on its host; the copy of the file is kept there",
