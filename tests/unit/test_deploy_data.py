@@ -40,12 +40,15 @@ def planned(
     ("ref", "major"),
     [
         ("postgres:17.6-bookworm", 17), ("postgres:18", 18), ("pgvector/pgvector:pg17", 17), ("lab/x:v2.7.3", 2),
-        ("localhost:5000/postgres:16@sha256:12", 16), ("minio:RELEASE.2024-05-01", 2024), ("x:release-3", 3),
+        ("localhost:5000/postgres:16@sha256:12", 16),
+        ("pgvector/pgvector:0.8.0-pg17", 17), ("timescale/timescaledb:2.17.2-pg16", 16),
+        ("postgres:alpine3.20", None), ("postgres:17-alpine3.20", 17), ("x:4f2e1a", None), ("x:svpg3", None),
+        ("minio:RELEASE.2024-05-01", None), ("x:release-3", None),
         ("postgres:latest", None), ("postgres", None), ("localhost:5000/postgres", None), ("x:sha-1f0c3a2", None),
         ("x:bookworm", None), ("x@sha256:12", None), ("0123456789ab", None),
     ],
 )  # fmt: skip
-def test_the_major_version_is_the_first_number_of_the_tag(ref: str, major: int | None) -> None:
+def test_the_major_version_is_what_the_tag_begins_with_or_names_as_pg(ref: str, major: int | None) -> None:
     assert major_of(ref) == major
 
 
@@ -62,14 +65,23 @@ def test_the_same_major_version_needs_nothing(before: str, after: str) -> None:
     ("before", "after"),
     [
         ("postgres:latest", "postgres:latest"),
+        ("postgres:17-alpine", "postgres:alpine3.20"),
+        ("postgres@sha256:12", "postgres@sha256:34"),
         ("0123456789ab", "postgres:17"),
         ("postgres:17", "pgvector/pgvector:pg18"),
     ],
 )
-def test_a_version_that_cannot_be_told_is_a_note(before: str, after: str) -> None:
+def test_a_version_that_cannot_be_told_is_a_danger(before: str, after: str) -> None:
     found = planned(before, after)
-    assert found.refusals == []
-    assert found.notes == [f"whether db changes its major version cannot be told from {before} → {after}"]
+    assert (found.refusals, found.notes) == ([], [])
+    told = f"whether db changes its major version cannot be told from {before} → {after}: it may not read its data"
+    assert [(item.kind, item.detail, item.danger) for item in found.dangers] == [("data", told, True)]
+
+
+def test_an_extension_of_postgresql_goes_by_its_server() -> None:
+    assert planned("pgvector/pgvector:0.7.4-pg16", "pgvector/pgvector:0.8.0-pg17").refusals != []
+    found = planned("pgvector/pgvector:0.7.4-pg16", "pgvector/pgvector:0.8.0-pg16")
+    assert (found.refusals, found.dangers) == ([], [])
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import UTC, datetime
 
 import pytest
 
+from vpai_tui.clock import SystemClock
 from vpai_tui.deploy.apply import as_event
 from vpai_tui.deploy.deployer import _choose
 from vpai_tui.deploy.facts import HostFacts, LocalImage
-from vpai_tui.deploy.plan import digest_in, find_image, repository
+from vpai_tui.deploy.plan import _clock_notes, digest_in, find_image, new_release_id, repository
 from vpai_tui.deploy.release import locked_targets, releases_of
 from vpai_tui.errors import PreflightRefused, UsageError
 from vpai_tui.fleet.operation import (
@@ -29,6 +31,12 @@ from vpai_tui.fleet.operation import (
     StepStarted,
 )
 from vpai_tui.remote.job import JournalLine, parse_line
+
+
+class Noon(SystemClock):
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, 12, tzinfo=UTC)
+
 
 HERE, GONE = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
@@ -97,6 +105,45 @@ def test_the_default_way_back_is_the_newest_restorable_before_the_current() -> N
         _choose(found, "", "web")
     with pytest.raises(PreflightRefused, match="no restorable release"):
         _choose(listed(row("r9", "ok 0")), None, "web")
+
+
+def back(release: str, base: str, to: str = "") -> tuple[str, str, bytes, bytes]:
+    name, status, told, images = row(release, "ok 0")
+    return name, status, told + f"base={base}\nrollback_of={to}\n".encode(), images
+
+
+def test_a_second_rollback_goes_further_back_and_never_to_what_was_fled_from() -> None:
+    rows = [back("r1", ""), back("r2", "r1"), back("r3", "r2"), back("r4", "r3", "r2")]
+    assert _choose(listed(*rows, current="r4"), None, "web").id == "r1"
+    rows += [back("r5", "r4", "r1")]
+    with pytest.raises(PreflightRefused, match="no restorable release before the current that was not rolled back"):
+        _choose(listed(*rows, current="r5"), None, "web")
+    rows += [back("r6", "r5")]  # a new deploy: what ran before it is a way back, the ones fled from are none
+    assert _choose(listed(*rows, current="r6"), None, "web").id == "r5"
+    rows += [back("r7", "r6", "r5")]
+    with pytest.raises(PreflightRefused, match="no restorable"):
+        _choose(listed(*rows, current="r7"), None, "web")
+    assert _choose(listed(*rows, current="r7"), "r3", "web").id == "r3"
+
+
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [
+        ("20260101T115959-ffff", "20260101T120000"),
+        ("20260101T120000-ffff", "20260101T120001"),
+        ("20270101T000000-0001", "20270101T000001"),
+        ("00000000T000000-r0", "20260101T120000"),
+        (None, "20260101T120000"),
+    ],
+)
+def test_a_release_is_named_to_come_after_its_base(base: str | None, name: str) -> None:
+    made = new_release_id(Noon(), base)
+    assert made.startswith(f"{name}-")
+    assert made > (base or "")
+    late = base is not None and base.startswith("2027")
+    assert [note.startswith("the clock of this laptop is behind") for note in _clock_notes(Noon(), base)] == [
+        True
+    ] * late
 
 
 def test_a_release_is_named_in_full_or_by_a_beginning_that_only_it_has() -> None:

@@ -219,9 +219,16 @@ def test_data_that_moves_is_a_danger_of_its_service_and_of_the_plan() -> None:
     assert with_dangers(plan, []) is plan
 
 
-def test_data_that_vanishes_counts_for_a_database_only() -> None:
-    assert moves() == ["/var/lib/postgresql: /opt/javisi/data/pg → not mounted any more"]
-    assert moves(change=replace(CHANGED, has_data=False)) == []
+@pytest.mark.parametrize("has_data", [True, False])
+def test_data_that_vanishes_or_gets_another_target_counts_for_every_service(has_data: bool) -> None:
+    change = replace(CHANGED, has_data=has_data)
+    gone = ["/var/lib/postgresql: /opt/javisi/data/pg → not mounted any more"]
+    assert moves(change=change) == gone
+    assert moves(replace(DATA, target="/var/lib/postgres"), change=change) == gone
+    volume = Held("n8n", DATA.target, volume=True)
+    assert moves(replace(volume, target="/home/nod/.n8n"), change=change, now=volume) == [
+        "/var/lib/postgresql: volume n8n → not mounted any more"
+    ]
     assert moves(now=Held("ab" * 32, DATA.target, volume=True)) == []  # without a name: Compose carries it over
 
 

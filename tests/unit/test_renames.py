@@ -62,10 +62,10 @@ def test_the_plan_names_the_rename_its_pause_and_the_danger() -> None:
     facts.blobs["base.structure.json"] = base
     plan = planned(facts, GONE, CREATED, WEB)
     created = plan.changes[1]
-    words = "replaces postgresql, which is stopped and removed first: volume vpai_pg"
+    words = "postgresql, which is stopped and removed first: volume vpai_pg"
     assert [(item.kind, item.detail, item.danger) for item in created.causes] == [("replaces", words, True)]
     assert (created.replaces, created.interruption_s) == (("postgresql",), 65.0)
-    assert [item.detail for item in plan.dangers] == [f"postgres {words}"]
+    assert [item.detail for item in plan.dangers] == [f"postgres replaces {words}"]
     assert plan.confirm_word == "sese/infra"
     assert plan.changes[2] == WEB
 

@@ -16,7 +16,8 @@ from vpai_tui.fleet.stackspec import Hook, StackSpec
 from vpai_tui.redact import redact
 from vpai_tui.text import clean_line
 
-_MAJOR = re.compile(r"[A-Za-z]{0,8}[-.]?([0-9]+)(?=[.\-_+]|$)")
+_POSTGRES = re.compile(r"(?<![A-Za-z])pg([0-9]+)")  # in the tag of an extension's image, whose own version comes first
+_MAJOR = re.compile(r"v?([0-9]+)(?=[.\-_+]|$)")
 
 
 @dataclass(slots=True)
@@ -46,6 +47,12 @@ class Move:
     def unknown(self) -> bool:
         return self.major_before is None or self.major_after is None or _name(self.before) != _name(self.after)
 
+    @property
+    def told(self) -> str:
+        """Of an unknown move."""
+        moved = f"{self.before or '?'} → {self.after}"
+        return f"whether {self.service} changes its major version cannot be told from {moved}: it may not read its data"
+
 
 def around(
     spec: StackSpec,
@@ -60,11 +67,7 @@ def around(
     """Commands run only where something is changed, and never those of a release that is gone back to."""
     found = Around(dumps=dumps_of(sorted(data), bundle.dumps, facts, spec))
     moves = list(moves_of(sorted(data), facts, targets))
-    found.notes += [
-        f"whether {move.service} changes its major version cannot be told from {move.before or '?'} → {move.after}"
-        for move in moves
-        if move.unknown
-    ]
+    found.dangers += [Cause("data", move.told, danger=True) for move in moves if move.unknown]
     majors = [move for move in moves if not move.unknown and move.major_before != move.major_after]
     if rollback:
         _back(found, spec, majors, data)
@@ -207,9 +210,12 @@ def _reference(container: RunningContainer, target: ImageTarget, facts: HostFact
 
 
 def major_of(ref: str) -> int | None:
-    """The first number of a reference's tag (`postgres:17.2-bookworm`, `pgvector:pg17`); None where there is none."""
+    """The version a reference's tag begins with (`17.2-bookworm`, `v2.7`), or that of PostgreSQL in it (`0.8.0-pg17`).
+
+    None where it tells none.
+    """
     tag = ref.split("@", 1)[0].rpartition("/")[2].partition(":")[2]
-    found = _MAJOR.match(tag)
+    found = _POSTGRES.search(tag) or _MAJOR.match(tag)
     return int(found[1]) if found else None
 
 

@@ -79,7 +79,8 @@ class Deployer:
         return self._keep(prepared)
 
     async def plan_rollback(self, stack: str, release: str | None = None) -> Plan:
-        """A way back to `release` (default: the newest restorable before the current), with the same bits.
+        """A way back to `release` (default: the newest restorable before the one whose bits run, without those
+        that were rolled back from), with the same bits.
 
         Raises:
             UsageError: there is no such release.
@@ -306,15 +307,26 @@ def _named(releases: Sequence[Release], wanted: str, stack: str) -> Release:
     return matching[0]
 
 
+def _before(releases: Sequence[Release], stack: str) -> Release:
+    """The newest restorable release below the one whose bits run, without those that were rolled back from."""
+    known = {item.id: item for item in releases}
+    start = next((item.id for item in releases if item.current), "")
+    while (now := known.get(start)) is not None and now.rollback_of is not None and now.rollback_of < start:
+        start = now.rollback_of
+    fled = {item.base for item in releases if item.rollback_of and item.outcome == "ok"}
+    below = (item for item in releases if item.restorable and item.id < start and item.id not in fled)
+    found = next(below, None)
+    if found is None:
+        raise PreflightRefused(
+            f"{stack} has no restorable release before the current that was not rolled back from",
+            remedy=f"vpai-tui releases {stack}, then vpai-tui rollback {stack} --to RELEASE",
+        )
+    return found
+
+
 def _choose(releases: Sequence[Release], wanted: str | None, stack: str) -> Release:
     if wanted is None:
-        current = next((item.id for item in releases if item.current), "")
-        found = next((item for item in releases if item.restorable and item.id < current), None)
-        if found is None:
-            raise PreflightRefused(
-                f"{stack} has no restorable release before the current", remedy=f"vpai-tui releases {stack}"
-            )
-        return found
+        return _before(releases, stack)
     found = _named(releases, wanted, stack)
     if not found.restorable:
         raise PreflightRefused(

@@ -117,7 +117,7 @@ def _is_it(change: Change, other: Occupant, alike: Sequence[str]) -> bool:
 def moved(changes: Sequence[Change], facts: HostFacts) -> list[Moved]:
     """The writable mounts of running services that are to be recreated, and have another source then. Pure.
 
-    A mount that vanishes counts where the service holds data; a volume without a name follows its service.
+    A mount that vanishes counts as well; a volume without a name follows its service.
     """
     there = {item.id: item for item in facts.occupants}
     running = {item.service: there[item.id] for item in facts.containers if item.id in there}
@@ -128,7 +128,7 @@ def moved(changes: Sequence[Change], facts: HostFacts) -> list[Moved]:
         after = {item.target: resolved(item, facts) for item in facts.mounts.get(change.service, ())}
         for held in running[change.service].mounts:
             new = after.get(held.target)
-            gone = new is None and change.has_data and not _anonymous(held)
+            gone = new is None and not _anonymous(held)
             if held.writable and not is_shared(held) and (gone or (new is not None and not _same(held, new))):
                 found.append(Moved(change.service, held.target, held, new))
     return found

@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from vpai_tui.clock import Clock
@@ -32,6 +33,8 @@ from vpai_tui.text import last_lines
 
 COMPOSE_FLOOR = (2, 21, 0)
 _REGISTRY_TIMEOUT_S = 6.0
+_ID_TIME = "%Y%m%dT%H%M%S"
+_CLOCK_SLACK = timedelta(minutes=1)  # two deploys within one second are nobody's fault
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -53,9 +56,27 @@ class Prepared:
     around: Around = field(default_factory=Around)
 
 
-def new_release_id(clock: Clock) -> str:
-    """UTC time and four random digits: names sort by age."""
-    return f"{clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+def new_release_id(clock: Clock, base: str | None = None) -> str:
+    """UTC time and four random digits: names sort by age, behind that of `base` by a laptop whose clock is late too."""
+    at = clock.now()
+    if (before := _time_of(base)) is not None:
+        at = max(at, before + timedelta(seconds=1))
+    return f"{at:{_ID_TIME}}-{secrets.token_hex(2)}"
+
+
+def _time_of(release: str | None) -> datetime | None:
+    """When a release was named; None of what was adopted."""
+    try:
+        return datetime.strptime((release or "").partition("-")[0], _ID_TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _clock_notes(clock: Clock, base: str | None) -> list[str]:
+    before = _time_of(base)
+    if before is None or before - clock.now() < _CLOCK_SLACK:
+        return []
+    return [f"the clock of this laptop is behind that of release {base}: the new release is named to come after it"]
 
 
 async def make_plan(
@@ -130,10 +151,17 @@ def assemble(
         stack=stack.id,
         kind="rollback" if rollback_to else "deploy",
         base=facts.current,
-        release=new_release_id(clock),
+        release=new_release_id(clock, facts.current),
         fingerprint=facts.fingerprint,
         changes=tuple(result.changes),
-        notes=(*notes, *_notes(facts), *inexact(facts), *_rerun_notes(stack, facts, result), *extra.notes),
+        notes=(
+            *notes,
+            *_notes(facts),
+            *inexact(facts),
+            *_rerun_notes(stack, facts, result),
+            *extra.notes,
+            *_clock_notes(clock, facts.current),
+        ),
         kept=tuple(kept),
         installs=installs,
         confirm_word=stack.id if dangers else confirm_word(stack.id, data=bool(data), hub=hub),

@@ -114,6 +114,7 @@ def _release(facts: HostFacts, data: Sequence[str], release: str, status: str, r
         restorable=took_effect and not gone and release != facts.current,
         reason=reason or ("runs now" if release == facts.current else ""),
         rollback_of=told.get("rollback_of") or None,
+        base=told.get("base") or None,
         images=tuple(
             (item.service, f"{item.ref}@{(item.id or '').removeprefix('sha256:')[:12]}") for item in targets.values()
         ),

@@ -49,7 +49,9 @@ def replacing(plan: Plan, facts: HostFacts, project: str) -> Plan:
         taken = _taken_over(change, olds, facts, project)
         data = {old for old in taken if change.has_data or removed[old].has_data}
         causes = tuple(_cause(old, words, danger=old in data) for old, words in taken.items())
-        dangers += [replace(cause, detail=f"{change.service} {cause.detail}") for cause in causes if cause.danger]
+        dangers += [
+            replace(cause, detail=f"{change.service} replaces {cause.detail}") for cause in causes if cause.danger
+        ]
         pauses = [pause for old in taken if (pause := interruption_of(facts, change.service, old)) is not None]
         changes.append(
             replace(
@@ -64,7 +66,7 @@ def replacing(plan: Plan, facts: HostFacts, project: str) -> Plan:
 
 
 def _cause(old: str, words: Sequence[str], *, danger: bool) -> Cause:
-    return Cause("replaces", f"replaces {old}, which is stopped and removed first: {', '.join(words)}", danger=danger)
+    return Cause("replaces", f"{old}, which is stopped and removed first: {', '.join(words)}", danger=danger)
 
 
 def _taken_over(change: Change, olds: Sequence[Occupant], facts: HostFacts, project: str) -> dict[str, list[str]]:

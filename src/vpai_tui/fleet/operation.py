@@ -177,6 +177,7 @@ class Release:
     restorable: bool
     reason: str = ""  # why not restorable
     rollback_of: str | None = None
+    base: str | None = None  # what ran when it was made
     images: tuple[tuple[str, str], ...] = ()
     current: bool = False
     commit: str = ""  # the full id its files were at; empty: they lay in no checkout

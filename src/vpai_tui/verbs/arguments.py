@@ -116,7 +116,10 @@ def build_parser() -> argparse.ArgumentParser:
     _confirm(one)
     one.add_argument("--take-back", action="store_true", help="when a later stack fails, roll the earlier ones back")
     _stack(verb("releases", "the releases a host keeps of a stack, and which can be gone back to"))
-    one = verb("rollback", "back to a release, with the same bits; default the newest restorable before the current")
+    one = verb(
+        "rollback",
+        "back to a release, with the same bits; default the newest restorable before what runs that was not fled from",
+    )
     _stack(one)
     one.add_argument("--to", metavar="ID", help="the release (its beginning is enough)")
     _confirm(one)
