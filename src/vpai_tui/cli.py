@@ -26,7 +26,10 @@ def main(argv: Sequence[str]) -> int:
         _complain(error, code, as_json=args.json)
         return code
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; nothing more can be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else what is left of the output fails again
+        if changes(args):
+            goes_on = "what was handed to a host goes on there (vpai-tui status tells)"
+            print(f"nobody reads the output any more; {goes_on}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; what runs detached on a host goes on (vpai-tui status tells)", file=sys.stderr)

@@ -70,6 +70,44 @@ def test_an_error_is_json_where_json_was_asked(capsys: pytest.CaptureFixture[str
     assert told["error"]["exit_code"] == 2
 
 
+async def test_an_operation_whose_reader_is_gone_is_left_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[str] = []
+
+    async def events() -> AsyncIterator[Event]:
+        try:
+            while True:
+                yield Finished(AT, Outcome.COMMITTED, "r2")
+        finally:
+            left.append("events")
+
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(say_stacks.EventPrinter, "event", gone)
+    with pytest.raises(BrokenPipeError):
+        await stack_verbs._carry_out(events(), "sese/apps", None, args())
+    assert left == ["events"]
+
+
+@pytest.mark.parametrize(("words", "told"), [(["rollback", "apps"], True), (["releases", "apps"], False)])
+def test_a_reader_that_goes_away_is_told_what_goes_on(words: list[str], told: bool) -> None:
+    program = (
+        "import sys; from vpai_tui import cli\n"
+        "def gone(args): print('x' * 99999); sys.stdout.flush()\n"
+        "cli._run = gone; sys.exit(cli.main(sys.argv[1:]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        said = running.stderr.read().decode()
+        assert running.wait(30) == 1
+    goes_on = "nobody reads the output any more; what was handed to a host goes on there (vpai-tui status tells)\n"
+    assert said == (goes_on if told else "")
+
+
 def test_init_writes_and_never_overwrites(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert cli.main(["init", str(tmp_path)]) == 0
     fleet = tmp_path / "config" / "fleet.yaml"

@@ -223,3 +223,15 @@ def test_an_unclosed_quote_would_swallow_what_is_added(shell: str, tmp_path: Pat
     assert run(shell, tmp_path, "init", "me") == [["failed", "a.env", "it would lose a value"]]
     assert (tmp_path / "root/a.env").read_text() == "A='open\n"
     assert [path.name for path in (tmp_path / "root").iterdir() if path.name != "deploy"] == ["a.env"]
+
+
+def test_a_runner_that_only_tidies_up_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "todo").mkdir()
+    (tmp_path / "root/deploy").mkdir(parents=True)
+    (tmp_path / "root/deploy/owner").write_text("pid=1 tidies up after web since now\n")
+    holder = shlex.join(["flock", f"{tmp_path}/root/deploy/lock", "sh", "-c", "echo locked; sleep 5"])
+    (tmp_path / "todo/00").write_text(f"{tmp_path}/root/a.env\tpresent\n")
+    with subprocess.Popen(holder, shell=True, stdout=subprocess.PIPE) as held:
+        assert held.stdout is not None
+        assert held.stdout.readline() == b"locked\n"
+        assert run("sh", tmp_path, "init", "me") == [["stale", "a.env"]]

@@ -153,7 +153,7 @@ init() { # WHO
   (umask 022; mkdir -p "$ROOT"; umask 077; mkdir -p "$DEPLOY") 2>/dev/null
   [ -d "$DEPLOY" ] || { rec failed "$DEPLOY" 'it cannot be made'; return; }
   exec 9>>"$DEPLOY/lock"
-  flock -w 3 9 || { rec held "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"; return; }
+  flock -w 3 9 || { tidying && flock -w 120 9; } || { rec held "$(head -n 1 "$DEPLOY/owner" 2>/dev/null)"; return; }
   printf 'pid=%s env init %s by %s since %s\n' "$$" "$STACK" "$1" "$(now)" >"$DEPLOY/owner"
   for todo in todo/*; do
     IFS="$TAB" read -r path expected <"$todo"

@@ -130,7 +130,7 @@ async def run_script(
         ["sh", "-c", command],
         root=True,
         stdin=tar_of([*parts, *entries]),
-        timeout_s=120,
+        timeout_s=240,
         check=False,
         label=f"env {verb} {place.stack}",
     )

@@ -57,7 +57,7 @@ async def lift_hold(connection: Connection, hold: Hold, by: str) -> None:
 async def _run(connection: Connection, *words: str) -> Completed:
     argv = ["sh", "-s", "--", connection.host.root.rstrip("/"), *words]
     label = f"hold {words[0]}"
-    done = await connection.run(argv, root=True, stdin=script("hold.sh"), check=False, label=label)
+    done = await connection.run(argv, root=True, stdin=script("hold.sh"), check=False, timeout_s=160, label=label)
     if done.exit_status == _LOCKED:
         raise LockHeld(
             f"a deploy holds the lock: {last_lines(done.stderr, 1) or 'nobody says who'}",

@@ -9,9 +9,10 @@ hold=$deploy/hold
 TAB=$(printf '\t')
 
 show() { [ ! -e "$hold" ] || head -c 1000 "$hold" | head -n 1; }
-lock() {
+lock() { # WHO: a runner that only tidies up is waited for, as a deploy does
   exec 9>>"$deploy/lock" || exit 1
-  flock -w 3 9 || { head -n 1 "$deploy/owner" >&2; exit 75; }
+  flock -w 3 9 || { grep -qs ' tidies up ' "$deploy/owner" && flock -w 120 9; } || { head -n 1 "$deploy/owner" >&2; exit 75; }
+  printf 'pid=%s hold by %s since %s\n' "$$" "$1" "$now" >"$deploy/owner"
 }
 is() { [ "$(show | cut -f "$1")" = "$2" ]; }
 other() { show; exit 65; }
@@ -24,7 +25,7 @@ now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 case $verb in
   show) show ;;
   set)
-    (umask 022 && mkdir -p "$root") && umask 077 && mkdir -p "$deploy" && lock || exit 1
+    (umask 022 && mkdir -p "$root") && umask 077 && mkdir -p "$deploy" && lock "$3" || exit 1
     [ ! -e "$hold" ] || is 2 "$3" || other
     printf '%s\n' "$now$TAB$3$TAB$4" >"$hold.new" && sync "$hold.new" && mv -T "$hold.new" "$hold" && sync "$deploy" || exit 1
     tell "$3" held "$4"
@@ -32,7 +33,7 @@ case $verb in
   off)
     umask 077
     [ -e "$hold" ] || exit 65
-    lock
+    lock "$5"
     { is 1 "$3" && is 2 "$4"; } || other
     why=$(show | cut -f 3-)
     rm -f "$hold" && sync "$deploy" || exit 1
