@@ -40,7 +40,7 @@ class VpnWatch:
         """The rare look, once the hub is there: nothing is asked of a fleet without one."""
         context = self._app.context
         hub = next((name for name, host in context.fleet.hosts.items() if host.hub), None)
-        if hub is not None and context.snapshot.host(hub).live:
+        if any(host.name == hub and host.live for host in context.snapshot.hosts):
             self.due(ALERTS_EVERY_S)
 
     def again(self) -> None:
