@@ -178,6 +178,12 @@ HARMLESS = """\
       test: [CMD-SHELL, 'redis-cli -a "$$REDIS_PASSWORD" ping']
       command: --requirepass ${REDIS_PASSWORD} --tlskey /etc/tls/key.pem
       targets: ["token-spy:8080"]
+      security_opt: [no-new-privileges:true]
+      max_tokens: 4096
+      price: {input_cost_per_token: 3.0e-7, output_cost_per_token: 0.0000015}
+      api_key: os.environ/API_KEY
+      opencut-valkey:
+        <<: *common
       digest: x@sha256:6b3a4f4c1d2e5f60718293a4b5c6d7e8f90123456789abcdef0123456789abcd
     secrets:
       - db

@@ -1,6 +1,6 @@
 # Which lines of a file may hold a secret: functions of pull.sh, read before it. Places are told, never what stands there.
 # shellcheck shell=sh disable=SC2086,SC2154 # $docker is words; release, root and TAB are of pull.sh
-SECRET_NAMES='PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH|SALT|PWD|HMAC|PRIVATE|COOKIE|URL|URI'
+SECRET_NAMES='PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH|SALT|PWD|HMAC|PRIVATE|COOKIE'
 
 settings_known() { # KEY=value lines: of the containers of the release's project, and of its env files; 1 when docker is silent
   read -r project <"$release/project" || return 1
@@ -34,17 +34,20 @@ suspects() { # FILE NAME-TO-TELL VALUES-FILE: one record a line that may hold a 
       sub(/^[ \t]+/, "", value); sub(/^["\047]+/, "", value)
       if (value ~ /^[$][{][A-Za-z_][A-Za-z0-9_]*(}|:?[?]|:?-})/) return 1
       if (value ~ /^[$][$]?[(A-Za-z_]/ || value ~ /^[{]([{$ ]|env[.])/ || value ~ /^[{[]/ || value ~ /^[.]*\// || value ~ /^[#*]/) return 1
+      if (value ~ /^os[.]environ\//) return 1 # how LiteLLM names a variable
       sub(/[ \t"\047,}\]].*/, "", value)
       return tolower(value) ~ /^(|-|true|false|yes|no|on|off|null|none|~)$/
     }
-    function keyed(text,   name, value, sep) { # NAME: value, NAME=value, also several of them on one line
+    function keyed(text,   name, plain, value, sep) { # NAME: value, NAME=value, also several of them on one line
       gsub(/[$][{][A-Za-z_][A-Za-z0-9_]*(:?[?][^}]*)?}/, "$x", text)
       while (match(text, /(^|[ \t"\047{,[(?&-])[A-Za-z_][A-Za-z0-9_.-]*["\047]?[ \t]*[:=]/)) {
         name = substr(text, RSTART, RLENGTH); text = substr(text, RSTART + RLENGTH); sep = substr(name, length(name))
-        if (toupper(name) !~ names || toupper(name) ~ /UR[LI]["\047]?[ \t]*[:=]$/) continue
+        plain = toupper(name); gsub(/VALKEY|KEYCLOAK|KEYDB/, "", plain)
+        if (plain !~ names) continue
         value = text
         if (value ~ /^[ \t]*$/) { carried = sep == ":" ? "key" : ""; continue }
         if (sep == ":" && value ~ /^[0-9]+["\047]?([\/ \t,\]]|$)/ && name !~ /["\047][ \t]*:$/) continue # a port, a tag
+        if (name ~ /[Tt]okens?[^A-Za-z]*$|TOKENS?[^A-Za-z]*$/ && name ~ /[Mm]ax|MAX|_per_|limit|LIMIT|cost/ && value ~ /^[ \t]*[0-9.e-]+[ \t]*([#,}].*)?$/) continue
         if (!harmless(value)) return what(name)
       }
       return ""
@@ -82,7 +85,7 @@ suspects() { # FILE NAME-TO-TELL VALUES-FILE: one record a line that may hold a 
     function next_line(text) { # the value of the name or flag that ended the line before
       sub(/^[ \t]+/, "", text)
       if (carried == "flag") sub(/^-[ \t]+/, "", text)
-      else if (text ~ /^-([ \t]|$)/ || text ~ /^["\047]?[A-Za-z0-9_.-]+["\047]?:([ \t]|$)/) return ""
+      else if (text ~ /^-([ \t]|$)/ || text ~ /^["\047]?[A-Za-z0-9_.<-]+["\047]?:([ \t]|$)/) return ""
       return text ~ /^-/ || harmless(text) ? "" : "a value on a line of its own"
     }
     /^S/ { secret[++n] = substr($0, 2); next }
