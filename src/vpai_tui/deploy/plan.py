@@ -22,6 +22,7 @@ from vpai_tui.deploy.holdings import guarded
 from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.live import carry_over
 from vpai_tui.deploy.steps import Step, steps_for
+from vpai_tui.deploy.syntax import broken_programs
 from vpai_tui.errors import Interrupted, OperatorError, PreflightRefused
 from vpai_tui.fleet.compose import dependencies, services_of
 from vpai_tui.fleet.operation import Cause, Effect, Plan, confirm_word
@@ -223,6 +224,7 @@ def check(facts: HostFacts, bundle: Bundle, host: str) -> None:
         for path, what in facts.binds.items()
         if what == "missing" and "." in path.rsplit("/", 1)[-1].lstrip(".")
     ]
+    problems += broken_programs(bundle.files)
     if facts.free_kib is not None and facts.free_kib < 65536:
         problems.append(f"only {facts.free_kib} KiB are free on the host")
     if problems:
