@@ -22,6 +22,8 @@ _OWN = re.compile(
     rb"\x1b\[(?:[0-9;]*m|[0-9]+;[0-9]+H|H|\?[0-9]+[hl]|\?[0-9]+\$p|[>=<][0-9;]*u|c|>[0-9;]*[mq])"
     rb"|\x1b\]22;[a-z-]+(?:\x07|\x1b\\)|\x1b[78=>]"
 )
+# The key as a terminal with the newer protocol sends it: an ESC alone and the key behind it may be taken for one.
+_ESCAPE = "\x1b[27u"
 _CLIPBOARD = re.compile(rb"\x1b\]52;c;([A-Za-z0-9+/=]*)\x07")
 _UNSAFE_TEXT = re.compile("[\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -78,22 +80,12 @@ class PtyCockpit:
         os.close(self._fd)
 
     def press(self, name: str, keys: str, *wanted: str) -> None:
-        """Presses keys, one after the other; returns when all of `wanted` were drawn since. `name`: of the place."""
+        """Presses keys; returns when all of `wanted` were drawn since. `name`: of the place they lead to."""
+        while self._read(0.3):  # what is still drawn of the place before does not count
+            pass
         start = len(self.raw)
-        for key in keys:
-            os.write(self._fd, key.encode())
-            if key == "\x1b":  # what comes right behind it would be taken for the same key
-                self.settle()
+        os.write(self._fd, keys.replace("\x1b", _ESCAPE).encode())
         self.wait_for(*wanted, start=start, name=name)
-
-    def settle(self, within_s: float = 5) -> None:
-        """Returns when something was drawn and then nothing more for a moment."""
-        until, drawn = time.monotonic() + within_s, len(self.raw)
-        while time.monotonic() < until:
-            before = len(self.raw)
-            self._read(0.3)
-            if before == len(self.raw) > drawn:
-                return
 
     def wait_for(self, *wanted: str, start: int = 0, within_s: float = 60, name: str = "the start") -> None:
         """Returns when all of `wanted` were drawn after the first `start` bytes."""
@@ -102,13 +94,17 @@ class PtyCockpit:
             assert time.monotonic() < until, f"{name}: {missing} never shown in {plain(self.raw[start:])[-3000:]!r}"
             self._read(0.5)
 
-    def _read(self, within_s: float) -> None:
-        if select.select([self._fd], [], [], within_s)[0]:
+    def _read(self, within_s: float) -> bool:
+        ready = bool(select.select([self._fd], [], [], within_s)[0])
+        if ready:
             self.raw += os.read(self._fd, 65536)
+        return ready
 
-    def end(self, keys: str) -> None:
+    def end(self, keys: str, within_s: float = 60) -> None:
         """Presses keys that end the program; reads to its last byte."""
         os.write(self._fd, keys.encode())
+        until = time.monotonic() + within_s
         with contextlib.suppress(OSError):  # how Linux says that the other side has closed
-            while chunk := os.read(self._fd, 65536):
-                self.raw += chunk
+            while True:
+                assert time.monotonic() < until, "it goes on"
+                self._read(0.5)

@@ -21,20 +21,31 @@ WALK: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("command log", "\x1bv", ("<logged>",)),
     ("toast", "c", ("copied", "<service>")),
     ("palette", "v:logs ", ("<service>",)),
-    ("help", "\x1b?", ("keys and commands",)),
-    ("question", "\x1bR", ("Restart", "<service>")),
+    ("back", "\x1b", ("? help",)),
+    ("help", "?", ("keys and commands",)),
+    ("back", "\x1b", ("? help",)),
+    ("question", "R", ("Restart", "<service>")),
     ("error dialog", "\t\r", ("<failure>", "<host>", "<output>", "<cure>")),
-    ("stacks and releases", "\x1b2j", ("<title>", "<current>", "<owner>", "<release>", "<outcome>")),
+    ("back", "\x1b", ("? help",)),
+    ("stacks and releases", "2j", ("<title>", "<current>", "<owner>", "<release>", "<outcome>")),
     ("plan", "D", ("<cause>", "<before>", "<after>", "<danger>", "<note>", "<kept>", "<image>", "<former>")),
     ("plan's question", "A", ("Type ", "<danger>")),
     ("operation", "sese/apps\r", ("<event>", "<healthy>", "<failed>", "<output>")),
-    ("env files", "\x1be", ("<envfile>", "<envkey>", "<envprobl>")),
-    ("env plan", "\x1b:env init sese/apps\r", ("Write env files", "<envfile>", "<made>")),
-    ("history", "\x1b:history\r", ("<by>", "<what>", "<subject>", "<result>", "<detail>", "<silent>")),
-    ("adoption", "\x1b:adopt pi\r", ("<match>", "<containe>", "<evidence>", "<stray>")),
+    ("back", "\x1b", ("? help",)),
+    ("env files", "e", ("<envfile>", "<envkey>", "<envprobl>")),
+    ("back", "\x1b", ("? help",)),
+    ("env plan", ":env init sese/apps\r", ("Write env files", "<envfile>", "<made>")),
+    ("back", "\x1b", ("? help",)),
+    ("history", ":history\r", ("<by>", "<what>", "<subject>", "<result>", "<detail>", "<silent>")),
+    ("back", "\x1b", ("? help",)),
+    ("adoption", ":adopt pi\r", ("<match>", "<containe>", "<evidence>", "<stray>")),
     ("containers to pick", "\r", ("<stray>",)),
-    ("proposal", "\x1b\t\t\r", ("<proposed>", "<note>")),
-    ("hold", "\x1b:release hold sese\r", ("<holder>", "<since>", "<why>")),
+    ("adoption again", "\x1b", ("<match>",)),
+    ("proposal", "\t\t\r", ("<proposed>", "<note>")),
+    ("back", "\x1b", ("? help",)),
+    ("hold", ":release hold sese\r", ("<holder>", "<since>", "<why>")),
+    ("back", "\x1b", ("? help",)),
+    ("the end", "\x11", ("Quit the cockpit?",)),
 )
 
 
@@ -61,7 +72,7 @@ def test_no_sequence_of_a_host_reaches_the_terminal() -> None:
         at.wait_for("<keyhost>", "<print>", "<keytype>")
         for name, keys, wanted in WALK:
             at.press(name, keys, *wanted)
-        at.end("\x1b\x11\t\r")
+        at.end("\t\r")
     assert offences(at.raw) == []
     assert carried(at.raw) == []
     assert plain(at.raw).count(MARK) > 100
