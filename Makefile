@@ -33,8 +33,9 @@ check: $(READY) ## format, lint, types, imports, dead code, shell scripts, then 
 	$(BIN)/vulture
 	@if command -v shellcheck >/dev/null; then set -ex; shellcheck .ci/run; \
 	shellcheck -s sh $$(find src tests -name '*.sh' ! -path '*/deploy/*.sh'); \
-	shellcheck -s sh src/vpai_tui/deploy/common.sh src/vpai_tui/deploy/probe.sh src/vpai_tui/deploy/env.sh src/vpai_tui/deploy/hold.sh src/vpai_tui/deploy/chronicle.sh src/vpai_tui/deploy/pull.sh; \
+	shellcheck -s sh src/vpai_tui/deploy/common.sh src/vpai_tui/deploy/probe.sh src/vpai_tui/deploy/env.sh src/vpai_tui/deploy/hold.sh src/vpai_tui/deploy/chronicle.sh; \
 	$(BIN)/python -c 'import sys; from vpai_tui.deploy.host import runner_script; sys.stdout.buffer.write(runner_script())' | shellcheck -s sh -; \
+	$(BIN)/python -c 'import sys; from vpai_tui.deploy.pull import pull_script; sys.stdout.buffer.write(pull_script())' | shellcheck -s sh -; \
 	else echo "shellcheck is not installed: shell scripts are not checked"; fi
 	$(MAKE) --no-print-directory test
 
