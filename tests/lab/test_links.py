@@ -213,6 +213,7 @@ async def test_a_link_lost_before_anything_began_is_no_unknown_outcome(
     """In a probe, and while the operator thinks about the plan."""
     async with laptop(pi, tmp_path) as me:
         deployer = me.world.deployer()
+        pi.sh("docker image prune -af >/dev/null")  # there is something to be pulled before the runner is started
         plan = await deployer.plan("web")
         await asyncio.to_thread(pi.cut)
         with pytest.raises(HostUnreachable, match="before anything was changed") as caught:

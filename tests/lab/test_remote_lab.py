@@ -109,7 +109,7 @@ async def test_leaving_streams_leaves_nothing_on_the_host(pi: LabHost) -> None:
             await asyncio.sleep(0.3)
             task.cancel()
             await asyncio.wait([task])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while int(pi.sh("pgrep -fc '^docker system dial-stdio' || true")) > 1:
                 await asyncio.sleep(0.3)
         assert await docker.call("containers") == []

@@ -152,7 +152,9 @@ def test_the_history_has_what_every_laptop_did(as_user: Run, demo_dir: Path) -> 
     _, local = as_user("ann", "history", "--local")
     assert {row["source"] for row in local["entries"]} == {"laptop"}
     assert as_user("ann", "history", "--host", "nowhere")[0] == 2
-    assert as_user("ann", "history", "--limit", "0")[0] == 2
+    with pytest.raises(SystemExit) as refused:
+        as_user("ann", "history", "--limit", "0")
+    assert refused.value.code == 2
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["stack.yaml kept", "older release"])

@@ -129,7 +129,8 @@ async def test_an_adopted_host_is_watched_under_its_names_at_once(tmp_path: Path
         backend = LiveBackend(world, TerminalPrompts(Namespace(json=False)))
         await backend.start()
         try:
-            await until(lambda: bool(of_opencut(backend)) and backend.snapshot().host("pi").live, "pi is there")
+            pi = lambda: backend.snapshot().host("pi")  # noqa: E731
+            await until(lambda: bool(of_opencut(backend)) and pi().live and pi().containers_at_boot_s, "pi is there")
             assert not [service for service in of_opencut(backend) if service.container]
             proposal = await backend.propose(await backend.survey("pi"))
             assert await backend.adopt(proposal) == ""
@@ -152,7 +153,8 @@ async def test_an_adoption_that_fails_half_way_is_told_and_its_names_hold(
         backend = LiveBackend(world, TerminalPrompts(Namespace(json=False)))
         await backend.start()
         try:
-            await until(lambda: bool(of_opencut(backend)) and backend.snapshot().host("pi").live, "pi is there")
+            pi = lambda: backend.snapshot().host("pi")  # noqa: E731
+            await until(lambda: bool(of_opencut(backend)) and pi().live and pi().containers_at_boot_s, "pi is there")
             proposal = await backend.propose(await backend.survey("pi"))
             (Path(world.fleet.hosts["pi"].root) / "docker-compose-opencut.yml").unlink()
             if breaks:

@@ -74,6 +74,20 @@ def test_data_that_another_writes_to() -> None:
     assert "is the data of" in told(facts(replace(OTHER, state="exited"), mounts=wanted), change=DATABASE)
 
 
+def test_what_another_stack_of_ours_runs_is_alike_and_no_stranger() -> None:
+    made = "/opt/vpai/deploy/stacks/web/releases/r1/compose/00-compose.yaml"
+    mounts = (Held("web_data", "/data", volume=True),)
+    theirs = replace(OTHER, image="lab/web:1", config_files=made, project="web", mounts=mounts)
+    wanted = facts(theirs, refs={"db": "lab/web:1"}, mounts={"db": [Held("data", "/data", volume=True)]})
+
+    def refused(change: Change, stack: str) -> bool:
+        return bool(collisions([change], wanted, "other", ["db"], stack=stack))
+
+    assert not refused(NEW[0], "other")
+    assert refused(NEW[0], "web")  # the same stack, under another project
+    assert refused(DATABASE, "other")  # its files may only have been moved
+
+
 def test_a_volume_is_known_by_its_name() -> None:
     volume = replace(OTHER, mounts=(Held("shared_pg", "/data", volume=True),))
     wanted = {"db": [Held("pg", "/data", volume=True)]}

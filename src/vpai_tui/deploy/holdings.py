@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -38,12 +39,19 @@ class Moved:
 
 
 def collisions(
-    changes: Sequence[Change], facts: HostFacts, project: str, services: Sequence[str], beside: Sequence[Stack] = ()
+    changes: Sequence[Change],
+    facts: HostFacts,
+    project: str,
+    services: Sequence[str],
+    beside: Sequence[Stack] = (),
+    *,
+    stack: str = "",
 ) -> list[str]:
     """One sentence for each container that holds what a service to be created wants, or is that service already. Pure.
 
-    `beside` are the other stacks of the host: what is theirs by the laptop's files is no stranger. A container that
-    the plan removes goes first (see `renames`).
+    `beside` are the other stacks of the host: what is theirs by the laptop's files is no stranger. `stack` is the short
+    name of the plan's own: what a deploy of another made is no stranger to services without data either. A container
+    that the plan removes goes first (see `renames`).
     """
     mine = {*services, *(change.service for change in changes if change.effect is Effect.REMOVE)}
     others = [item for item in facts.occupants if not (item.project == project and item.service in mine)]
@@ -52,7 +60,14 @@ def collisions(
         for change in changes
         if change.effect is Effect.CREATE
         for other in others
-        for what in _taken(change, other, facts, project, known=_is_known(other, beside))
+        for what in _taken(
+            change,
+            other,
+            facts,
+            project,
+            known=_is_known(other, beside),
+            of_another=not change.has_data and _of_another_stack(other, stack),
+        )
     ]
 
 
@@ -64,7 +79,15 @@ def _is_known(other: Occupant, beside: Sequence[Stack]) -> bool:
     return any(other.project == stack.project and other.service in stack.services for stack in beside)
 
 
-def _taken(change: Change, other: Occupant, facts: HostFacts, project: str, *, known: bool) -> Iterator[str]:
+def _of_another_stack(other: Occupant, stack: str) -> bool:
+    """Whether a deploy of another stack made it, by the release that its compose files lie in."""
+    made = re.search(r"/deploy/stacks/([^/,]+)/releases/", other.config_files)
+    return made is not None and bool(stack) and made[1] != stack
+
+
+def _taken(
+    change: Change, other: Occupant, facts: HostFacts, project: str, *, known: bool, of_another: bool
+) -> Iterator[str]:
     service, live = change.service, other.state in LIVE
     alike = _likeness(service, other, facts, project)
     if facts.named.get(service, default_name(project, service)) == other.name:
@@ -76,7 +99,7 @@ def _taken(change: Change, other: Occupant, facts: HostFacts, project: str, *, k
     if twin or (not known and (live or change.has_data)):
         for held in shared_data(service, other, facts):
             yield f"{said(held)} is the data of"
-    if not known and _is_it(change, other, alike):
+    if not known and not of_another and _is_it(change, other, alike):
         yield f"it runs already ({', '.join(alike)} are the same) as"
 
 
@@ -186,7 +209,7 @@ async def guarded(
     facts.occupants = (await probe(connection, place, "occupants")).occupants
     beside = [item for item in stacks if item.host == connection.name and item.id != plan.stack]
     _refuse_left(plan, connection.name, left_running(facts, place.project, services, beside), place.project)
-    problems = collisions(plan.changes, facts, place.project, services, beside)
+    problems = collisions(plan.changes, facts, place.project, services, beside, stack=place.stack)
     if problems:
         remedy = (
             f"`vpai-tui adopt {connection.name}` takes over what runs; what nobody needs any more is stopped and "
