@@ -200,10 +200,10 @@ async def test_a_lost_connection_comes_back_with_everything(box: Box) -> None:
         first = snapshot.host("sese").metrics
         assert first is not None
         await until(watch, lambda seen: seen.host("sese").metrics.at_boot_s > first.at_boot_s)
+        assert box.probe.asked == ["sese sese/apps"] * 2, "asked again at the second connect"
         box.engine.put("w1", "web", "exited", ExitCode=1)
         box.engine.say("die", "w1", time.time(), exitCode="1")
         await until(watch, lambda seen: web(seen).health is Health.DOWN)
-        assert box.probe.asked == ["sese sese/apps"] * 2, "asked again at the second connect"
 
 
 async def test_a_dead_host_does_not_delay_the_others(box: Box) -> None:
