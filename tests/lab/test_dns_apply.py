@@ -188,14 +188,17 @@ async def test_killed_while_docker_restarts_it(desk: Desk) -> None:
 async def test_a_cut_link_changes_nothing_for_the_host(desk: Desk) -> None:
     desk.reset("before.4")
     run = await desk.run()
+    connection = await desk.me.world.connection(desk.host.name)
     going = asyncio.create_task(_all(run, desk.order(NEW)))
     await until(desk.host, "[ -e /run/held/at ]")
     desk.host.cut()
     desk.host.sh("rm -f /run/held/before.4")
     await until(desk.host, f"[ -e {run.directory}/status ]", 30)
+    await asyncio.wait_for(connection.wait_closed(), 30)  # the laptop has noticed, however soon the host was done
     desk.host.heal()
     events = await asyncio.wait_for(going, 60)
     assert isinstance(events[-1], Finished) and events[-1].outcome is Outcome.COMMITTED, events
+    assert any(isinstance(event, Journaled) and event.what == "link_lost" for event in events)
     assert desk.state() == (NEW, NEW)
 
 

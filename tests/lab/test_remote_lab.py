@@ -111,7 +111,7 @@ async def test_leaving_streams_leaves_nothing_on_the_host(pi: LabHost) -> None:
             await asyncio.sleep(0.3)
             task.cancel()
             await asyncio.wait([task])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             while int(pi.sh(count)) > before + 1:
                 await asyncio.sleep(0.3)
         assert await docker.call("containers") == []
