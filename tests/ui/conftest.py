@@ -23,7 +23,8 @@ from vpai_tui.fleet.model import FleetSnapshot
 from vpai_tui.remote.prompts import Prompts
 from vpai_tui.widgets.backend import Backend
 
-from .fake_backend import FakeBackend, FixedClock, make_fleet
+from .fake_backend import FakeBackend
+from .fake_fleet import FixedClock, make_fleet
 
 PICTURES = Path(__file__).resolve().parents[2] / "snapshots"
 PINNED_TEXTUAL = "8.2.8"  # pictures are drawn by this one; another may differ by a pixel

@@ -30,7 +30,8 @@ from vpai_tui.fleet.operation import (
 from vpai_tui.remote.prompts import Prompts
 from vpai_tui.widgets.backend import Backend, Description, Section
 
-from . import fake_backend as fake
+from . import fake_answers as answers
+from . import fake_fleet as fake
 from .fake_backend import FakeBackend
 
 AT = "2026-02-24T18:20:11Z"
@@ -64,7 +65,7 @@ class HostileBackend(FakeBackend):
         cause = Cause("config", say("cause"), say("before"), say("after"))
         self.release_list = [Release(say("release"), AT, say("by"), say("outcome"), False, reason=say("reason"))]
         self.plan_made = replace(
-            fake.make_plan(),
+            answers.make_plan(),
             release=say("release"),
             confirm_word="sese/apps",
             changes=(Change("n8n", Effect.RECREATE, (cause,), image=say("image"), image_before=say("former")),),
@@ -84,7 +85,12 @@ class HostileBackend(FakeBackend):
         self.chronicle = Chronicle((told,), 1, (("pi", say("silent")),))
         self.surveyed = _survey(say)
         self.proposal = Proposal(
-            "pi", fake.make_proposal().path, fake.make_proposal().adopted, say("proposed"), None, notes=(say("note"),)
+            "pi",
+            answers.make_proposal().path,
+            answers.make_proposal().adopted,
+            say("proposed"),
+            None,
+            notes=(say("note"),),
         )
         self.command_log.end(self.command_log.begin("sese", say("logged")), 1)
 

@@ -10,7 +10,7 @@ from textual.widgets import Button
 
 from vpai_tui.errors import Collision, PreflightRefused
 
-from . import fake_backend as fake
+from . import fake_fleet as fake
 from .conftest import SHORT, TALL, Cockpit, OpenCockpit
 from .fake_backend import FakeBackend
 

@@ -29,7 +29,7 @@ from vpai_tui.errors import UsageError
 from vpai_tui.widgets.command_log import CommandLogPane
 from vpai_tui.widgets.help import help_lines
 
-from . import fake_backend as fake
+from . import fake_fleet as fake
 from .conftest import TALL, OpenCockpit
 
 # DESIGN.md "Keys", for what exists.

@@ -11,7 +11,8 @@ from vpai_tui.fleet.operation import Command, Dump, Finished, HookDone, HookFail
 from vpai_tui.screens.deploy import DeployScreen
 from vpai_tui.widgets.safe_table import SafeTable
 
-from . import fake_backend as fake
+from . import fake_answers as answers
+from . import fake_fleet as fake
 from .conftest import SHORT, TALL, Cockpit, OpenCockpit
 from .fake_backend import FakeBackend
 
@@ -20,7 +21,7 @@ BOTH = pytest.mark.parametrize("size", [SHORT, TALL], ids=["80x24", "120x40"])
 TO_APPS = ("2", "j")
 AT = "2026-02-26T23:04:00Z"
 DUMP = "/opt/vpai/backups/pg_dump/n8n-20260226.dump"
-PLAN = fake.make_plan(
+PLAN = answers.make_plan(
     before=(
         Command("pg_dump -U postgres -Fc n8n >/backups/n8n.dump", "postgresql", "running", 600),
         Command("n8n migrate", "n8n", "new", 120),
@@ -58,7 +59,7 @@ async def test_a_failed_revert_is_red_and_says_what_to_do(
     backend = FakeBackend(fake.revert_failed())
     backend.release_list = [
         replace(item, data_newer=not item.current and item.outcome != "reverted", dumps=(("postgresql", DUMP),))
-        for item in fake.RELEASES
+        for item in answers.RELEASES
     ]
     async with cockpit(backend=backend, size=size) as at:
         await at.press(*TO_APPS)

@@ -28,9 +28,11 @@ from vpai_tui.screens.deploy import DeployScreen
 from vpai_tui.screens.operation import OperationScreen
 from vpai_tui.widgets.safe_table import SafeTable
 
-from . import fake_backend as fake
+from . import fake_answers as answers
+from . import fake_fleet as fake
 from .conftest import SHORT, TALL, Cockpit, OpenCockpit
-from .fake_backend import MIB, FakeBackend
+from .fake_backend import FakeBackend
+from .fake_fleet import MIB
 
 Picture = Callable[[Cockpit, str], None]
 BOTH = pytest.mark.parametrize("size", [SHORT, TALL], ids=["80x24", "120x40"])
@@ -105,11 +107,11 @@ async def test_releases_are_asked_for_again_after_an_end_and_on_refresh(cockpit:
     backend = scripted(REVERTED, ends=False)
     async with cockpit(backend=backend) as at:
         await apply(at)
-        backend.release_list = [replace(fake.RELEASES[0], id="r99"), *fake.RELEASES]
+        backend.release_list = [replace(answers.RELEASES[0], id="r99"), *answers.RELEASES]
         backend.gate.set()
         await at.press("escape")
         assert " r99 " in at.text()
-        backend.release_list = fake.RELEASES
+        backend.release_list = answers.RELEASES
         await at.press("ctrl+r")
         assert " r99 " not in at.text()
 
@@ -152,7 +154,7 @@ async def test_the_difference_follows_the_cursor(cockpit: OpenCockpit) -> None:
 
 async def test_a_plan_names_the_files_it_installs(cockpit: OpenCockpit) -> None:
     backend = FakeBackend(fake.troubled())
-    backend.plan_made = fake.make_plan(installs=("configs/n8n/n8n.conf", "configs/litellm/config.yaml"))
+    backend.plan_made = answers.make_plan(installs=("configs/n8n/n8n.conf", "configs/litellm/config.yaml"))
     async with cockpit(backend=backend, size=TALL) as at:
         await at.press(*TO_APPS)
         await at.press("D")
@@ -192,7 +194,7 @@ async def test_the_dialog_names_its_target_and_cancel_is_the_default(cockpit: Op
 
 async def test_a_stack_with_data_needs_its_name_typed(cockpit: OpenCockpit, picture: Picture) -> None:
     backend = FakeBackend(fake.troubled())
-    backend.plan_made = fake.make_plan(confirm_word="apps")
+    backend.plan_made = answers.make_plan(confirm_word="apps")
     async with cockpit(backend=backend) as at:
         await at.press(*TO_APPS)
         await at.press("D")
@@ -208,7 +210,7 @@ async def test_a_stack_with_data_needs_its_name_typed(cockpit: OpenCockpit, pict
 
 async def test_an_empty_plan_applies_nothing(cockpit: OpenCockpit) -> None:
     backend = FakeBackend(fake.troubled())
-    plan = fake.make_plan()
+    plan = answers.make_plan()
     backend.plan_made = replace(plan, changes=tuple(replace(c, effect=Effect.NONE, causes=()) for c in plan.changes))
     async with cockpit(backend=backend) as at:
         await at.press(*TO_APPS)

@@ -9,7 +9,7 @@ from textual.widgets import Button
 
 from vpai_tui.widgets.dialogs import Confirm, ErrorDialog
 
-from . import fake_backend as fake
+from . import fake_fleet as fake
 from .conftest import SHORT, TALL, Cockpit, OpenCockpit
 
 Picture = Callable[[Cockpit, str], None]

@@ -8,7 +8,7 @@ import sys
 from vpai_tui.widgets.canvas import LineView, SafeStatic
 from vpai_tui.widgets.safe_table import SafeTable
 
-from . import fake_backend as fake
+from . import fake_fleet as fake
 from .conftest import OpenCockpit
 
 SLOW = (

@@ -13,8 +13,9 @@ from vpai_tui.screens.fleet import FleetScreen
 from vpai_tui.widgets.detail import DetailPane
 from vpai_tui.widgets.safe_table import SafeTable
 
-from . import fake_backend as fake
+from . import fake_fleet as fake
 from .conftest import SHORT, TALL, Cockpit, OpenCockpit
+from .fake_backend import FakeBackend
 
 Picture = Callable[[Cockpit, str], None]
 BOTH = pytest.mark.parametrize("size", [SHORT, TALL], ids=["80x24", "120x40"])
@@ -234,7 +235,7 @@ async def test_stopping_on_the_hub_needs_the_name_typed(cockpit: OpenCockpit) ->
 
 
 async def test_an_action_that_is_not_in_the_journal_is_told(cockpit: OpenCockpit) -> None:
-    backend = fake.FakeBackend(fake.calm())
+    backend = FakeBackend(fake.calm())
     backend.act_note = "history.jsonl could not be written: no space left"
     async with cockpit(backend=backend) as at:
         await at.press("R", "right", "enter")

@@ -18,9 +18,10 @@ from vpai_tui.widgets.host_strip import strip_height, strip_lines
 from vpai_tui.widgets.paint import width_of
 from vpai_tui.widgets.safe_table import SafeTable
 
-from . import fake_backend as fake
+from . import fake_answers as answers
+from . import fake_fleet as fake
 from .conftest import Cockpit, OpenCockpit
-from .fake_backend import FakeBackend
+from .fake_backend import Description, FakeBackend
 
 Picture = Callable[[Cockpit, str], None]
 
@@ -149,7 +150,9 @@ async def test_quitting_asks_and_says_that_nothing_runs(cockpit: OpenCockpit) ->
 
 async def test_quitting_says_what_still_runs_where(cockpit: OpenCockpit, picture: Picture) -> None:
     async with cockpit(fake.troubled()) as at:
-        at.app.context.operations.start("deploy", "sese/apps", at.backend.apply(fake.make_plan()), fake.make_plan())
+        at.app.context.operations.start(
+            "deploy", "sese/apps", at.backend.apply(answers.make_plan()), answers.make_plan()
+        )
         await at.press("ctrl+q")
         assert "not on sese yet: quitting ends it, nothing was changed" in at.text()
         picture(at, "quit")
@@ -201,7 +204,7 @@ async def test_a_backend_that_cannot_start_says_why(cockpit: OpenCockpit) -> Non
 
 async def test_a_defect_reaches_the_operator_as_an_error(cockpit: OpenCockpit) -> None:
     class Defective(FakeBackend):
-        async def describe(self, service_id: str) -> fake.Description:
+        async def describe(self, service_id: str) -> Description:
             raise KeyError("[/] oops")
 
     async with cockpit(backend=Defective(fake.calm())) as at:

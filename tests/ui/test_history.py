@@ -10,9 +10,10 @@ from vpai_tui.errors import OperatorError
 from vpai_tui.screens.history import HistoryScreen
 from vpai_tui.widgets.safe_table import SafeTable
 
-from . import fake_backend as fake
+from . import fake_answers as answers
+from . import fake_fleet as fake
 from .conftest import SHORT, TALL, Cockpit, OpenCockpit
-from .fake_backend import FakeBackend
+from .fake_backend import Chronicle, FakeBackend
 
 Picture = Callable[[Cockpit, str], None]
 BOTH = pytest.mark.parametrize("size", [SHORT, TALL], ids=["80x24", "120x40"])
@@ -63,7 +64,7 @@ async def test_refresh_asks_again_and_an_error_is_shown(cockpit: OpenCockpit) ->
     backend = FakeBackend(fake.calm())
     async with cockpit(backend=backend) as at:
         screen = await opened(at)
-        backend.chronicle = fake.Chronicle(fake.CHRONICLE.lines[:1], unreadable=2)
+        backend.chronicle = Chronicle(answers.CHRONICLE.lines[:1], unreadable=2)
         await at.press("ctrl+r")
         assert shown(screen) == ["ann@desk rollback"]
         assert "2 lines of this laptop's journal are damaged" in at.text()

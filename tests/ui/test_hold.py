@@ -10,9 +10,11 @@ from vpai_tui.errors import UsageError
 from vpai_tui.fleet.operation import Cause
 from vpai_tui.screens.plan import PlanScreen
 
-from . import fake_backend as fake
+from . import fake_answers as answers
+from . import fake_fleet as fake
 from .conftest import SHORT, TALL, Cockpit, OpenCockpit
-from .fake_backend import HELD, FakeBackend
+from .fake_backend import FakeBackend
+from .fake_fleet import HELD
 
 BEHIND = Cause(
     "ancestry",
@@ -118,7 +120,7 @@ async def test_a_plan_under_a_hold_is_read_and_not_applied(
     cockpit: OpenCockpit, picture: Picture, size: tuple[int, int]
 ) -> None:
     backend = FakeBackend(fake.held())
-    backend.plan_made = fake.make_plan(hold=HELD, dangers=(BEHIND,), confirm_word="sese/apps")
+    backend.plan_made = answers.make_plan(hold=HELD, dangers=(BEHIND,), confirm_word="sese/apps")
     async with cockpit(backend=backend, size=size) as at:
         await at.press("2", "j", "D")
         assert isinstance(at.app.screen, PlanScreen)
@@ -133,7 +135,7 @@ async def test_a_plan_under_a_hold_is_read_and_not_applied(
 
 async def test_an_older_checkout_is_applied_only_by_its_name(cockpit: OpenCockpit, picture: Picture) -> None:
     backend = FakeBackend(fake.troubled())
-    backend.plan_made = fake.make_plan(dangers=(BEHIND,), confirm_word="sese/apps")
+    backend.plan_made = answers.make_plan(dangers=(BEHIND,), confirm_word="sese/apps")
     async with cockpit(backend=backend) as at:
         await at.press("2", "j", "D", "A")
         picture(at, "older-checkout")

@@ -10,11 +10,12 @@ from vpai_tui.fleet.model import Health, HostState, Service
 from vpai_tui.fleet.operation import Plan, Release
 from vpai_tui.widgets.backend import Description
 
-from . import fake_backend as fake
+from . import fake_fleet as fake
 from .conftest import OpenCockpit
+from .fake_backend import FakeBackend
 
 
-class Hung(fake.FakeBackend):
+class Hung(FakeBackend):
     """Every question ends in an await that nobody answers."""
 
     async def describe(self, service_id: str) -> Description:

@@ -26,7 +26,8 @@ from vpai_tui.fleet.operation import (
 from vpai_tui.widgets.operations import Operations
 from vpai_tui.widgets.progress import JOURNAL_LINES, Progress
 
-from .fake_backend import FixedClock, make_plan
+from .fake_answers import make_plan
+from .fake_fleet import FixedClock
 
 AT = "2026-02-26T23:04:00Z"
 

@@ -19,8 +19,8 @@ from vpai_tui.widgets.backend import Description, Section
 from vpai_tui.widgets.dialogs import Choice, Confirm, ErrorDialog, error_lines, wrap
 from vpai_tui.widgets.paint import Line, clip, fit, safe, width_of
 
-from . import fake_backend as fake
-from . import fake_vpn
+from . import fake_fleet as fake
+from . import fake_mesh
 from .conftest import TALL, Cockpit, OpenCockpit
 from .fake_backend import FakeBackend
 from .fake_vpn import FakeVpn
@@ -186,7 +186,7 @@ async def test_what_is_copied_is_clean(cockpit: OpenCockpit) -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 async def test_the_vpn_screen_survives_hostile_names_and_records(cockpit: OpenCockpit, text: str) -> None:
     backend = FakeBackend(fake.calm())
-    backend.fake_vpn = FakeVpn(fake_vpn.poisoned(text))
+    backend.fake_vpn = FakeVpn(fake_mesh.poisoned(text))
     backend.fake_vpn.script = [Journaled(text, text, text), Finished(text, Outcome.REVERTED, text, text, text)]
     backend.fake_vpn.verdict = Verdict(Action.DELETE, (text,), "", (text,), (text,), (text,))
     async with cockpit(size=TALL, backend=backend) as at:

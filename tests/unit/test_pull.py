@@ -1,65 +1,22 @@
-"""`pull`: what the host's script tells, what a lying host cannot do, and what is written on the laptop."""
+"""`pull`: what the host's script tells, and what a lying host cannot do."""
 
 from __future__ import annotations
 
 import base64
 import os
 import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pull_host import COMPOSE, ID, SPEC, HostFolder, Now
 
 from vpai_tui.deploy.bundle import describe, read_bundle
-from vpai_tui.deploy.pull import Kept, pull_script, read_kept
-from vpai_tui.deploy.pulled import check, compare, only_here, write
+from vpai_tui.deploy.pull import pull_script, read_kept
+from vpai_tui.deploy.pulled import check, compare, write
 from vpai_tui.errors import OperatorError, PreflightRefused, UsageError
 from vpai_tui.fleet.stacks import load_stack
-
-ID = "20260227T080000-9a2b"
-COMPOSE = "services:\n  web:\n    image: web:1\n    volumes: [./configs/web:/etc/web:ro]\n"
-SPEC = "project: old\ntitle: Web\nfiles: [{path: configs/web, on_change: restart}]\n"
-
-
-class Now:
-    def boot_s(self) -> float:
-        return 0.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 2, 27, 8, tzinfo=UTC)
-
-
-class HostFolder:
-    """A host that keeps one release of the stack `web`; `made` are the projects of what it made."""
-
-    def __init__(self, root: Path, made: str = "") -> None:
-        self.root = root
-        self.release = root / "deploy/stacks/web/releases" / ID
-        (self.release / "compose").mkdir(parents=True)
-        (self.release.parents[1] / "current").symlink_to(f"releases/{ID}")
-        self.write("compose/00-compose.yaml", COMPOSE)
-        self.write("compose/10-files.yaml", "services: {web: {labels: {vpai.files: x}}}\n")
-        self.write("manifest", f"id={ID}\nkind=deploy\nproject=old\n")
-        self.docker = root / "docker"
-        self.docker.write_text(f"#!/bin/sh\nprintf '{made}'\n")
-        self.docker.chmod(0o755)
-
-    def write(self, path: str, content: str) -> None:
-        (self.release / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.release / path).write_text(content)
-
-    def file(self, path: str, content: str, mode: str = "644") -> None:
-        self.write(f"files/{path}", content)
-        with (self.release / "files.sha256").open("a") as listing:
-            listing.write(f"{'0' * 64} {mode} {path}\n")
-
-    def read(self, stack: str = "web") -> Kept:
-        argv = ["sh", "-s", "--", str(self.root), str(self.docker), stack]
-        done = subprocess.run(argv, input=pull_script(), capture_output=True, check=True)
-        assert done.stderr == b""
-        return read_kept(done.stdout, "sese", stack, str(self.root))
 
 
 @pytest.fixture
@@ -349,76 +306,3 @@ def test_no_answer_is_too_strange(raw: bytes) -> None:
     for whole in (raw, raw + b"\nend\n"):
         with pytest.raises(OperatorError):
             read_kept(whole, "sese", "web", "/opt/vpai")
-
-
-# ── on the laptop ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def kept_of(**files: str) -> Kept:
-    body = {"compose.yaml": COMPOSE, "stack.yaml": SPEC, "configs/web/a.conf": "a\n", **files}
-    return Kept(ID, {path: (text.encode(), 0o644) for path, text in body.items()})
-
-
-def test_what_differs_is_moved_aside_and_nothing_is_lost(tmp_path: Path) -> None:
-    folder, kept = tmp_path / "sese/web", kept_of()
-    (folder / "configs/web").mkdir(parents=True)
-    (folder / "configs/web/a.conf").write_text("mine\n")
-    (folder / "configs/web/own.conf").write_text("mine too\n")
-    (folder / "stack.yaml").write_text(SPEC)
-    local = compare(folder, kept)
-    assert (local.new, local.same, local.differing) == (("compose.yaml",), ("stack.yaml",), ("configs/web/a.conf",))
-    aside = write(folder, kept, local, Now())
-    assert aside == tmp_path / "sese/web.before-20260227T080000"
-    assert (aside / "configs/web/a.conf").read_text() == "mine\n"
-    assert (folder / "configs/web/a.conf").read_text() == "a\n"
-    assert only_here(tmp_path, "sese/web", kept) == ["configs/web/own.conf"]
-    assert compare(folder, kept).differing == ()
-    assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
-        "a.conf", "compose.yaml", "own.conf", "stack.yaml"
-    ]  # fmt: skip
-
-
-def test_a_mode_that_differs_is_a_difference(tmp_path: Path) -> None:
-    kept = kept_of()
-    write(tmp_path, kept, compare(tmp_path, kept), Now())
-    (tmp_path / "configs/web/a.conf").chmod(0o755)
-    assert compare(tmp_path, kept).differing == ("configs/web/a.conf",)
-
-
-def test_links_and_folders_in_the_way_are_not_written_through(tmp_path: Path) -> None:
-    folder, outside = tmp_path / "web", tmp_path / "outside"
-    outside.mkdir()
-    folder.mkdir()
-    (folder / "configs").symlink_to(outside)
-    with pytest.raises(UsageError, match="in the way"):
-        compare(folder, kept_of())
-    assert list(outside.iterdir()) == []
-    (folder / "configs").unlink()
-    (folder / "compose.yaml").mkdir()
-    with pytest.raises(UsageError, match="in the way"):
-        compare(folder, kept_of())
-
-
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    (tmp_path / "configs").write_text("a file where a folder belongs")
-    kept = kept_of()
-    with pytest.raises(UsageError, match="Not a directory"):
-        write(tmp_path, kept, compare(tmp_path, kept), Now())
-
-
-def test_the_names_of_an_adopted_host_need_its_file() -> None:
-    kept = kept_of()
-    assert check(kept, "sese/web") == []
-    kept.project = "javisi"
-    (told,) = check(kept, "sese/web")
-    assert told.endswith("(project javisi): adopted/sese.yaml must lie beside fleet.yaml here too")
-
-
-def test_a_build_context_is_missing_and_said_to_be() -> None:
-    built = (
-        "services:\n  web: {build: ./images/web}\n  two: {build: {context: .}}\n  three: {build: 'https://x/y.git'}\n"
-    )
-    kept = kept_of(**{"compose.yaml": built, "stack.yaml": "project: old\n"})
-    assert check(kept, "sese/web") == [
-        "images/web/ is built from, and a release does not keep it: put that folder there"
-    ]
