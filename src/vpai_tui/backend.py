@@ -94,10 +94,14 @@ class LiveBackend:
         await self._watch.start()
 
     async def stop(self) -> None:
-        if "vpn" in self.__dict__:
-            with suppress(OperatorError):  # a key that cannot be deleted any more ends by itself
-                await self.vpn.close()
+        await self._close_vpn()
         await self._watch.stop()
+
+    async def _close_vpn(self) -> None:
+        vpn = self.__dict__.pop("vpn", None)
+        if vpn is not None:
+            with suppress(OperatorError):  # a key that cannot be deleted any more ends by itself
+                await vpn.close()
 
     def watch(self) -> AsyncIterator[FleetSnapshot]:
         return self._watch.watch()
@@ -155,7 +159,8 @@ class LiveBackend:
         finally:  # the file is there, whatever came of the rest: its names hold from now on
             self._world.reread()
             self._watch.use(self._world.fleet, self._world.stacks, host)
-            self.__dict__.pop("_deployer", None)  # made anew, for the new names
+            self.__dict__.pop("_deployer", None)  # made anew, for the new names; so is what knows the hub by them
+            await self._close_vpn()
         if reason:
             raise PreflightRefused(
                 f"{host} has its names in {proposal.path.name}, but not all that runs has a way back",

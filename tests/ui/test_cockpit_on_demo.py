@@ -133,7 +133,9 @@ async def test_an_adopted_host_is_watched_under_its_names_at_once(tmp_path: Path
             await until(lambda: bool(of_opencut(backend)) and pi().live and pi().containers_at_boot_s, "pi is there")
             assert not [service for service in of_opencut(backend) if service.container]
             proposal = await backend.propose(await backend.survey("pi"))
+            before = backend.vpn
             assert await backend.adopt(proposal) == ""
+            assert backend.vpn is not before  # it knew the stacks by their names of then
             await until(lambda: all(service.container for service in of_opencut(backend)), "opencut is known")
             assert {service.container.name for service in of_opencut(backend) if service.container} == {
                 f"javisi_{name}" for name in ("opencut", "opencut-db", "opencut-valkey", "opencut-srh")

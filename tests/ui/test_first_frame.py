@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from vpai_tui.widgets.canvas import LineView, SafeStatic
 from vpai_tui.widgets.safe_table import SafeTable
 
@@ -24,8 +26,9 @@ SLOW = (
 )
 
 
-def test_the_app_imports_nothing_slow() -> None:
-    code = f"import sys, vpai_tui.app; print([name for name in {SLOW!r} if name in sys.modules])"
+@pytest.mark.parametrize("module", ["vpai_tui.app", "vpai_tui.screens.dispatch"])
+def test_neither_the_app_nor_its_first_key_imports_what_is_slow(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in {SLOW!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fleet_things import NOW, container, host, metrics, stack
 
+from vpai_tui.fleet.alerts import ranked
 from vpai_tui.fleet.fold import fold
 from vpai_tui.fleet.model import (
     Alert,
@@ -197,3 +198,16 @@ def test_the_worst_comes_first() -> None:
     found = picture(sese, seko).alerts
     assert [alert.subject for alert in found] == ["seko", "sese/apps", "db", "web", "disk /"]
     assert [alert.severity for alert in found] == [Severity.ERROR] * 3 + [Severity.WARN] * 2
+
+
+def test_alerts_from_elsewhere_are_ranked_with_the_fleets_own() -> None:
+    found = [
+        Alert(severity, "seko", subject, "", "")
+        for severity, subject in (
+            (Severity.INFO, "a"),
+            (Severity.ERROR, "b"),
+            (Severity.WARN, "c"),
+            (Severity.ERROR, "d"),
+        )
+    ]
+    assert [alert.subject for alert in ranked(found)] == ["b", "d", "c", "a"]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+from importlib.resources import files as package_files
 from pathlib import Path
 
 import pytest
 
 from vpai_tui.deploy.host import runner_script, script
 from vpai_tui.deploy.pull import pull_script
+from vpai_tui.fleet.operation import TAKEN_BACK
 from vpai_tui.remote.job import script_name
 from vpai_tui.vpn.dns.apply import script as dns_script
 
@@ -149,3 +152,12 @@ _PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
 def test_a_runner_is_named_by_its_content() -> None:
     assert script_name(b"a") == script_name(b"a") != script_name(b"b")
     assert script_name(b"a").startswith("run-")
+
+
+def test_words_that_others_go_by_are_the_runners() -> None:
+    runner, common = script("runner.sh").decode(), script("common.sh").decode()
+    assert f"$why{TAKEN_BACK}$FAILURE" in runner
+    (tidies,) = re.findall(r"^TIDIES='(.*)'$", common, re.M)
+    apply = (package_files("vpai_tui.vpn") / "dns" / "apply.sh").read_text()
+    for waiting in (script("hold.sh").decode(), apply):
+        assert f"' {tidies} '" in waiting

@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from vpai_tui.deploy.facts import manifest
+from vpai_tui.deploy.facts import manifest, tsv
 from vpai_tui.deploy.host import script
 from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.history import Entry, History
 from vpai_tui.redact import redact
 from vpai_tui.remote.connection import Connection
-from vpai_tui.text import clean, clean_line
+from vpai_tui.text import clean_line
 
 _LAPTOP_LINES = 5000
 _RELEASE = re.compile(r"\d{8}T\d{6}-[0-9a-z]{2,8}\b")
@@ -57,9 +57,10 @@ async def chronicle(
 
     answers = await asyncio.gather(*(ask(host) for host in hosts))
     found = [line for answer in answers if not isinstance(answer, str) for line in answer]
-    own, bad = history.read(_LAPTOP_LINES)
+    own, bad = await asyncio.to_thread(history.read, _LAPTOP_LINES)
     unreached = tuple((host, answer) for host, answer in zip(hosts, answers, strict=True) if isinstance(answer, str))
-    return Chronicle(merged([line for line in own if line.host in hosts], found), bad, unreached)
+    told = await asyncio.to_thread(merged, [line for line in own if line.host in hosts], found)
+    return Chronicle(told, bad, unreached)
 
 
 async def _ask(connection: Connection) -> list[Told]:
@@ -141,7 +142,7 @@ def read_lines(raw: bytes, host: str) -> list[Told]:
     Raises:
         OperatorError: the answer is cut.
     """
-    rows = [clean(line).split("\t") for line in raw.split(b"\n") if line]
+    rows = tsv(raw)
     if not rows or rows[-1] != ["end"]:
         raise OperatorError("its history is cut", host=host, remedy="try again")
     busy, pending, holds = False, dict[str, str](), list[Told]()

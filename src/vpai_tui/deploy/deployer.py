@@ -11,7 +11,7 @@ from vpai_tui.deploy.data import refuse_unfit
 from vpai_tui.deploy.hold import lift_hold, read_hold, reason_of, set_hold
 from vpai_tui.deploy.host import Place, place_of, probe
 from vpai_tui.deploy.kept import plan_of_release, verified
-from vpai_tui.deploy.plan import Prepared, make_plan
+from vpai_tui.deploy.plan import Prepared, compared_with_host, make_plan
 from vpai_tui.deploy.release import releases_of
 from vpai_tui.deploy.settle import carried
 from vpai_tui.errors import HostUnreachable, LinkLost, LockHeld, OperatorError, PreflightRefused, StalePlan, UsageError
@@ -215,7 +215,8 @@ class Deployer:
         Raises:
             OperatorError: it cannot be planned; sync is unknown for that reason.
         """
-        prepared = await make_plan(connection, self._docker(connection), stack, self._clock, beside=self._stacks)
+        docker = self._docker(connection)
+        prepared, _ = await compared_with_host(connection, docker, stack, self._clock, beside=self._stacks)
         words = {Effect.NONE: Sync.IN_SYNC, Effect.CREATE: Sync.NOT_DEPLOYED}
         return {change.service: words.get(change.effect, Sync.DRIFTED) for change in prepared.plan.changes}
 

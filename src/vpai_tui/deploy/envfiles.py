@@ -15,7 +15,7 @@ from vpai_tui.deploy.bundle import below
 from vpai_tui.deploy.envexample import Generate, SameAs
 from vpai_tui.deploy.envwanted import WantedFile, WantedKey, wanted_files
 from vpai_tui.deploy.facts import tsv
-from vpai_tui.deploy.host import Place, lines, place_of, script
+from vpai_tui.deploy.host import Place, in_folder, lines, place_of, script
 from vpai_tui.errors import CommandFailed, OperatorError, UsageError
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.remote.connection import Connection
@@ -50,12 +50,14 @@ class EnvKey:
 
 @dataclass(frozen=True, slots=True)
 class EnvProblem:
-    """What is wrong. `severity` is error or warn; `key` may be empty, `line` 0 (the whole file)."""
+    """What is wrong. `severity` is error or warn; `key` may be empty, `line` 0 (the whole file). `code` is the lint of
+    env.sh that found it, if one did."""
 
     severity: str
     message: str
     key: str = ""
     line: int = 0
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +124,8 @@ async def run_script(
 ) -> list[list[str]]:
     """The records of `env.sh VERB` in a temporary directory of the host, gone afterwards; without the last, `end`."""
     parts = [(name, script(name), "600") for name in ("common.sh", "env.sh")]
-    command = (
-        'umask 077; d=$(mktemp -d) || exit 1; trap \'rm -rf "$d"\' EXIT; tar -xf - -C "$d" && cd "$d" && '
-        f"{place.environment()} sh env.sh {shlex.join((verb, *args))} </dev/null"
-    )
     done = await connection.run(
-        ["sh", "-c", command],
+        in_folder(f"{place.environment()} sh env.sh {shlex.join((verb, *args))}"),
         root=True,
         stdin=tar_of([*parts, *entries]),
         timeout_s=240,
@@ -221,7 +219,7 @@ def _file(wanted: WantedFile, rows: list[list[str]], root: str, stack: str) -> E
         ]
     for _, _, line, key, lint in (row for row in rows if row[0] == "lint" and row[1] == wanted.path):
         severity, message = _LINTS[lint]
-        problems.append(EnvProblem(severity, message, "" if key == "-" else key, int(line)))
+        problems.append(EnvProblem(severity, message, "" if key == "-" else key, int(line), lint))
     return EnvFile(
         wanted.path,
         wanted.services,

@@ -82,7 +82,7 @@ def plan_init(report: EnvReport, stack: Stack, root: str, only: str | None = Non
 def _in_the_way(file: EnvFile) -> str:
     if file.state not in ("present", "missing"):
         return f"is no file: {file.state}"
-    bad = [problem for problem in file.problems if problem.message.startswith(("a quote", "the file is a link"))]
+    bad = [problem for problem in file.problems if problem.code in ("o", "link")]
     return bad[0].message if bad else ""
 
 

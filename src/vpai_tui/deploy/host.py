@@ -64,14 +64,17 @@ async def probe(connection: Connection, place: Place, verb: str, *args: str, bun
     entries = [("common.sh", script("common.sh"), "600"), ("probe.sh", script("probe.sh"), "600")]
     if bundle is not None:
         entries += _lists(bundle)
-    command = (
-        'umask 077; d=$(mktemp -d) || exit 1; trap \'rm -rf "$d"\' EXIT; tar -xf - -C "$d" && cd "$d" && '
-        f"{place.environment()} sh probe.sh {shlex.join((verb, *args))} </dev/null"
-    )
+    argv = in_folder(f"{place.environment()} sh probe.sh {shlex.join((verb, *args))}")
     done = await connection.run(
-        ["sh", "-c", command], root=True, stdin=tar_of(entries), timeout_s=180, label=f"probe {verb} {place.stack}"
+        argv, root=True, stdin=tar_of(entries), timeout_s=180, label=f"probe {verb} {place.stack}"
     )
     return parse(done.stdout, connection.name)
+
+
+def in_folder(command: str) -> list[str]:
+    """`command`, run in a temporary folder of the host that holds the tar of its input, gone afterwards."""
+    unpacked = 'umask 077; d=$(mktemp -d) || exit 1; trap \'rm -rf "$d"\' EXIT; tar -xf - -C "$d" && cd "$d"'
+    return ["sh", "-c", f"{unpacked} && {command} </dev/null"]
 
 
 def _lists(bundle: Bundle) -> list[tuple[str, bytes, str]]:

@@ -95,11 +95,26 @@ async def make_plan(
         PreflightRefused: host or stack are not fit; all reasons at once.
         Interrupted: an earlier deploy must be settled first.
     """
+    git, (prepared, facts) = await asyncio.gather(
+        asyncio.to_thread(read_checkout, stack.dir),
+        compared_with_host(connection, docker, stack, clock, coming, beside),
+    )
+    plan = await asyncio.to_thread(judged, prepared.plan, stack.dir, git, facts)
+    return replace(prepared, plan=plan, git=git)
+
+
+async def compared_with_host(
+    connection: Connection,
+    docker: Docker,
+    stack: Stack,
+    clock: Clock,
+    coming: frozenset[str] = frozenset(),
+    beside: Sequence[Stack] = (),
+) -> tuple[Prepared, HostFacts]:
+    """The same plan without a look at the age of its files, and the facts it stands on. Raises as `make_plan`."""
     bundle = await asyncio.to_thread(_bundle, stack, connection.host.root.rstrip("/"))
     place = place_of(connection, bundle.name, bundle.project)
-    facts, git = await asyncio.gather(
-        probe(connection, place, "plan", bundle=bundle), asyncio.to_thread(read_checkout, stack.dir)
-    )
+    facts = await probe(connection, place, "plan", bundle=bundle)
     facts.missing_networks = [name for name in facts.missing_networks if name not in coming]
     check(facts, bundle, connection.name)
     digests = await registry_digests(docker, bundle, facts)
@@ -108,8 +123,7 @@ async def make_plan(
     bundle, kept = with_live_values(bundle, facts)
     prepared = assemble(connection, stack, bundle, place, facts, targets, clock, notes=notes, kept=kept)
     plan = await guarded(connection, place, prepared.plan, facts, bundle.services, beside)
-    plan = await asyncio.to_thread(judged, plan, stack.dir, git, facts)
-    return replace(ordered(prepared, plan, facts), git=git)
+    return ordered(prepared, plan, facts), facts
 
 
 def ordered(prepared: Prepared, plan: Plan, facts: HostFacts) -> Prepared:
@@ -137,7 +151,7 @@ def assemble(
     kept: Sequence[str] = (),
     rollback_to: str | None = None,
 ) -> Prepared:
-    """Compares, and turns changes into the runner's steps there and back. Pure but for the release's random name."""
+    """Compares; `ordered` gives it the runner's steps. Pure but for the release's random name."""
     spec = stack.spec
     data = frozenset((*spec.data, *bundle.data, *data_of(facts.blobs.get("base.bundle.json"))))
     result = compare(Wanted(bundle, targets, data, frozenset(bundle.one_shots)), facts)
@@ -174,14 +188,13 @@ def assemble(
         after=extra.after,
         dumps=extra.dumps,
     )
-    steps, back = steps_for(result.changes, facts, bundle.one_shots, int(spec.health_timeout_s), bundle)
     return Prepared(
         plan,
         place,
         bundle,
         targets,
-        steps,
-        back,
+        (),
+        (),
         facts.structure,
         int(spec.confirm_timeout_s) if reconnect else 0,
         int(spec.health_timeout_s),

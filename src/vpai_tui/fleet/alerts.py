@@ -48,6 +48,11 @@ def alerts(
         *(alert for stack in with_stack for alert in _drift(stack)),
         *(alert for host in live.values() for alert in _held(host)),
     ]
+    return ranked(found)
+
+
+def ranked(found: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Worst first; of one severity as they came."""
     return tuple(sorted(found, key=lambda alert: _RANK.index(alert.severity)))
 
 

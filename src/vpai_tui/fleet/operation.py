@@ -364,13 +364,16 @@ class Finished(Event):
         return codes.get(self.outcome, 1)
 
 
+TAKEN_BACK = "; it was taken back, but then "  # the runner's own words
+
+
 def after_failed_revert(stack: str, release: str, reason: str) -> list[str]:
     """What to do after an outcome of `revert_failed`, in sentences.
 
     The runner tells two cases apart by its reason: all of the release before is back and does not run well, or
     something of it is not back.
     """
-    if "; it was taken back, but then " in reason:
+    if TAKEN_BACK in reason:
         return ["the release before is back, and not all of it is healthy: vpai-tui status"]
     host, _, name = stack.partition("/")
     return [

@@ -18,6 +18,7 @@ from vpai_tui.screens.messages import Failed
 from vpai_tui.widgets.canvas import PAINT_CLASSES, SafeStatic
 from vpai_tui.widgets.command_log import CommandLogPane
 from vpai_tui.widgets.context import Context
+from vpai_tui.widgets.filter_row import FilterRow
 from vpai_tui.widgets.frame import FooterBar, TitleBar
 from vpai_tui.widgets.host_strip import HostStrip
 from vpai_tui.widgets.operations import Operation
@@ -158,6 +159,11 @@ class CockpitScreen(Screen[None]):
     def focus_main(self) -> None:
         for widget in self.query("#main-table"):
             widget.focus()
+
+    @on(FilterRow.Left)
+    def _filter_left(self) -> None:
+        self.focus_main()
+        self.redraw()
 
     @on(FooterBar.KeyClicked)
     async def _key_clicked(self, event: FooterBar.KeyClicked) -> None:

@@ -208,8 +208,3 @@ class DeployScreen(CockpitScreen):
     @on(FilterRow.Changed)
     def _filtered(self) -> None:
         self.redraw()
-
-    @on(FilterRow.Left)
-    def _filter_left(self) -> None:
-        self.focus_main()
-        self.redraw()

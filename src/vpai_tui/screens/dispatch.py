@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vpai_tui.commands import BY_ID, Arg, Command, refusal
-from vpai_tui.screens.env import EnvFlows
 from vpai_tui.screens.flows import Flows
 from vpai_tui.screens.shell import Shell
 from vpai_tui.text import clean
@@ -19,6 +19,7 @@ from vpai_tui.widgets.themes import THEME_NAMES
 from vpai_tui.widgets.vpn_look import TARGET
 
 if TYPE_CHECKING:
+    from vpai_tui.screens.env import EnvFlows
     from vpai_tui.screens.vpn_flows import VpnFlows
 
 _QUIT = "Quit the cockpit?"
@@ -31,22 +32,25 @@ class Dispatcher:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._flows = Flows(shell)
-        self._env = EnvFlows(shell, self._flows.work)
-        self._vpn: VpnFlows | None = None
 
     @property
     def flows(self) -> Flows:
         return self._flows
 
-    @property
+    @cached_property
+    def _env(self) -> EnvFlows:
+        """Made when first wanted, as `_vpn_flows`."""
+        from vpai_tui.screens.env import EnvFlows
+
+        return EnvFlows(self._shell, self._flows.work)
+
+    @cached_property
     def _vpn_flows(self) -> VpnFlows:
         """Made when first wanted: what it imports would keep the first key waiting."""
-        if self._vpn is None:
-            from vpai_tui.screens.vpn_ask import VpnDesk
-            from vpai_tui.screens.vpn_flows import VpnFlows
+        from vpai_tui.screens.vpn_ask import VpnDesk
+        from vpai_tui.screens.vpn_flows import VpnFlows
 
-            self._vpn = VpnFlows(VpnDesk(self._shell, self._flows.work, self._flows.show))
-        return self._vpn
+        return VpnFlows(VpnDesk(self._shell, self._flows.work, self._flows.show))
 
     def run_command(self, name: str, argument: str = "") -> Awaitable[object] | None:
         """Do a command, by key, palette or click; says why when it may not run.

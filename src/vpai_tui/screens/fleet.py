@@ -249,11 +249,6 @@ class FleetScreen(CockpitScreen):
     def _filtered(self) -> None:
         self.redraw()
 
-    @on(FilterRow.Left)
-    def _filter_left(self) -> None:
-        self.focus_main()
-        self.redraw()
-
     @on(SafeTable.Chosen, "#main-table")
     def _chosen(self) -> None:
         self.view("describe", "")

@@ -98,8 +98,3 @@ class HistoryScreen(CockpitScreen):
     @on(FilterRow.Changed)
     def _moved(self) -> None:
         self.redraw()
-
-    @on(FilterRow.Left)
-    def _filter_left(self) -> None:
-        self.focus_main()
-        self.redraw()

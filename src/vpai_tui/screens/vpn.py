@@ -302,8 +302,3 @@ class VpnScreen(CockpitScreen):
     @on(FilterRow.Changed)
     def _filtered(self) -> None:
         self.redraw()
-
-    @on(FilterRow.Left)
-    def _filter_left(self) -> None:
-        self.focus_main()
-        self.redraw()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vpai_tui.errors import OperatorError
+from vpai_tui.fleet.alerts import ranked
 from vpai_tui.fleet.model import Alert, Severity
 from vpai_tui.fleet.operation import stop_word
 from vpai_tui.fleet.stacks import find_service
@@ -49,7 +50,7 @@ async def _status(world: World, args: Namespace) -> int:
     await watch.start()
     try:
         snapshot = await watch.settled()
-        snapshot = replace(snapshot, alerts=(*snapshot.alerts, *await _vpn_alerts(world, watch)))
+        snapshot = replace(snapshot, alerts=ranked((*snapshot.alerts, *await _vpn_alerts(world, watch))))
     finally:
         await watch.stop()
     if args.json:

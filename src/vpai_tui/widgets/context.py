@@ -9,13 +9,13 @@ from datetime import datetime
 
 from vpai_tui.clock import Clock
 from vpai_tui.config import Fleet
-from vpai_tui.fleet.model import Alert, FleetSnapshot, HostSnapshot, HostState, Link, Service, Severity
+from vpai_tui.fleet.alerts import ranked
+from vpai_tui.fleet.model import Alert, FleetSnapshot, HostSnapshot, HostState, Link, Service
 from vpai_tui.widgets.backend import Backend
 from vpai_tui.widgets.operations import Operations
 from vpai_tui.widgets.vpn_look import VpnLook
 
 _EVENTS_KEPT = 400
-_RANKS = (Severity.ERROR, Severity.WARN, Severity.INFO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Context:
     def alerts(self) -> tuple[Alert, ...]:
         """The fleet's alerts and those of the VPN as it was last seen, the worst first."""
         found = (*self.snapshot.alerts, *self.vpn.alerts)
-        return tuple(sorted(found, key=lambda item: _RANKS.index(item.severity)))
+        return ranked(found)
 
     def take(self, snapshot: FleetSnapshot) -> None:
         """Keep a new snapshot and note what changed in each service."""
