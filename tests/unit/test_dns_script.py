@@ -99,6 +99,24 @@ def test_the_guard_waits_for_the_lock_however_long_it_is_held(hub: Hub) -> None:
     assert hub.file.read_text() == "old\n"
 
 
+def test_an_end_that_cannot_be_written_down_leaves_the_run_to_be_settled(hub: Hub) -> None:
+    (hub.runs / "r1/status.new").mkdir()  # no file can be put there, not even by root
+    assert hub.run("settle", "r1") == 1
+    assert (hub.status("r1"), hub.pending) == (None, "r1")
+    assert "finished" not in (hub.runs / "r1/journal").read_text()
+    (hub.runs / "r1/status.new").rmdir()
+    assert hub.run("settle", "r1") == 4
+    assert (hub.status("r1"), hub.pending) == ("reverted 4 the apply was interrupted", None)
+
+
+def test_a_refusal_that_cannot_be_written_down_is_told_all_the_same(hub: Hub) -> None:
+    hub.lay("r2", "newer\n")
+    (hub.runs / "r2/status.new").mkdir()
+    assert hub.run("apply", "r2") == 76
+    assert "finished\t-\trefused 76 the apply r1 was interrupted" in (hub.runs / "r2/journal").read_text()
+    assert hub.pending == "r1"
+
+
 @pytest.mark.parametrize("held", [True, False])
 def test_a_refused_apply_leaves_the_pending_mark_of_another(hub: Hub, held: bool) -> None:
     hub.lay("r2", "newer\n")

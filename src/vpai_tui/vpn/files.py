@@ -10,7 +10,7 @@ from vpai_tui.remote.connection import Connection
 from vpai_tui.remote.files import FILE_LIMIT
 
 _ABSENT = 44
-_READ = f'[ -e "$0" ] || exit {_ABSENT}; stat -L -c %.3Y -- "$0" && exec head -c {FILE_LIMIT} -- "$0"'
+_READ = f'[ -e "$0" ] || exit {_ABSENT}; stat -L -c %.3Y -- "$0" && exec head -c {FILE_LIMIT + 1} -- "$0"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,15 @@ class HostFile:
 
 
 async def read_host_file(connection: Connection, path: str) -> HostFile:
-    """The file. OperatorError when there is none."""
+    """The file. OperatorError when there is none, or one larger than `FILE_LIMIT`: a part of it is never handed out."""
     done = await connection.run(["sh", "-c", _READ, path], root=True, check=False, label=f"read {path}")
     if done.exit_status == _ABSENT:
         raise OperatorError(f"there is no {path}", host=connection.name, remedy="deploy Headscale's stack")
     if done.exit_status != 0:
         raise connection.failed(f"read {path}", done)
     stamp, _, content = done.stdout.partition(b"\n")
+    if len(content) > FILE_LIMIT:
+        raise OperatorError(f"{path} is larger than {FILE_LIMIT >> 20} MiB", host=connection.name)
     try:
         written = datetime.fromtimestamp(float(stamp.replace(b",", b".")), UTC)
     except (ValueError, OverflowError, OSError):

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from importlib.resources import files as package_files
 
 from vpai_tui.clock import Clock, rfc3339
-from vpai_tui.errors import LinkLost, LockHeld, OperatorError
+from vpai_tui.errors import HostUnreachable, LinkLost, LockHeld, OperatorError
 from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome, RevertStarted, RunnerStarted
 from vpai_tui.redact import redact
 from vpai_tui.remote.connection import Connection
-from vpai_tui.remote.job import JournalLine, follow, parse_line, script_name, start_command
+from vpai_tui.remote.job import JournalLine, follow, journal_length, parse_line, script_name, start_command
 from vpai_tui.text import last_lines
 from vpai_tui.vpn.hub import Hub
 
 HEALTH_S = 25  # for Headscale to answer again; it takes 0.2 s, twice that on a bad day
-RECONNECT_WITHIN_S = 90.0
+RECONNECT_WITHIN_S = 90.0  # since the journal last said something
 _KEPT = 10  # runs whose copies stay on the host
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OUTPUT_LINES = 50
@@ -80,7 +80,7 @@ class Run:
 
     async def settle(self, order: Order) -> AsyncIterator[Event]:
         """Takes an interrupted run back."""
-        self._seen = await self._length()
+        self._seen = await journal_length(self._connection, self.directory)
         async for event in self._go("settle", order, b""):
             yield event
 
@@ -131,9 +131,8 @@ class Run:
         ]
         if verb == "apply":
             parts.append(f"cat >{quoted(self.directory)}/new && sync -d {quoted(self.directory)}/new")
-            parts.append(
-                f"{{ (cd {quoted(home)} && ls -d [0-9]* | sort -r | tail -n +{_KEPT + 1} | xargs -r rm -rf --); }}"
-            )
+            old = f'ls -d [0-9]* | sort -r | tail -n +{_KEPT + 1} | grep -vxF "$(readlink pending || echo -)"'
+            parts.append(f"{{ (cd {quoted(home)} && {old} | xargs -r rm -rf --); }}")  # an unsettled one stays
         return " && ".join(parts)
 
     async def _tell(self, line: JournalLine) -> Event:
@@ -179,46 +178,78 @@ class Run:
         return Finished(self._now(), Outcome.FAILED, self.id, reason, output)
 
     async def _again(self) -> AsyncIterator[Event]:
-        """A new connection, and the journal from where it was left."""
-        yield Journaled(self._now(), "link_lost", "the link was lost; the host goes on")
-        try:
-            self._connection = await self._reconnected()
-        except OperatorError as error:
-            reason = f"{error.message}; the host goes on by itself: look again with `vpai-tui dns list`"
-            yield Finished(self._now(), Outcome.UNKNOWN, self.id, reason)
-            return
+        """A new connection, and the journal from where it was left, as often as the link breaks.
+
+        The end is `unknown` when no connection can be had: not within `RECONNECT_WITHIN_S`, or refused.
+        """
+        patience = _Patience(self._clock)
+        while True:
+            yield Journaled(self._now(), "link_lost", "the link was lost; the host goes on")
+            seen = self._seen
+            try:
+                async for event in self._once_more(patience):
+                    yield event
+                return
+            except LinkLost as error:
+                lost = error
+            except OperatorError as error:
+                yield self._unknown(error)
+                return
+            if self._seen > seen:
+                patience.renew()
+            elif not await patience.pause():
+                yield self._unknown(lost)
+                return
+
+    async def _once_more(self, patience: _Patience) -> AsyncIterator[Event]:
+        """The journal over one more connection. HostUnreachable when none can be had, LinkLost when it ends too."""
+        connection = self._connection = await self._connected(patience)
         try:
             owner = f"{self._deploy}/owner"
-            async for line in follow(self._connection, self.directory, owner, self._seen, "follow dns apply"):
+            async for line in follow(connection, self.directory, owner, self._seen, "follow dns apply"):
                 yield (event := await self._tell(line))
                 if isinstance(event, Finished):
                     return
             yield await self._ended(b"")
-        except LinkLost:
-            async for event in self._again():
-                yield event
         finally:
-            await self._connection.close()
+            await connection.close()
 
-    async def _reconnected(self) -> Connection:
-        deadline = self._clock.boot_s() + RECONNECT_WITHIN_S
-        pause_s = 0.5
+    async def _connected(self, patience: _Patience) -> Connection:
+        """The first connection that can be had while there is patience; else the last error, at once if refused."""
         while True:
             try:
                 return await self._fresh()
-            except OperatorError:
-                if self._clock.boot_s() + pause_s > deadline:
+            except HostUnreachable as error:
+                if error.refused or not await patience.pause():
                     raise
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, 10.0)
 
-    async def _length(self) -> int:
-        argv = ["sh", "-c", 'cat "$0" 2>/dev/null | wc -l', f"{self.directory}/journal"]
-        done = await self._connection.run(argv, root=True, label="journal length")
-        return int(done.text.strip() or 0)
+    def _unknown(self, error: OperatorError) -> Finished:
+        reason = f"{error.message}; the host goes on by itself: look again with `vpai-tui dns list`"
+        return Finished(self._now(), Outcome.UNKNOWN, self.id, reason)
 
     def _now(self) -> str:
         return rfc3339(self._clock.now())
+
+
+class _Patience:
+    """How long a host that is gone is asked for, and how often: pauses of 0.5 s doubling to 10 s."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.renew()
+
+    def renew(self) -> None:
+        """There was news: from the beginning."""
+        self._pause_s = 0.5
+        self._until_boot_s = self._clock.boot_s() + RECONNECT_WITHIN_S
+
+    async def pause(self) -> bool:
+        """Waits before the next try; False, at once, when there is no patience left."""
+        pause_s, self._pause_s = self._pause_s, min(self._pause_s * 2, 10.0)
+        if self._clock.boot_s() + pause_s > self._until_boot_s:
+            return False
+        await asyncio.sleep(pause_s)
+        return True
 
 
 async def interrupted(connection: Connection) -> str | None:

@@ -26,14 +26,17 @@ lock() { # [SECONDS]: the same lock as every deploy of this host; without a numb
   printf 'pid=%s dns %s by %s since %s\n' "$$" "$verb" "$WHO" "$(now)" >"$DEPLOY/owner"
 }
 owner() { head -n 1 "$DEPLOY/owner" 2>/dev/null; }
-finish() { # outcome, exit code, reason
-  printf '%s %s %s\n' "$1" "$2" "${3:-}" >"$RUN/status.new" && mv -T "$RUN/status.new" "$RUN/status"
+status() { # outcome, exit code, reason: whole or not at all
+  printf '%s %s %s\n' "$1" "$2" "${3:-}" >"$RUN/status.new" && mv -T "$RUN/status.new" "$RUN/status" || return 1
   sync -d "$RUN/status" 2>/dev/null || sync
+}
+finish() { # the same, and nothing is pending any more; an end that cannot be written down is left to be settled
+  status "$@" || { echo "the end ($1) could not be written down"; return 1; }
   [ "$(readlink "$HOME_OF/pending")" != "$ID" ] || rm -f "$HOME_OF/pending" # another run's is not ours to take
   J finished "$1 $2 ${3:-}"
   SETTLED=1
 }
-refuse() { rm -f "$CANDIDATE"; finish refused "$1" "$2"; exit "$1"; }
+refuse() { rm -f "$CANDIDATE"; finish refused "$1" "$2" || J finished "refused $1 $2"; exit "$1"; }
 running() { [ "$(dk inspect -f '{{.State.Running}}' "$CONTAINER" 2>/dev/null)" = true ]; }
 restarts() { dk inspect -f '{{.RestartCount}}' "$CONTAINER" 2>/dev/null; }
 nodes() { # how many nodes it answers with; nothing when it does not answer
@@ -113,6 +116,8 @@ case $verb in
   settle) settle "${SETTLE_WAIT_S:-30}" ;;
   guard)
     tail --pid="$3" -f /dev/null
-    [ -e "$RUN/status" ] || settle ;; # however long a deploy holds the lock: nobody else will
+    [ ! -e "$RUN/status" ] || exit 0
+    settle ;; # however long a deploy holds the lock: nobody else will
 esac
-if [ -n "$SETTLED" ]; then read -r _ code _ <"$RUN/status"; exit "$code"; fi
+[ -n "$SETTLED" ] || exit 1
+read -r _ code _ <"$RUN/status"; exit "$code"
