@@ -77,7 +77,7 @@ class Desk:
         return f"pid=$(sed -n 's/^pid=\\([0-9]*\\).*/\\1/p' {self.host.root}/deploy/owner); kill -9 -$pid"
 
     def order(self, content: str, base: str = OLD) -> Order:
-        hub = Hub(self.host.name, None, self.container, "headscale", True, None, 0, "/etc/headscale/config.yaml")
+        hub = Hub(self.host.name, None, self.container, "headscale", True, None, "/etc/headscale/config.yaml")
         return Order(hub, self.file, hub.inside, content.encode(), sha(base), restart=True)
 
     async def run(self) -> Run:

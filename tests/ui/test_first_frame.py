@@ -33,6 +33,13 @@ def test_neither_the_app_nor_its_first_key_imports_what_is_slow(module: str) -> 
     assert done.stdout.strip() == "[]"
 
 
+def test_the_screen_of_the_vpn_imports_no_ssh() -> None:
+    slow = ("asyncssh", "cryptography", "httpx", "ruamel")
+    code = f"import sys, vpai_tui.screens.vpn; print([name for name in {slow!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
 async def test_the_backend_is_built_after_the_first_frame(cockpit: OpenCockpit) -> None:
     async with cockpit(None) as at:
         names = [type(message).__name__ for message in at.messages]

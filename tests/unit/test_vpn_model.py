@@ -123,7 +123,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_json_is_read_or_refused(found: Any) -> None:
-    for one in (reading.node, reading.user, reading.pre_auth_key, reading.api_key):
+    for one in (reading.node, reading.user, reading.pre_auth_key):
         try:
             reading.rows(found, "nodes", one)
         except OperatorError:

@@ -15,8 +15,7 @@ from vpai_tui.vpn.dns.lint import Surroundings, lint, new_record, of_settings
 from vpai_tui.vpn.dns.resolve import answers_in, query_of
 from vpai_tui.vpn.dns.settings import path_is_watched, read_list, settings_of, write_list
 from vpai_tui.vpn.guard import Action, Estate, alerts, judge, judge_routes
-from vpai_tui.vpn.hub import Whereabouts
-from vpai_tui.vpn.model import Mark, Node, Record, Route
+from vpai_tui.vpn.model import Mark, Node, Record, Route, Whereabouts
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 CONFIG = (Path(__file__).parents[2] / "stacks/seko/headscale/headscale/config/config.yaml").read_bytes()

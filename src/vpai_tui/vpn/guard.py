@@ -9,10 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from vpai_tui.fleet.model import Alert, Severity
-from vpai_tui.vpn.hub import Whereabouts
-from vpai_tui.vpn.model import Mark, Node, Record, same_address
-
-EXPIRY_ALERT = timedelta(days=14)
+from vpai_tui.vpn.model import EXPIRY_ALERT, Mark, Node, Record, Whereabouts, same_address
 
 
 class Action(StrEnum):

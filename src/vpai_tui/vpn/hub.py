@@ -14,6 +14,7 @@ from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.remote.connection import Connection
 from vpai_tui.text import clean, clean_line
+from vpai_tui.vpn.model import Whereabouts
 from vpai_tui.vpn.reading import moment
 
 SERVICE = "headscale"
@@ -43,7 +44,6 @@ class Hub:
     name: str
     running: bool
     started_at: datetime | None
-    restarts: int
     inside: str  # config.yaml's path in the container
     mounts: tuple[Mount, ...] = ()
     env: tuple[str, ...] = ()  # names of HEADSCALE_… variables
@@ -128,7 +128,6 @@ def _hub(raw: dict[str, Any], host: str, stack: Stack | None) -> Hub:
         name=clean_line(raw["Name"]).lstrip("/"),
         running=bool(state["Running"]),
         started_at=moment(state.get("StartedAt", "")),
-        restarts=int(raw.get("RestartCount") or 0),
         inside=_config_argument([*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]),
         mounts=tuple(mounts),
         env=tuple(name for name in names if name.startswith("HEADSCALE_")),
@@ -143,19 +142,6 @@ def _config_argument(words: Sequence[str]) -> str:
         if word.startswith("--config="):
             return word.partition("=")[2]
     return _INSIDE
-
-
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """Addresses by which nodes are recognised: of the operator's way to the hub, and of the hub itself."""
-
-    peer: str = ""
-    hub: frozenset[str] = frozenset()
-    laptop: frozenset[str] = frozenset()
-
-    @property
-    def mine(self) -> frozenset[str]:
-        return self.laptop | {self.peer} - {""}
 
 
 async def whereabouts(connection: Connection) -> Whereabouts:

@@ -13,7 +13,8 @@ from vpai_tui.remote.connection import Connection
 from vpai_tui.vpn.client import Headscale, find_version
 from vpai_tui.vpn.dns.settings import Settings, settings_of
 from vpai_tui.vpn.files import HostFile, read_host_file
-from vpai_tui.vpn.hub import Hub, Whereabouts, find_hub, whereabouts
+from vpai_tui.vpn.hub import Hub, find_hub, whereabouts
+from vpai_tui.vpn.model import Whereabouts
 from vpai_tui.vpn.transport import OverSsh
 
 Connect = Callable[[str], Awaitable[Connection]]

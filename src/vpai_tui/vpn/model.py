@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+EXPIRY_ALERT = timedelta(days=14)  # a key that ends within it is told
 
 
 class Mark(StrEnum):
@@ -109,16 +111,6 @@ class PreAuthKey:
 
 
 @dataclass(frozen=True, slots=True)
-class ApiKey:
-    """An API key as the list shows it: its prefix only."""
-
-    id: int
-    prefix: str
-    expires_at: datetime | None
-    created_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Server:
     """The control plane. `version` is as it says itself, `series` what the client speaks to it, `url` for clients."""
 
@@ -138,6 +130,19 @@ class Record:
 
     def __str__(self) -> str:
         return f"{self.name} {self.type} {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Addresses by which nodes are recognised: of the operator's way to the hub, and of the hub itself."""
+
+    peer: str = ""
+    hub: frozenset[str] = frozenset()
+    laptop: frozenset[str] = frozenset()
+
+    @property
+    def mine(self) -> frozenset[str]:
+        return self.laptop | {self.peer} - {""}
 
 
 def same_address(one: str, other: str) -> bool:

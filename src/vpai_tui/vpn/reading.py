@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from vpai_tui.errors import OperatorError
 from vpai_tui.text import clean_line
-from vpai_tui.vpn.model import ApiKey, Node, PreAuthKey, Route, User
+from vpai_tui.vpn.model import Node, PreAuthKey, Route, User
 
 T = TypeVar("T")
 
@@ -101,10 +101,6 @@ def pre_auth_key(raw: Mapping[str, Any]) -> PreAuthKey:
         shown=_masked(secret),
         secret="" if "*" in secret else secret,
     )
-
-
-def api_key(raw: Mapping[str, Any]) -> ApiKey:
-    return ApiKey(_id(raw, "id"), _text(raw, "prefix"), _time(raw, "expiration"), _time(raw, "createdAt"))
 
 
 def _masked(secret: str) -> str:

@@ -16,9 +16,9 @@ from vpai_tui.remote.connection import Connection
 from vpai_tui.vpn import guard, reading
 from vpai_tui.vpn.dns.desk import Dns
 from vpai_tui.vpn.guard import Estate
-from vpai_tui.vpn.hub import Whereabouts, find_hub, hub_of
+from vpai_tui.vpn.hub import find_hub, hub_of
 from vpai_tui.vpn.link import Config, Link
-from vpai_tui.vpn.model import Node, Server, User
+from vpai_tui.vpn.model import Node, Server, User, Whereabouts
 from vpai_tui.vpn.nodes import Nodes
 from vpai_tui.vpn.transport import in_container, printed
 from vpai_tui.vpn.view import DnsView, NodeView, VpnSnapshot

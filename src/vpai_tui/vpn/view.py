@@ -74,22 +74,17 @@ class VpnSnapshot:
 
     def find(self, text: str) -> NodeView:
         """The node of this name, host name, address or `#id`. UsageError when none or several are."""
-        return find_node(self.nodes, text)
+        having = [it for it in self.nodes if text in (it.node.name, *it.node.addresses, f"#{it.node.id}")]
+        fitting = having or [it for it in self.nodes if it.node.hostname == text]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            known = ", ".join(f"#{it.node.id} {it.node.name}" for it in fitting)
+            raise UsageError(f'"{text}" may be {known}', remedy="give the #id")
+        import difflib
 
-
-def find_node(nodes: Sequence[NodeView], text: str) -> NodeView:
-    """As `VpnSnapshot.find`."""
-    exact = [it for it in nodes if it.node.name == text or text in it.node.addresses or f"#{it.node.id}" == text]
-    fitting = exact or [it for it in nodes if it.node.hostname == text]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        known = ", ".join(f"#{it.node.id} {it.node.name}" for it in fitting)
-        raise UsageError(f'"{text}" may be {known}', remedy="give the #id")
-    import difflib
-
-    near = difflib.get_close_matches(text, [it.node.name for it in nodes], n=1)
-    raise UsageError(f'no node "{text}"', remedy=f'did you mean "{near[0]}"?' if near else "vpai-tui nodes list")
+        near = difflib.get_close_matches(text, [it.node.name for it in self.nodes], n=1)
+        raise UsageError(f'no node "{text}"', remedy=f'did you mean "{near[0]}"?' if near else "vpai-tui nodes list")
 
 
 def matching(

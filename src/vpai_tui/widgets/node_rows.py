@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from vpai_tui.clock import duration
-from vpai_tui.vpn.guard import EXPIRY_ALERT
-from vpai_tui.vpn.model import Mark, Node, Route
+from vpai_tui.vpn.model import EXPIRY_ALERT, Mark, Node, Route
 from vpai_tui.vpn.view import NodeView, VpnSnapshot
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.backend import Section

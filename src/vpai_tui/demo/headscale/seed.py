@@ -8,7 +8,6 @@ from vpai_tui.demo.engine.store import Engine, hex_of
 from vpai_tui.demo.headscale.state import Doc, S, World, fresh
 
 _DAY = 86400 * S
-OPERATOR = "100.64.0.2"
 WAITING = "VPAIDEMOWAITING0LAPTOP24"  # its registration id
 # name, hostname, end of its address, online, days since seen, days to expiry (None: never), tags, routes, approved
 _NODES: tuple[tuple[str, str, int, bool, float, float | None, list[str], list[str], list[str]], ...] = (
