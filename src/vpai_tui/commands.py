@@ -56,6 +56,7 @@ class Arg(StrEnum):
 
     NONE = ""
     HOST = "host"
+    HOSTS = "host|all"
     STACK = "stack"
     SERVICE = "service"
     NODE = "node"
@@ -157,7 +158,7 @@ _COCKPIT: tuple[Command, ...] = (
     Command("env.init", "env init", "Write what env files lack", (), (), Arg.STACK, Danger.PLAN),
     Command("env.edit", "env edit", "Edit an env file on its host", (), (), Arg.STACK, Danger.CHANGE),
     Command("filter", "filter", "Keep the rows that hold these words", ("slash",), LISTS, Arg.TEXT, footer="filter"),
-    Command("scope", "scope", "Show one host, or all of them", ("h",), (*TABLES, "history"), Arg.HOST, footer="host"),
+    Command("scope", "scope", "Show one host, or all of them", ("h",), (*TABLES, "history"), Arg.HOSTS, footer="host"),
     Command("copy", "copy", "Copy what the row stands for", ("c",)),
     Command(
         "refresh",
@@ -165,7 +166,7 @@ _COCKPIT: tuple[Command, ...] = (
         "Ask again; lost hosts reconnect now",
         ("ctrl+r",),
         (),
-        Arg.HOST,
+        Arg.HOSTS,
         footer="refresh",
     ),
     Command("log", "command log", "Every command run on the hosts", ("v",)),

@@ -117,6 +117,19 @@ def test_a_stack_with_data_wants_its_name(run: Run) -> None:
     assert "--confirm sese/infra" in told["error"]["remedy"]
 
 
+def test_a_way_back_that_changes_nothing_is_passed_over(run: Run) -> None:
+    """sese/infra is deployed for a drift only: its new release is what the one before was."""
+    code, _ = run("deploy", "sese/infra", "--confirm", "sese/infra")
+    assert code == 0
+    _, told = run("releases", "sese/infra")
+    current, same, *older = [row["id"] for row in told["releases"] if row["restorable"] or row["id"] == told["current"]]
+    assert current == told["current"] and older
+    code, events = run("rollback", "sese/infra", "--confirm", "sese/infra")
+    planned, finished = events[0], events[-1]
+    assert (code, finished["outcome"]) == (0, "committed")
+    assert f"{same} is what runs already and is passed over" in planned["notes"]
+
+
 def test_one_service_is_restarted_and_described(run: Run) -> None:
     code, told = run("restart", "litellm", "--yes")
     assert (code, told["outcome"]) == (0, "done")

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 
+import pytest
 from textual import events
 from textual.widgets import Input
 
@@ -14,13 +15,14 @@ from vpai_tui.errors import HostUnreachable
 from vpai_tui.fleet.model import FleetSnapshot
 from vpai_tui.widgets.command_log import CommandLogPane
 from vpai_tui.widgets.detail import DetailPane
+from vpai_tui.widgets.dialogs import Choice, Confirm
 from vpai_tui.widgets.host_strip import strip_height, strip_lines
 from vpai_tui.widgets.paint import width_of
 from vpai_tui.widgets.safe_table import SafeTable
 
 from . import fake_answers as answers
 from . import fake_fleet as fake
-from .conftest import Cockpit, OpenCockpit
+from .conftest import SHORT, Cockpit, OpenCockpit
 from .fake_backend import Description, FakeBackend
 
 Picture = Callable[[Cockpit, str], None]
@@ -277,3 +279,21 @@ async def test_a_screen_too_small_says_so(cockpit: OpenCockpit) -> None:
         await at.settle()
         assert "postgresql" in at.text()
         assert "needs 60×16" not in at.text()
+
+
+@pytest.mark.parametrize("word", [None, "sese/infra"])
+async def test_a_dialog_with_much_to_say_keeps_what_must_be_answered_on_the_screen(
+    cockpit: OpenCockpit, word: str | None
+) -> None:
+    lines = [((f"line {number}", ""),) for number in range(60)]
+    async with cockpit(fake.calm(), size=SHORT) as at:
+        at.app.push_screen(Confirm("Much?", lines, [Choice("yes", "Do it", "warning")], word=word))
+        await at.settle()
+        wanted = ["#cancel", "#answer-yes", *(["#word"] if word else [])]
+        for selector in wanted:
+            assert at.app.screen.region.contains_region(at.app.screen.query_one(selector).region), selector
+        text = at.app.screen.query_one(".dialog-text")
+        assert text.max_scroll_y > 0
+        for _ in range(10):
+            await at.press("pagedown")
+        assert text.scroll_y == text.max_scroll_y

@@ -95,8 +95,8 @@ def test_a_running_deploy_is_pending_and_a_dead_upload_unfinished() -> None:
 
 def test_the_default_way_back_is_the_newest_restorable_before_the_current() -> None:
     found = listed(row("r1", "ok 0"), row("r2", "ok 0"), row("r3", "reverted 2"), row("r4", "ok 0"), current="r4")
-    assert _choose(found, None, "web").id == "r2"
-    assert _choose(found, "r1", "web").id == "r1"
+    assert _choose(found, None, "web")[0].id == "r2"
+    assert _choose(found, "r1", "web")[0].id == "r1"
     with pytest.raises(PreflightRefused, match="r3 cannot be restored: was reverted"):
         _choose(found, "r3", "web")
     with pytest.raises(UsageError, match="no release r7"):
@@ -114,16 +114,16 @@ def back(release: str, base: str, to: str = "") -> tuple[str, str, bytes, bytes]
 
 def test_a_second_rollback_goes_further_back_and_never_to_what_was_fled_from() -> None:
     rows = [back("r1", ""), back("r2", "r1"), back("r3", "r2"), back("r4", "r3", "r2")]
-    assert _choose(listed(*rows, current="r4"), None, "web").id == "r1"
+    assert _choose(listed(*rows, current="r4"), None, "web")[0].id == "r1"
     rows += [back("r5", "r4", "r1")]
     with pytest.raises(PreflightRefused, match="no restorable release before the current that was not rolled back"):
         _choose(listed(*rows, current="r5"), None, "web")
     rows += [back("r6", "r5")]  # a new deploy: what ran before it is a way back, the ones fled from are none
-    assert _choose(listed(*rows, current="r6"), None, "web").id == "r5"
+    assert _choose(listed(*rows, current="r6"), None, "web")[0].id == "r5"
     rows += [back("r7", "r6", "r5")]
     with pytest.raises(PreflightRefused, match="no restorable"):
         _choose(listed(*rows, current="r7"), None, "web")
-    assert _choose(listed(*rows, current="r7"), "r3", "web").id == "r3"
+    assert _choose(listed(*rows, current="r7"), "r3", "web")[0].id == "r3"
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_a_release_is_named_to_come_after_its_base(base: str | None, name: str) 
 
 def test_a_release_is_named_in_full_or_by_a_beginning_that_only_it_has() -> None:
     found = listed(row("r1", "ok 0"), row("r11", "ok 0"), row("r12", "ok 0"), row("r2", "ok 0"))
-    assert _choose(found, "r1", "web").id == "r1"
-    assert _choose(found, "r2", "web").id == "r2"
-    assert _choose(found, "r12", "web").id == "r12"
+    assert _choose(found, "r1", "web")[0].id == "r1"
+    assert _choose(found, "r2", "web")[0].id == "r2"
+    assert _choose(found, "r12", "web")[0].id == "r12"
     with pytest.raises(UsageError, match=r"several releases r…: r2, r12, r11, r1"):
         _choose(found, "r", "web")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.deploy.apply import Run, execute
@@ -90,8 +91,13 @@ class Deployer:
         connection, place = await self._place(found)
         with _only_looking():
             listed = releases_of(await probe(connection, place, "releases"), found.spec.data)
-            target = _choose(listed, release, found.id)
-            return self._keep(await plan_of_release(connection, place, found, target.id, self._clock, self._stacks))
+            ways, passed = _choose(listed, release, found.id), []
+            for target in ways:
+                made = await plan_of_release(connection, place, found, target.id, self._clock, self._stacks)
+                if not made.plan.empty or target is ways[-1]:
+                    break
+                passed.append(f"{target.id} is what runs already and is passed over")
+        return self._keep(replace(made, plan=replace(made.plan, notes=(*passed, *made.plan.notes))))
 
     async def apply(self, plan: Plan) -> AsyncIterator[Event]:
         """Carries a plan of this object out. The last event is `Finished`.
@@ -308,29 +314,30 @@ def _named(releases: Sequence[Release], wanted: str, stack: str) -> Release:
     return matching[0]
 
 
-def _before(releases: Sequence[Release], stack: str) -> Release:
-    """The newest restorable release below the one whose bits run, without those that were rolled back from."""
+def _ways_back(releases: Sequence[Release], stack: str) -> list[Release]:
+    """The restorable releases below the one whose bits run, newest first, without those that were rolled back from."""
     known = {item.id: item for item in releases}
     start = next((item.id for item in releases if item.current), "")
     while (now := known.get(start)) is not None and now.rollback_of is not None and now.rollback_of < start:
         start = now.rollback_of
     fled = {item.base for item in releases if item.rollback_of and item.outcome == "ok"}
-    below = (item for item in releases if item.restorable and item.id < start and item.id not in fled)
-    found = next(below, None)
-    if found is None:
+    found = [item for item in releases if item.restorable and item.id < start and item.id not in fled]
+    if not found:
+        others = any(item.restorable for item in releases)
         raise PreflightRefused(
             f"{stack} has no restorable release before the current that was not rolled back from",
-            remedy=f"vpai-tui releases {stack}, then vpai-tui rollback {stack} --to RELEASE",
+            remedy=f"vpai-tui releases {stack}" + (f", then vpai-tui rollback {stack} --to RELEASE" if others else ""),
         )
     return found
 
 
-def _choose(releases: Sequence[Release], wanted: str | None, stack: str) -> Release:
+def _choose(releases: Sequence[Release], wanted: str | None, stack: str) -> list[Release]:
+    """What to go back to, the best first: of itself, or the one that was named."""
     if wanted is None:
-        return _before(releases, stack)
+        return _ways_back(releases, stack)
     found = _named(releases, wanted, stack)
     if not found.restorable:
         raise PreflightRefused(
             f"release {found.id} cannot be restored: {found.reason}", remedy=f"vpai-tui releases {stack}"
         )
-    return found
+    return [found]

@@ -256,7 +256,8 @@ class Dispatcher:
         snapshot, vpn = self._shell.context.snapshot, self._shell.context.vpn.snapshot
         hosts = [host.name for host in snapshot.hosts]
         return {
-            Arg.HOST: ["all", *hosts],
+            Arg.HOST: hosts,
+            Arg.HOSTS: ["all", *hosts],
             Arg.STACK: [stack.id for stack in snapshot.stacks],
             Arg.SERVICE: [service.id for service in snapshot.services],
             Arg.NODE: [it.node.name for it in vpn.nodes] if vpn else [],

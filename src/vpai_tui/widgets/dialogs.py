@@ -9,7 +9,7 @@ from typing import ClassVar, Generic, TypeVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
@@ -69,6 +69,8 @@ class Dialog(ModalScreen[Result], Generic[Result]):
         Binding("escape", "close", "Close", show=False),
         Binding("left,up", "app.focus_previous", "Previous", show=False),
         Binding("right,down", "app.focus_next", "Next", show=False),
+        Binding("pageup", "scroll_text(-1)", "Up", show=False),
+        Binding("pagedown", "scroll_text(1)", "Down", show=False),
     ]
 
     def __init__(self, title: str, body: Sequence[Line]) -> None:
@@ -79,12 +81,27 @@ class Dialog(ModalScreen[Result], Generic[Result]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield SafeStatic([((self.heading, "strong"),)], classes="dialog-title")
-            yield SafeStatic(self.body_lines, classes="dialog-body")
+            with VerticalScroll(classes="dialog-text", can_focus=False):
+                yield SafeStatic(self.body_lines, classes="dialog-body")
             yield from self.controls()
 
     def controls(self) -> ComposeResult:
         """The widgets below the text."""
         yield from ()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """The text gets what the controls leave of the screen, and scrolls: what must be answered is always there."""
+        for box in self.query(".dialog"):
+            others = [item for item in box.children if not item.has_class("dialog-text")]
+            taken = sum(item.outer_size.height + item.styles.margin.height for item in others) + box.gutter.height
+            self.query_one(".dialog-text").styles.max_height = max(3, self.size.height * 9 // 10 - taken)
+
+    def action_scroll_text(self, pages: int) -> None:
+        text = self.query_one(".dialog-text")
+        text.scroll_relative(y=pages * max(1, text.size.height - 1), animate=False)
 
     def action_close(self) -> None:
         self.dismiss(None)
