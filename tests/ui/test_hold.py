@@ -97,6 +97,7 @@ async def test_nothing_held_and_no_such_host(cockpit: OpenCockpit) -> None:
         await command(at, "release hold pi")
         assert "pi: nothing is held" in at.toasts()
         at.app.dispatcher.run_command("hold", "nowhere")  # the palette offers none that is not there
+        await at.settle()
         assert "hold: name one of sese, seko, pi" in at.toasts()
 
 
