@@ -153,8 +153,8 @@ def _refuse(answer: _Answer, host: str, stack: str, root: str) -> None:
         raise _refusal(
             f"what {stack} ran with before has values in it that look secret ({_places(answer.secrets)})",
             host,
-            "secrets belong in an env file on the host; if what is named is none, copy the files by hand: a name such as "
-            "password in a program is enough to keep them there",
+            "secrets belong in an env file on the host; if what is named is none, copy the files by hand: a name such "
+            "as password in a program is enough to keep them there",
         )
     if len(answer.compose) != 1:
         found = ", ".join(sorted(answer.compose)) or "none"
