@@ -39,7 +39,7 @@ async def way(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[T
 async def server(way: TestWay) -> AsyncIterator[Headscale]:
     """A client with the users alice and bob."""
     async with headscale(way, SystemClock()) as client:
-        await client.create_user("alice", "Alice A")
+        await client.create_user("alice")
         await client.create_user("bob")
         yield client
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,21 @@ def test_nodes_list_marks_and_keys(run: Run, demo_dir: Path) -> None:
 def test_a_key_that_ends_is_an_alert_of_the_fleet(run: Run) -> None:
     alerts = {alert["subject"]: alert for alert in run("status")[1]["alerts"]}
     assert alerts["sese"]["severity"] == "warn" and "expires in" in alerts["sese"]["message"]
+
+
+def test_a_key_that_a_record_needs_is_judged_in_the_status_as_in_the_cockpit(run: Run, demo_dir: Path) -> None:
+    def severity() -> str:
+        return str({alert["subject"]: alert for alert in run("status")[1]["alerts"]}["old-phone"]["severity"])
+
+    file = demo_dir / CONFIG
+    before, written_ns = file.read_text(), file.stat().st_mtime_ns
+    assert severity() == "info", "nothing is known that needs it"
+    file.write_text(before + "    - {name: phone.ewutelo.cloud, type: A, value: 100.64.0.9}\n")
+    assert severity() == "error"
+    file.write_text("dns: [")
+    assert severity() == "info", "records that cannot be read need nothing, and hide no alert"
+    file.write_text(before)
+    os.utime(file, ns=(written_ns, written_ns))
 
 
 def test_the_guards_refuse_and_yes_does_not_type_a_name(run: Run) -> None:

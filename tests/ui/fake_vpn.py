@@ -87,10 +87,13 @@ class FakeVpn:
 
     # -- nodes
 
-    async def judge(self, action: Action, ids: Sequence[int], *, force: bool = False) -> Verdict:
-        self.asked.append(("judge", action.value, tuple(ids)))
+    async def judge(self, actions: Sequence[Action], ids: Sequence[int], *, force: bool = False) -> tuple[Verdict, ...]:
+        self.asked.append(("judge", tuple(action.value for action in actions), tuple(ids)))
         if isinstance(self.verdict, OperatorError):
             raise self.verdict
+        return tuple(self._judged(action, ids) for action in actions)
+
+    def _judged(self, action: Action, ids: Sequence[int]) -> Verdict:
         nodes = [self._node(id_) for id_ in ids]
         if self.verdict is not None:
             return replace(self.verdict, action=action)
@@ -146,7 +149,7 @@ class FakeVpn:
         self._did("register", pasted, user)
         return make_node(7, "laptop", "100.64.0.20")
 
-    async def create_user(self, name: str, display_name: str = "", email: str = "") -> User:
+    async def create_user(self, name: str) -> User:
         self._did("create_user", name)
         return User(3, name)
 

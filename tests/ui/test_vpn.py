@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from vpai_tui.errors import HostUnreachable, UsageError
@@ -11,6 +12,7 @@ from vpai_tui.fleet.model import Severity
 from vpai_tui.vpn.dns.lint import Problem
 from vpai_tui.widgets.vpn_look import VpnLook
 
+from . import fake_fleet as fake
 from . import fake_mesh as mesh
 from .conftest import OpenCockpit
 from .fake_vpn import FakeVpn
@@ -107,6 +109,15 @@ async def test_a_split_zone_without_servers_is_told_on_the_names_below_it(cockpi
     async with cockpit(backend=on(FakeVpn(mesh.make_snapshot(dns=mesh.make_dns(settings=settings))))) as at:
         await at.press("5", "tab", "enter")
         assert "every name below it that no record lists is gone" in " ".join(screen_of(at)._detail.text.split())
+
+
+async def test_the_hub_is_known_by_its_service_without_a_mark_too(cockpit: OpenCockpit) -> None:
+    known = fake.make_fleet()
+    hosts = {name: msgspec.structs.replace(host, hub=False) for name, host in known.hosts.items()}
+    found = FakeVpn()
+    async with cockpit(backend=on(found), fleet=msgspec.structs.replace(known, hosts=hosts)) as at:
+        assert "the key of node sese expires in 9 days" in at.text()
+        assert did(found, "snapshot") == [("snapshot", False)]
 
 
 async def test_alerts_of_the_vpn_reach_the_fleet_and_lead_to_the_node(cockpit: OpenCockpit) -> None:

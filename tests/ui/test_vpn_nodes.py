@@ -32,6 +32,7 @@ async def test_deleting_a_node_names_what_depends_on_it_and_wants_its_name(
         await at.type("sese")
         picture(at, "delete")
         await at.press("tab", "tab", "tab", "enter")
+        assert did(found, "judge") == [("judge", ("expire", "delete"), (1,))], "one look for both"
         assert did(found, "delete", "expire") == [("delete", (1,), ("sese",))]
         assert "deleted: sese" in at.toasts()
 

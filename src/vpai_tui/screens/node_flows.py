@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vpai_tui.errors import UsageError
 from vpai_tui.screens.vpn_ask import Question, VpnDesk
 from vpai_tui.vpn import words
-from vpai_tui.vpn.guard import Action, Verdict
+from vpai_tui.vpn.guard import HARD, Action, Verdict
 from vpai_tui.vpn.view import NodeView
 from vpai_tui.widgets.dialogs import Choice, Confirm, named, wrap
 from vpai_tui.widgets.form import Field
@@ -19,7 +19,6 @@ from vpai_tui.widgets.paint import Line
 if TYPE_CHECKING:
     from vpai_tui.vpn.model import Node
 
-_HARD = (Action.EXPIRE, Action.DELETE)
 _LISTED = 6  # dependants in a dialog at 80x24
 _EDITS = ("rename", "tag", "routes", "move", "expiry")
 
@@ -36,7 +35,7 @@ class NodeFlows:
         if not nodes:
             return
         if name in ("delete", "expire", "remove"):
-            self._remove(nodes, _HARD if name == "remove" else (Action(name),))
+            self._remove(nodes, HARD if name == "remove" else (Action(name),))
         elif len(nodes) > 1:
             self._desk.warn(f"{name}: one node at a time; esc forgets the marks")
         else:
@@ -65,8 +64,7 @@ class NodeFlows:
         ids = [it.node.id for it in nodes]
 
         async def judge() -> None:
-            verdicts = [await self._desk.vpn.nodes.judge(action, ids) for action in actions]
-            self._ask_hard(nodes, verdicts)
+            self._ask_hard(nodes, await self._desk.vpn.nodes.judge(actions, ids))
 
         self._desk.look(f"looking at what depends on {_names(nodes)}", judge)
 

@@ -39,8 +39,13 @@ class VpnWatch:
     def for_alerts(self) -> None:
         """The rare look, once the hub is there: nothing is asked of a fleet without one."""
         context = self._app.context
-        hub = next((name for name, host in context.fleet.hosts.items() if host.hub), None)
-        if any(host.name == hub and host.live for host in context.snapshot.hosts):
+        live = {host.name for host in context.snapshot.hosts if host.live}
+        if not live:
+            return
+        from vpai_tui.vpn.hub import SERVICE, hub_host  # a host is live: what it imports is there
+
+        carrying = (it.host for it in context.snapshot.services if it.stack and it.service == SERVICE)
+        if hub_host(context.fleet, carrying) in live:
             self.due(ALERTS_EVERY_S)
 
     def again(self) -> None:

@@ -15,6 +15,7 @@ from vpai_tui.verbs.ask import confirm, confirmed
 from vpai_tui.verbs.run import Verb
 from vpai_tui.verbs.say_stacks import EventPrinter
 from vpai_tui.vpn import words
+from vpai_tui.vpn.dns.desk import inventory
 from vpai_tui.vpn.guard import Action
 from vpai_tui.vpn.session import Vpn
 from vpai_tui.vpn.view import NodeView, VpnSnapshot, matching
@@ -93,7 +94,8 @@ async def _expiry(vpn: Vpn, chosen: list[NodeView], args: Namespace) -> int:
 
 async def _warn(vpn: Vpn, action: Action, chosen: list[NodeView], args: Namespace) -> list[str | None]:
     """Tells what the guards say; the words to type."""
-    verdict = await vpn.nodes.judge(action, [it.node.id for it in chosen], force=getattr(args, "force", False))
+    ids = [it.node.id for it in chosen]
+    (verdict,) = await vpn.nodes.judge([action], ids, force=getattr(args, "force", False))
     if verdict.refused:
         raise UsageError(verdict.refused, remedy="do it from another machine, or with --force if you must")
     show.verdict(verdict, as_json=args.json)
@@ -232,7 +234,8 @@ async def _apply(world: World, vpn: Vpn, args: Namespace) -> int:
 
 
 async def _export(world: World, vpn: Vpn, args: Namespace) -> int:
-    show.export(await vpn.dns.export(), (await vpn.dns.read()).records, as_json=args.json)
+    found = (await vpn.dns.read()).records
+    show.export(inventory(found), found, as_json=args.json)
     return 0
 
 

@@ -79,7 +79,7 @@ class Headscale:
             except Unauthorized:
                 if last:
                     raise
-                self._credential.forget()
+                self._credential.forget(key)
         raise AssertionError("the loop returns or raises")
 
     async def _write(
@@ -245,15 +245,14 @@ class Headscale:
     async def users(self) -> tuple[User, ...]:
         return reading.rows(await self._ask("GET", "user", what="users"), "users", reading.user)
 
-    async def create_user(self, name: str, display_name: str = "", email: str = "") -> tuple[User, ...]:
-        body = {"name": name, "displayName": display_name, "email": email}
+    async def create_user(self, name: str) -> tuple[User, ...]:
         return await self._write(
             "POST",
             "user",
             lambda users: any(it.name == name for it in users),
             self.users,
             what=f"user {name}",
-            body=body,
+            body={"name": name},
         )
 
     async def rename_user(self, user: User, name: str) -> tuple[User, ...]:

@@ -34,10 +34,11 @@ class Credential:
                 await self._delete([*self._refused, *([prefix_of(old)] if old else [])])
             return self._key
 
-    def forget(self) -> None:
-        """The server did not accept it."""
-        self._refused.append(prefix_of(self._key))
-        self._key = ""
+    def forget(self, key: str) -> None:
+        """The server did not accept it; a newer one, made meanwhile for another request, stays."""
+        if key == self._key:
+            self._refused.append(prefix_of(key))
+            self._key = ""
 
     async def drop(self) -> None:
         """Deletes it. On a dead link it ends by itself."""

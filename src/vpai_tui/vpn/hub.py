@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -76,15 +76,18 @@ def hub_of(fleet: Fleet, stacks: Sequence[Stack]) -> tuple[str, Stack | None]:
         UsageError: the fleet names none.
     """
     having = [stack for stack in stacks if SERVICE in stack.services]
-    having.sort(key=lambda stack: not fleet.hosts[stack.host].hub)
-    if having:
-        return having[0].host, having[0]
-    host = next((name for name, host in fleet.hosts.items() if host.hub), None)
+    host = hub_host(fleet, [stack.host for stack in having])
     if host is None:
         raise UsageError(
             "the fleet has no VPN hub", remedy=f"set hub: true on a host, or give a stack a service {SERVICE}"
         )
-    return host, None
+    return host, next((stack for stack in having if stack.host == host), None)
+
+
+def hub_host(fleet: Fleet, carrying: Iterable[str]) -> str | None:
+    """Of the hosts `carrying` a service headscale one with `hub: true` first; without any that one; else None."""
+    marked = next((name for name, host in fleet.hosts.items() if host.hub), None)
+    return min(carrying, key=lambda name: not fleet.hosts[name].hub, default=marked)
 
 
 async def find_hub(connection: Connection, stack: Stack | None) -> Hub:

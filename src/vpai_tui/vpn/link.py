@@ -11,6 +11,7 @@ from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.remote.connection import Connection
 from vpai_tui.vpn.client import Headscale, find_version
+from vpai_tui.vpn.dns.document import Document
 from vpai_tui.vpn.dns.settings import Settings, settings_of
 from vpai_tui.vpn.files import HostFile, read_host_file
 from vpai_tui.vpn.hub import Hub, find_hub, whereabouts
@@ -22,10 +23,11 @@ Connect = Callable[[str], Awaitable[Connection]]
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Container, settings and config.yaml as they stood at one moment."""
+    """Container, settings and config.yaml as they stood at one moment; `document` is what `file` says, read once."""
 
     hub: Hub
     settings: Settings
+    document: Document
     file: HostFile
 
 
@@ -54,14 +56,14 @@ class Link:
     async def connection(self) -> Connection:
         return await self._connect(self.host)
 
-    async def config(self) -> Config:
-        """Container, settings and config.yaml.
+    async def config(self, hub: Hub | None = None) -> Config:
+        """Container (`hub` where it was looked at just now), settings and config.yaml.
 
         Raises:
             OperatorError: no bind mount shows config.yaml on the host, or it is not there or not readable.
         """
         connection = await self.connection()
-        hub = await find_hub(connection, self.stack)
+        hub = hub or await find_hub(connection, self.stack)
         if hub.config is None:
             raise OperatorError(
                 f"{hub.inside} of {hub.name} is no file of the host",
@@ -69,7 +71,7 @@ class Link:
                 remedy="mount its directory: ./config:/etc/headscale",
             )
         file = await read_host_file(connection, hub.config)
-        return Config(hub, settings_of(file.content)[0], file)
+        return Config(hub, *settings_of(file.content), file)
 
     async def live(self, known: Config | None = None) -> Live:
         """Connection, client and whereabouts, made anew after a loss and (with `known`) for another container."""

@@ -36,10 +36,11 @@ class Nodes:
     def __init__(self, vpn: Vpn) -> None:
         self._vpn = vpn
 
-    async def judge(self, action: Action, ids: Sequence[int], *, force: bool = False) -> Verdict:
-        """What an action would need and what depends on the nodes; changes nothing. For the dialog before it."""
+    async def judge(self, actions: Sequence[Action], ids: Sequence[int], *, force: bool = False) -> tuple[Verdict, ...]:
+        """What each action would need and what depends on the nodes, by one look. For the dialog before it."""
         found, estate = await self._vpn.look()
-        return judge(action, [_node(found, id_).node for id_ in ids], estate, force=force)
+        nodes = [_node(found, id_).node for id_ in ids]
+        return tuple(judge(action, nodes, estate, force=force) for action in actions)
 
     async def judge_routes(self, id_: int, approve: Sequence[str], reject: Sequence[str]) -> Verdict:
         """The same for routes."""
@@ -118,14 +119,14 @@ class Nodes:
 
     # ── users ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def create_user(self, name: str, display_name: str = "", email: str = "") -> User:
+    async def create_user(self, name: str) -> User:
         words.user_name(name)
         client = (await self._vpn.link.live()).client
         if any(it.name == name for it in await client.users()):
             raise UsageError(f"there is a user {name} already")
 
         async def go() -> User:
-            return find_user(await client.create_user(name, display_name, email), name)
+            return find_user(await client.create_user(name), name)
 
         return await self._done("users create", name, go())
 

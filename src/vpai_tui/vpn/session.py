@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,12 @@ from vpai_tui.fleet.model import Alert
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.remote.connection import Connection
 from vpai_tui.vpn import guard, reading
+from vpai_tui.vpn.client import Headscale
 from vpai_tui.vpn.dns.desk import Dns
 from vpai_tui.vpn.guard import Estate
-from vpai_tui.vpn.hub import find_hub, hub_of
+from vpai_tui.vpn.hub import Hub, find_hub, hub_of
 from vpai_tui.vpn.link import Config, Link
-from vpai_tui.vpn.model import Node, Server, User, Whereabouts
+from vpai_tui.vpn.model import Node, Record, Server, User, Whereabouts
 from vpai_tui.vpn.nodes import Nodes
 from vpai_tui.vpn.transport import in_container, printed
 from vpai_tui.vpn.view import DnsView, NodeView, VpnSnapshot
@@ -49,7 +51,7 @@ class Vpn:
         self._surface = surface
         self.host, self._stack = hub_of(surface.fleet, surface.stacks)
         self._link = Link(self.host, self._stack, surface.connection, surface.clock, read_only=surface.read_only)
-        self.dns = Dns(surface, self._link, self._record)
+        self.dns = Dns(surface, self._link, self.record)
         self.nodes = Nodes(self)
 
     async def close(self) -> None:
@@ -74,7 +76,7 @@ class Vpn:
         try:
             config = await self._link.config()
             live = await self._link.live(config)
-            nodes, users = await live.client.nodes(), await live.client.users()
+            nodes, users = await _nodes_and_users(live.client)
             version = live.client.version
             server = Server(version.text, "", version.label, version.cannot())
         except OperatorError as failure:
@@ -97,14 +99,21 @@ class Vpn:
         )
 
     async def expiring(self) -> tuple[Alert, ...]:
-        """The alerts alone: machines whose key ends within 14 days. One command in the container, no API key."""
+        """A snapshot's alerts alone, judged by the same. One command in the container, no API key."""
         connection = await self._surface.connection(self.host)
         hub = await find_hub(connection, self._stack)
         done = await in_container(connection, hub, "nodes", "list", "-o", "json")
         found = reading.load(printed(done, "nodes list", self.host), "nodes list")
         nodes = reading.rows(found, "nodes", reading.node)
-        now = self._surface.clock.now()
-        return guard.alerts(nodes, Estate(nodes, (), self._surface.addresses, {}, Whereabouts(), now), self.host)
+        estate = self._estate(nodes, await self._records(hub), Whereabouts())
+        return guard.alerts(nodes, estate, self.host)
+
+    async def _records(self, hub: Hub) -> tuple[Record, ...]:
+        """The records; none where they cannot be read, as in a snapshot."""
+        try:
+            return (await self.dns.read(await self._link.config(hub))).records
+        except OperatorError:
+            return ()
 
     async def _dns(
         self, config: Config | None, nodes: Sequence[Node] | None, notes: list[str], *, resolve: bool
@@ -118,10 +127,12 @@ class Vpn:
     async def estate(self, nodes: Sequence[Node], dns: DnsView | None) -> Estate:
         """What depends on nodes."""
         where = (await self._link.live()).where if nodes else Whereabouts()
+        return self._estate(nodes, tuple(it.record for it in dns.records if it.in_file) if dns else (), where)
+
+    def _estate(self, nodes: Sequence[Node], records: Sequence[Record], where: Whereabouts) -> Estate:
         stacks: dict[str, list[str]] = {}
         for stack in self._surface.stacks:
             stacks.setdefault(stack.host, []).append(stack.id)
-        records = tuple(it.record for it in dns.records if it.in_file) if dns else ()
         return Estate(nodes, records, self._surface.addresses, stacks, where, self._surface.clock.now())
 
     def _view(self, node: Node, estate: Estate) -> NodeView:
@@ -145,8 +156,15 @@ class Vpn:
 
     def record(self, what: str, subject: str, result: str, detail: str = "") -> None:
         """One line of the laptop's journal."""
-        self._record(what, subject, result, detail)
-
-    def _record(self, what: str, subject: str, result: str, detail: str = "") -> None:
         at = rfc3339(self._surface.clock.now())
         self._surface.history.append(Entry(at, who(), self.host, what, subject, result, detail))
+
+
+async def _nodes_and_users(client: Headscale) -> tuple[tuple[Node, ...], tuple[User, ...]]:
+    """Asked at the same time; when one fails the other is let go of, and the failure is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            nodes, users = group.create_task(client.nodes()), group.create_task(client.users())
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return nodes.result(), users.result()

@@ -27,7 +27,8 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True)
 class RecordView:
-    """A record of the file or of what is staged. None: not known, the reason is in the snapshot's notes.
+    """A record of the file or of what is staged. None: not known, the reason is in the snapshot's notes;
+    `resolves` also when nobody was asked.
 
     `staged`: "", add, remove, or change (of a changed one both the old and the new are listed, the new as `add`).
     """

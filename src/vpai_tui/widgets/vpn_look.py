@@ -15,7 +15,6 @@ if TYPE_CHECKING:  # the first frame knows nothing of Headscale
 STALE_S = 45.0  # the screen asks every ten seconds: older than this, it is history
 TARGET = "vpn:"  # what the target of a node's alert begins with
 _ANSWERS_KEPT_S = 300.0
-_NOT_ASKED = "resolves: not asked"
 
 
 @dataclass(slots=True)
@@ -43,7 +42,7 @@ class VpnLook:
             self.answers = {it.record: it.resolves for it in dns.records}
             self.answered_boot_s = now_boot_s
         elif dns is not None and self._answers_count(now_boot_s):
-            snapshot = replace(snapshot, dns=self._answered(dns), notes=_without(snapshot.notes))
+            snapshot = replace(snapshot, dns=self._answered(dns))
         self.snapshot, self.taken_boot_s, self.failure = snapshot, now_boot_s, None
 
     def fail(self, error: OperatorError, now_boot_s: float) -> None:
@@ -61,7 +60,3 @@ class VpnLook:
         return replace(
             dns, records=tuple(replace(it, resolves=self.answers.get(it.record, it.resolves)) for it in dns.records)
         )
-
-
-def _without(notes: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(note for note in notes if note != _NOT_ASKED)

@@ -14,7 +14,6 @@ from vpai_tui.fleet.model import Severity
 from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome, Verified
 from vpai_tui.remote.connection import Connection
 from vpai_tui.text import clean_line
-from vpai_tui.vpn.dns import document
 from vpai_tui.vpn.dns.apply import Order, Run, interrupted, new_id
 from vpai_tui.vpn.dns.changes import Diff, Edit, Staged, Store, compare, merge
 from vpai_tui.vpn.dns.lint import Surroundings, lint, new_record, of_settings
@@ -46,7 +45,7 @@ class Dns:
         config = config or await self._link.config()
         hub, settings = config.hub, config.settings
         if not settings.records_path:
-            return Read(hub, settings, config.file, hub.inside, document.parse(config.file.content).records)
+            return Read(hub, settings, config.file, hub.inside, config.document.records)
         inside = settings.records_path
         path = hub.on_host(inside)
         if path is None or not inside.startswith("/"):
@@ -85,8 +84,6 @@ class Dns:
                     staged="add" if not in_file else "" if record in merged.records else gone(record, staged),
                 )
             )
-        if not resolve:
-            notes.append("resolves: not asked")
         return DnsView(
             source=read.settings.source,
             path=read.file.path,
@@ -197,12 +194,9 @@ class Dns:
         staged = self._store.load()
         before = merge(read.records, staged.edits).records
         new = [it.new for it in edits if it.new is not None]
-        around = self._around(read.settings, ())
-        for record, problems in zip(new, lint(new, around), strict=True):
-            if bad := next((it for it in problems if it.severity is Severity.ERROR), None):
-                raise PreflightRefused(f"{record}: {bad.message}", host=self._link.host, step="dns")
-            if record in before:
-                raise UsageError(f"{record} is there already")
+        self._may_be_set(new, read.settings)
+        if known := next((it for it in new if it in before), None):
+            raise UsageError(f"{known} is there already")
         staged = staged.plus(read.hash, edits)
         if conflicts := merge(read.records, staged.edits).conflicts:
             raise UsageError(conflicts[-1], remedy="vpai-tui dns list")
@@ -244,7 +238,8 @@ class Dns:
             raise PreflightRefused(
                 "; ".join(merged.conflicts), host=self._link.host, remedy="vpai-tui dns discard, or undo"
             )
-        self._locked_out(read, merged.records)
+        new = [it for it in merged.records if it not in read.records]
+        self._may_be_set(new, read.settings)  # as at staging: somebody may have changed server_url since
         if read.hub.single_file(read.inside):
             raise PreflightRefused(
                 f"{read.inside} is mounted as a single file: the container would go on reading the old one",
@@ -267,10 +262,9 @@ class Dns:
                 self._record("dns apply", run.id, event.outcome.value, f"{subject} {event.reason}".strip())
             yield event
 
-    def _locked_out(self, read: Read, wanted: Sequence[Record]) -> None:
-        """The same guard as at staging: somebody may have changed server_url since."""
-        new = [it for it in wanted if it not in read.records]
-        for record, problems in zip(new, lint(new, self._around(read.settings, ())), strict=True):
+    def _may_be_set(self, new: Sequence[Record], settings: Settings) -> None:
+        """PreflightRefused for a record that could lock the operator out."""
+        for record, problems in zip(new, lint(new, self._around(settings, ())), strict=True):
             if bad := next((it for it in problems if it.severity is Severity.ERROR), None):
                 raise PreflightRefused(f"{record}: {bad.message}", host=self._link.host, step="dns")
 
@@ -332,7 +326,11 @@ class Dns:
         return f"another writer changed the records since your last apply: {what}"
 
     async def export(self) -> str:
-        """The records as YAML for the inventory that writes config.yaml (`nodes_extra_records`)."""
-        records = (await self.read()).records
-        lines = [f"  - {json.dumps({'name': it.name, 'type': it.type, 'value': it.value})}" for it in records]
-        return "\n".join(["nodes_extra_records:" if lines else "nodes_extra_records: []", *lines]) + "\n"
+        """The records as `inventory` writes them."""
+        return inventory((await self.read()).records)
+
+
+def inventory(records: Sequence[Record]) -> str:
+    """The records as YAML for the inventory that writes config.yaml (`nodes_extra_records`)."""
+    lines = [f"  - {json.dumps({'name': it.name, 'type': it.type, 'value': it.value})}" for it in records]
+    return "\n".join(["nodes_extra_records:" if lines else "nodes_extra_records: []", *lines]) + "\n"
