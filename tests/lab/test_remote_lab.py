@@ -103,18 +103,29 @@ async def _kill_soon(docker: Docker) -> None:
 
 
 async def test_leaving_streams_leaves_nothing_on_the_host(pi: LabHost) -> None:
-    count = "pgrep -fc '^docker system dial-stdio' || true"
-    before = int(pi.sh(count))  # of links that other tests cut: sshd does not know of it yet
-    async with engine(pi) as docker:
+    async with reach(pi) as connection:
+        docker = Docker(connection)
+        login = int((await connection.run(["sh", "-c", "echo $PPID"])).stdout)
         for _ in range(3):
             task = asyncio.create_task(anext(docker.iterate("events", decode=True)))
             await asyncio.sleep(0.3)
             task.cancel()
             await asyncio.wait([task])
-        async with asyncio.timeout(5):
-            while int(pi.sh(count)) > before + 1:
+        async with asyncio.timeout(20):
+            while len(_dials_below(pi, login)) > 1:
                 await asyncio.sleep(0.3)
         assert await docker.call("containers") == []
+        assert len(_dials_below(pi, login)) == 1
+        await docker.close()
+
+
+def _dials_below(host: LabHost, login: int) -> list[str]:
+    """What the connection with this sshd process dials its engine with: other tests may be on the host at the same time."""
+    rows = [row.split(None, 2) for row in host.sh("ps -e -o pid=,ppid=,args=").splitlines()]
+    below = {str(login)}
+    for pid, parent, _ in sorted(rows, key=lambda row: int(row[0])):
+        below |= {pid} if parent in below else set()
+    return [args for pid, _, args in rows if pid in below and args.startswith("docker system dial-stdio")]
 
 
 async def test_without_sudo_the_engine_says_why(pi: LabHost) -> None:

@@ -41,7 +41,7 @@ def test_a_new_project_does_not_put_a_second_database_beside_the_first(laptop: L
     laptop.edit("stack.yaml", "project: vpai", "project: vpaix")
     for words in (("plan", "sese/infra"), ("rollback", "sese/infra")):
         code, told = laptop.run(*words)
-        assert code == 78
+        assert code == 78, told
         assert "its project was vpai and is vpaix now, and vpai-postgresql-1" in told["error"]["output"]
         assert "put `project: vpai` back" in told["error"]["remedy"]
 

@@ -145,7 +145,7 @@ async def test_sync_that_cannot_be_learnt_says_why(tmp_path: Path, monkeypatch: 
     async def refused(*_: object, **__: object) -> None:
         raise PreflightRefused("an env file is missing")
 
-    monkeypatch.setattr("vpai_tui.deploy.deployer.make_plan", refused)
+    monkeypatch.setattr("vpai_tui.deploy.deployer.compared_with_host", refused)
     with pytest.raises(PreflightRefused, match="env file"):
         await Recorder(History(tmp_path / "h")).sync_of(None, None)  # type: ignore[arg-type]
 
