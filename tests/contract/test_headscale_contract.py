@@ -66,7 +66,8 @@ async def test_the_version_is_found_and_the_key_deleted_at_the_end(way: TestWay)
         assert client.version.series in ((0, 26), (0, 27), (0, 28), (0, 29))
         assert await client.nodes() == ()
         listed = reading.load(printed(await way.command("apikeys", "list", "-o", "json"), "apikeys", "x"), "apikeys")
-        assert len(listed) == 1 and listed[0]["id"]
+        assert len(listed) == 1
+        assert all(listed[0][name] for name in ("id", "prefix", "expiration", "created_at")), listed
     left = reading.load(printed(await way.command("apikeys", "list", "-o", "json"), "apikeys", "x"), "apikeys")
     assert left is None or left == []
 

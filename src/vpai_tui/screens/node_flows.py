@@ -19,7 +19,6 @@ from vpai_tui.widgets.paint import Line
 if TYPE_CHECKING:
     from vpai_tui.vpn.model import Node
 
-_LISTED = 6  # dependants in a dialog at 80x24
 _EDITS = ("rename", "tag", "routes", "move", "expiry")
 
 
@@ -72,7 +71,7 @@ class NodeFlows:
         verbs = " or ".join(it.action.value for it in verdicts)
         refused = next((it.refused for it in verdicts if it.refused), "")
         if refused:
-            rows = [*((((row, "error"),)) for row in wrap(refused)), (), _refusal_way(verdicts[0])]
+            rows = [*((((row, "error"),)) for row in wrap(refused)), (), *_refusal_way(verdicts[0])]
             self._desk.app.push_screen(Confirm(f"✖ Refused: {verbs} {_names(nodes)}", rows, []))
             return
         now = self._desk.context.clock.now()
@@ -280,10 +279,9 @@ def _needed(dependants: Sequence[str]) -> list[Line]:
     if not dependants:
         return [named("needed by", "nothing that is known")]
     rows: list[Line] = [((f"needed by {len(dependants)}:", "warn"),)]
-    rows += [((f"  {piece}", "warn"),) for it in dependants[:_LISTED] for piece in wrap(it, 58)[:1]]
-    return rows + ([((f"  … {len(dependants) - _LISTED} more", "warn"),)] if dependants[_LISTED:] else [])
+    return rows + [((f"  {piece}", "warn"),) for it in dependants for piece in wrap(it, 58)]
 
 
-def _refusal_way(verdict: Verdict) -> Line:
+def _refusal_way(verdict: Verdict) -> list[Line]:
     command = f"vpai-tui nodes {verdict.action.value} {verdict.nodes[0]} --force"
-    return (("→ ", "accent"), (f"if you must, from elsewhere: {command}", ""))
+    return [(("→ ", "accent"), ("if you must, from elsewhere:", "")), ((f"  {command}", ""),)]

@@ -59,7 +59,7 @@ class VpnFlows:
         ]
         rows: list[Line] = [
             (("key      ", "dim"), ("a pre-auth key, as the line to type on a new machine", "")),
-            (("machine  ", "dim"), ("one that waits: paste the URL that tailscale up printed", "")),
+            (("machine  ", "dim"), ("one that waits: paste the URL it was given", "")),
             (("user     ", "dim"), ("an owner of nodes", "")),
         ]
         flows = {"key": self.keys.new_key, "machine": self.nodes.register, "user": self.keys.new_user}
