@@ -120,7 +120,7 @@ async def test_leaving_streams_leaves_nothing_on_the_host(pi: LabHost) -> None:
 
 
 def _dials_below(host: LabHost, login: int) -> list[str]:
-    """What the connection with this sshd process dials its engine with: other tests may be on the host at the same time."""
+    """What the connection of this sshd process dials its engine with; other tests may be on the host too."""
     rows = [row.split(None, 2) for row in host.sh("ps -e -o pid=,ppid=,args=").splitlines()]
     below = {str(login)}
     for pid, parent, _ in sorted(rows, key=lambda row: int(row[0])):
