@@ -1,0 +1,244 @@
+"""What the callback keeps in Redis: its heartbeat, the two knobs and the day's counters. One script reads all of it.
+
+The keys are those of `eco_mode.py`. Anybody may have written them: what is not as expected is as if it were not there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from vpai_tui.budget.figures import count, mapping, money, name
+from vpai_tui.budget.model import HEARTBEAT_FRESH_S, Beat, Mode, Reached
+
+PREFIX = "litellm:budget:"
+MODE_KEY = f"{PREFIX}mode"
+CAP_KEY = f"{PREFIX}cap"
+HEARTBEAT_S = 30.0  # what the heartbeat lives for, each time it is written
+_AGE_LIMIT_S = 1e8  # older is as good as never
+_FREE_LIMIT = 50  # aliases
+_DAYS = 8  # that the counters are kept for
+
+# Arguments: the keys' prefix, then days. A key of another kind counts as absent; a hash beyond measure is left out.
+READ_LUA = """
+local prefix, out = ARGV[1], {spend = {}, by = {}}
+local function get(key)
+  local value = redis.pcall('GET', prefix .. key)
+  if type(value) == 'string' then return value end
+end
+out.mode, out.cap, out.hook, out.auto = get('mode'), get('cap'), get('hook'), get('auto')
+out.hook_ttl_ms = redis.call('PTTL', prefix .. 'hook')
+local time = redis.call('TIME')
+out.now = time[1] .. '.' .. string.format('%06d', tonumber(time[2]))
+for i = 2, #ARGV do
+  local day = ARGV[i]
+  out.spend[day] = get('spend:' .. day)
+  local size = redis.pcall('HLEN', prefix .. 'by:' .. day)
+  if type(size) == 'number' and size > 0 and size <= 5000 then
+    local fields, flat = {}, redis.call('HGETALL', prefix .. 'by:' .. day)
+    for j = 1, #flat, 2 do fields[flat[j]] = flat[j + 1] end
+    out.by[day] = fields
+  end
+end
+return cjson.encode(out)
+"""
+
+# Arguments: the key, the value it must have now ("": absent), the value it shall have ("": absent). What was there
+# before is told; of two operators one is refused. A key that is set stays until somebody changes it.
+SET_LUA = """
+local key, expected, new = ARGV[1], ARGV[2], ARGV[3]
+local was = redis.call('GET', key) or ''
+local done = was == expected
+if done and new == '' then redis.call('DEL', key) end
+if done and new ~= '' then redis.call('SET', key, new) end
+return cjson.encode({done = done, was = was})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One alias' share of a day."""
+
+    spend_usd: float = 0.0
+    requests: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One day as the callback counted it, dollars by name; `hours` has those in which something was spent."""
+
+    spend_usd: float
+    models: Mapping[str, Use] = field(default_factory=dict)
+    providers: Mapping[str, float] = field(default_factory=dict)
+    vendors: Mapping[str, float] = field(default_factory=dict)
+    keys: Mapping[str, float] = field(default_factory=dict)
+    hours: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Redis at one moment. `raw_mode` and `raw_cap` are the keys' values unchanged (empty: absent), for `SET_LUA`
+    and not to be shown; `beat_age_s` is by Redis's clock, None without a heartbeat."""
+
+    manual: Mode
+    cap_usd: float | None
+    raw_mode: str = ""
+    raw_cap: str = ""
+    beat: Beat | None = None
+    beat_age_s: float | None = None
+    reached: Reached | None = None
+    days: Mapping[date, Count] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the callback acts now."""
+        return self.beat_age_s is not None and self.beat_age_s <= HEARTBEAT_FRESH_S
+
+
+def candidate_days(now: datetime) -> tuple[str, ...]:
+    """The days to ask `READ_LUA` for, whatever the budget's time zone: as long as they are kept, newest first."""
+    newest = now.astimezone(UTC).date() + timedelta(days=1)
+    return tuple((newest - timedelta(days=back)).isoformat() for back in range(_DAYS + 1))
+
+
+def read_arguments(now: datetime) -> tuple[str, ...]:
+    """The arguments of `READ_LUA`."""
+    return (PREFIX, *candidate_days(now))
+
+
+def counters_of(raw: Any, now: datetime) -> Counters:
+    """What `READ_LUA` returned; `now` is the laptop's clock, which the heartbeat's age is laid back from."""
+    found = mapping(raw)
+    mode, cap = found.get("mode"), found.get("cap")
+    raw_mode, raw_cap = mode if isinstance(mode, str) else "", cap if isinstance(cap, str) else ""
+    hook = _json(found.get("hook"))
+    age_s = _age(hook, found) if hook is not None else None
+    beat = _beat(hook, now - timedelta(seconds=age_s)) if hook is not None and age_s is not None else None
+    return Counters(
+        manual=mode_of(raw_mode),
+        cap_usd=money(raw_cap) if raw_cap else None,
+        raw_mode=raw_mode,
+        raw_cap=raw_cap,
+        beat=beat,
+        beat_age_s=age_s if beat is not None else None,
+        reached=_reached(_json(found.get("auto"))),
+        days=MappingProxyType(dict(_days(found))),
+    )
+
+
+def mode_of(word: object) -> Mode:
+    """As the callback reads it: what is no mode is normal."""
+    return next((mode for mode in Mode if mode == word), Mode.NORMAL)
+
+
+def _json(text: object) -> Mapping[str, Any] | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return mapping(found) if isinstance(found, dict) else None
+
+
+def _age(hook: Mapping[str, Any], found: Mapping[str, Any]) -> float | None:
+    """Seconds since the heartbeat: by what is left of its life, else by Redis's clock. A key that somebody wrote to
+    stay for ever is no heartbeat by its life."""
+    left, now, seen = found.get("hook_ttl_ms"), _stamp(found.get("now")), _stamp(hook.get("seen"))
+    if isinstance(left, int) and not isinstance(left, bool) and 0 < left <= HEARTBEAT_S * 1000:
+        return HEARTBEAT_S - left / 1000
+    return min(max(0.0, now - seen), _AGE_LIMIT_S) if now is not None and seen is not None else None
+
+
+def _stamp(value: object) -> float | None:
+    """Seconds since 1970; None for what no calendar has."""
+    found = money(value) if not isinstance(value, int | float) or isinstance(value, bool) else float_of(value)
+    return found if found is not None and found < 1e11 else None
+
+
+def float_of(value: float) -> float | None:
+    """A finite number from 0 on, else None."""
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) and found >= 0 else None
+
+
+def _beat(hook: Mapping[str, Any], seen_at: datetime) -> Beat | None:
+    """None where it lacks what makes it one: the mode that acts, and the day."""
+    day, effective = _day(hook.get("day")), hook.get("effective")
+    if day is None or effective not in list(Mode):
+        return None
+    free = hook.get("free")
+    return Beat(
+        seen_at=seen_at,
+        mode=mode_of(hook.get("mode")),
+        effective=mode_of(effective),
+        spend_usd=money(hook.get("spend")) or 0.0,
+        database_usd=money(hook.get("db_spend")) or 0.0,
+        cap_usd=money(hook.get("cap")) or None,
+        cap_source=name(hook.get("cap_source")) or "none",
+        free=tuple(word for it in free[:_FREE_LIMIT] if (word := name(it))) if isinstance(free, list) else (),
+        day=day,
+        timezone=name(hook.get("tz")) or "UTC",
+    )
+
+
+def _reached(auto: Mapping[str, Any] | None) -> Reached | None:
+    if auto is None:
+        return None
+    since, spend, cap = _stamp(auto.get("since")), money(auto.get("spend")), money(auto.get("cap"))
+    if since is None or spend is None or cap is None:
+        return None
+    return Reached(datetime.fromtimestamp(since, UTC), spend, cap)
+
+
+def _days(found: Mapping[str, Any]) -> Iterable[tuple[date, Count]]:
+    spends, fields = mapping(found.get("spend")), mapping(found.get("by"))
+    for text in {*spends, *fields}:
+        if day := _day(text):
+            yield day, _count(money(spends.get(text)), mapping(fields.get(text)))
+
+
+def _day(text: object) -> date | None:
+    try:
+        return date.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _count(total: float | None, fields: Mapping[str, Any]) -> Count:
+    money_by: dict[str, dict[str, float]] = {kind: {} for kind in ("model", "prov", "vendor", "key", "hour")}
+    counts: dict[str, dict[str, int]] = {"req": {}, "tok": {}}
+    for key, value in fields.items():
+        kind, _, raw = key.partition("|")
+        what = name(raw)
+        if kind in money_by and what:
+            money_by[kind][what] = money_by[kind].get(what, 0.0) + (money(value) or 0.0)
+        elif kind in counts and what:
+            counts[kind][what] = counts[kind].get(what, 0) + (count(value) or 0)
+    aliases = {*money_by["model"], *counts["req"], *counts["tok"]}
+    return Count(
+        spend_usd=sum(money_by["prov"].values()) if total is None else total,
+        models={
+            it: Use(money_by["model"].get(it, 0.0), counts["req"].get(it, 0), counts["tok"].get(it, 0))
+            for it in aliases
+        },
+        providers=money_by["prov"],
+        vendors=money_by["vendor"],
+        keys=money_by["key"],
+        hours=dict(_hours(money_by["hour"])),
+    )
+
+
+def _hours(spent: Mapping[str, float]) -> Iterable[tuple[int, float]]:
+    for text, amount in spent.items():
+        if text.isascii() and text.isdigit() and len(text) <= 2 and int(text) < 24:
+            yield int(text), amount
