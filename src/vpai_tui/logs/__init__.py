@@ -1,0 +1,1 @@
+"""LOKI: logs of all hosts, with the proof that none is missing."""

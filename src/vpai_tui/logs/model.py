@@ -1,0 +1,245 @@
+"""The words of the logs: lines and where they come from, windows that were counted, gaps, and what happens to a tail.
+
+Times are nanoseconds since 1970 (`*_ns`), as Loki stamps lines. A window is half-open: `[from_ns, to_ns)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from vpai_tui.text import clean
+
+SECOND_NS = 1_000_000_000
+LATEST_NS = 2**63 - 1  # a time beyond makes Loki eat all memory: never sent
+
+Labels = tuple[tuple[str, str], ...]
+"""The labels of a stream, sorted, without `__stream_shard__`: with ns and line Loki's own identity of a line."""
+
+
+class Level(IntEnum):
+    """How bad a line is; a higher one is worse."""
+
+    UNKNOWN = 0
+    TRACE = 1
+    DEBUG = 2
+    INFO = 3
+    WARN = 4
+    ERROR = 5
+    CRITICAL = 6
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+class Mark(IntEnum):
+    """What is special about how a line came here."""
+
+    NONE = 0
+    RECOVERED = 1  # the tail lost it; fetched after counting
+    LATE = 2  # it came after its window had been counted, or out of its stream's order
+
+    @property
+    def word(self) -> str | None:
+        return self.name.lower() if self else None
+
+
+class Identity(NamedTuple):
+    """What makes a line this one: Loki stores it once, however often it is sent."""
+
+    ns: int
+    labels: Labels
+    line: bytes
+
+
+class Entry(NamedTuple):
+    """One line as it arrives. `line` is UTF-8 as Loki has it, untrusted; `meta`: structured metadata, parsed fields."""
+
+    ns: int
+    labels: Labels
+    line: bytes
+    meta: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.ns, self.labels, self.line)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a stream's lines come from, in the cockpit's words; None where nothing in the fleet fits its labels."""
+
+    name: str  # for people: the service, else the container, else the labels
+    host: str | None = None
+    stack: str | None = None  # host/stack
+    service: str | None = None
+
+    @property
+    def id(self) -> str:
+        """`host/stack/service` where that is known, else the name."""
+        return f"{self.stack}/{self.service}" if self.stack and self.service else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the buffer, ready to be shown. `raw` is as it came; `text` may reach a terminal."""
+
+    ns: int
+    labels: Labels
+    raw: bytes
+    level: Level
+    mark: Mark = Mark.NONE
+    loki_level: Level | None = None  # what Loki detected; None where it told nothing
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return clean(self.raw)
+
+    @property
+    def at(self) -> datetime:
+        """Its time in UTC, cut to microseconds."""
+        return moment(self.ns)
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether Loki claims another level than the line itself shows."""
+        return self.loki_level not in (None, Level.UNKNOWN, self.level)
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.ns, self.labels, self.raw)
+
+
+def moment(ns: int) -> datetime:
+    """`ns` as a time in UTC, cut to microseconds; the nearest there is when no calendar has it."""
+    try:
+        seconds, rest = divmod(ns, SECOND_NS)
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+    except (OverflowError, ValueError, OSError):
+        return datetime.max.replace(tzinfo=UTC) if ns > 0 else datetime.min.replace(tzinfo=UTC)
+
+
+def rfc3339_ns(ns: int) -> str:
+    """`2026-02-26T23:04:00.000000001Z`: UTC, with all nine digits."""
+    return f"{moment(ns):%Y-%m-%dT%H:%M:%S}.{ns % SECOND_NS:09d}Z"
+
+
+# ── what happens while lines are followed ────────────────────────────────────────────────────────────────────────────
+
+
+class Cause(StrEnum):
+    """Why the tail was not there for a while, or why lines are missing."""
+
+    ROLLOVER = "hourly limit of the server"
+    LINK = "link lost"
+    RESTART = "server closed the connection"
+    SLOTS = "all tail slots of the server are taken"
+    CLOCK = "clocks differ"
+    DROPPED = "server dropped lines"
+    UNCOUNTED = "the server did not answer the count"
+    MISSING = "lines could not be had"
+    EVICTED = "the buffer was full"
+
+
+@dataclass(frozen=True, slots=True)
+class Backfilled:
+    """What was there before: `count` lines from `from_ns` on. `complete`: no older ones in the span asked for."""
+
+    count: int
+    from_ns: int
+    to_ns: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TailOpened:
+    """The live tail runs."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinesCame:
+    """New lines, already in the buffer at their place. In the order they came, which need not be that of time."""
+
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time was counted: Loki has `expected` lines, `proven` of them are here, `recovered` were fetched.
+
+    A window may be told again when lines came into it later; the newest word counts.
+    """
+
+    from_ns: int
+    to_ns: int
+    expected: int
+    proven: int
+    recovered: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return self.proven == self.expected
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch in which the tail was not there. `missing`: lines known to be lost; None: a window will tell."""
+
+    from_ns: int
+    to_ns: int
+    cause: Cause
+    detail: str = ""
+    missing: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The server admits to have dropped lines of the tail; they are counted and fetched."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The tail ended; it is opened again in `retry_in_s`."""
+
+    cause: Cause
+    detail: str
+    retry_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The tail runs again, after `away_s` seconds."""
+
+    why: Cause
+    away_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """No tail can be had: lines are asked for every `every_s` seconds instead, until one can."""
+
+    cause: Cause
+    detail: str
+    every_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """A window could not be counted; tried again. What is shown of it is not proven."""
+
+    from_ns: int
+    to_ns: int
+    reason: str
+
+
+Event = Backfilled | TailOpened | LinesCame | Window | Gap | Dropped | Disconnected | Reconnected | Polling | Uncounted
