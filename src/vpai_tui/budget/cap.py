@@ -46,14 +46,6 @@ def value_of(content: bytes, key: Key) -> str | None:
     return None if value is None or value.tag == _NULL else clean_line(str(value.value), 60)
 
 
-def callbacks_of(content: bytes) -> tuple[str, ...]:
-    """What `litellm_settings.callbacks` names. Raises as `value_of`."""
-    root = _root(content.decode("utf-8", errors="replace"))
-    found = next((value for name, value in _pairs(_child(root, "litellm_settings")[1]) if name == "callbacks"), None)
-    nodes = found.value if isinstance(found, SequenceNode) else [found] if found is not None else []
-    return tuple(clean_line(str(node.value), 100) for node in nodes if isinstance(node, ScalarNode))
-
-
 def edited(content: bytes, key: Key, scalar: str) -> bytes:
     """`content` that has `scalar` (a plain one, such as `3.00`) at `key`; what comes out is parsed and compared.
 
@@ -90,12 +82,6 @@ def _why(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = clean_line(str(getattr(error, "problem", "") or "it holds a character that YAML does not allow"), 100)
     return f"{problem} at line {mark.line + 1}, column {mark.column + 1}" if mark else problem
-
-
-def _pairs(mapping: Node | None) -> list[tuple[str, Node]]:
-    if not isinstance(mapping, MappingNode):
-        return []
-    return [(key.value, value) for key, value in mapping.value if isinstance(key, ScalarNode)]
 
 
 def _child(mapping: Node | None, name: str) -> tuple[ScalarNode | None, Node | None]:

@@ -86,7 +86,9 @@ async def _run(connection: Connection, edit: Edit, by: str, verb: str, content: 
         return done
     said, host = redact(last_lines(done.stderr, 1)) or "no reason told", connection.name
     if done.exit_status == 75:
-        raise LockHeld(f"something runs on the host: {said}", host=host, step="budget", remedy="try again when it ended")
+        raise LockHeld(
+            f"something runs on the host: {said}", host=host, step="budget", remedy="try again when it ended"
+        )
     if done.exit_status == 77:
         raise StalePlan(said, host=host, step="budget", remedy="look again, then plan again")
     if done.exit_status == 78:
@@ -117,11 +119,19 @@ class Restart:
     back. `fresh` makes a new connection when the link breaks."""
 
     def __init__(
-        self, connection: Connection, container: str, by: str, clock: Clock, fresh: Callable[[], Awaitable[Connection]]
+        self,
+        connection: Connection,
+        container: str,
+        by: str,
+        clock: Clock,
+        fresh: Callable[[], Awaitable[Connection]],
+        *,
+        port: int = PORT,
     ) -> None:
         self.id = new_id(clock)
         self._connection = connection
         self._container = container
+        self._port = port
         self._by = by
         self._clock = clock
         self._fresh = fresh
@@ -158,7 +168,7 @@ class Restart:
                 yield event
 
     def _words(self, edit: Edit) -> str:
-        order = {"port": PORT, "timeout_s": 5, "requests": [["GET", "/health/readiness", None]]}
+        order = {"port": self._port, "timeout_s": 5, "requests": [["GET", "/health/readiness", None]]}
         more = {
             "DOCKER": self._connection.host.docker,
             "CONTAINER": self._container,

@@ -34,7 +34,7 @@ keep() {
   IN=$(mktemp "$HOME_OF/in.XXXXXX") && cat >"$IN" || refuse 78 "the disk takes nothing any more"
   [ "$(sum "$IN")" = "$NEW" ] || refuse 78 "only a part of the file arrived; nothing was changed"
   fit 3 || refuse "$CODE" "$WHY"
-  RUN=$HOME_OF/$(date -u +%Y%m%dT%H%M%S)-$$
+  RUN=$HOME_OF/$(date -u +%Y%m%dT%H%M%S.%3N)-$$
   mkdir "$RUN" && cp -p "$FILE" "$RUN/before" && sync -d "$RUN/before" || refuse 78 "no copy of $FILE could be kept"
   if ! install "$IN"; then
     rm -f "$CANDIDATE"
