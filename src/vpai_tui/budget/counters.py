@@ -15,6 +15,7 @@ from typing import Any
 
 from vpai_tui.budget.figures import count, mapping, money, name
 from vpai_tui.budget.model import HEARTBEAT_FRESH_S, Beat, Mode, Reached
+from vpai_tui.budget.tally import Tally, Use
 
 PREFIX = "litellm:budget:"
 MODE_KEY = f"{PREFIX}mode"
@@ -61,27 +62,6 @@ return cjson.encode({done = done, was = was})
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """One alias' share of a day."""
-
-    spend_usd: float = 0.0
-    requests: int = 0
-    tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """One day as the callback counted it, dollars by name; `hours` has those in which something was spent."""
-
-    spend_usd: float
-    models: Mapping[str, Use] = field(default_factory=dict)
-    providers: Mapping[str, float] = field(default_factory=dict)
-    vendors: Mapping[str, float] = field(default_factory=dict)
-    keys: Mapping[str, float] = field(default_factory=dict)
-    hours: Mapping[int, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Counters:
     """Redis at one moment. `raw_mode` and `raw_cap` are the keys' values unchanged (empty: absent), for `SET_LUA`
     and not to be shown; `beat_age_s` is by Redis's clock, None without a heartbeat."""
@@ -93,7 +73,7 @@ class Counters:
     beat: Beat | None = None
     beat_age_s: float | None = None
     reached: Reached | None = None
-    days: Mapping[date, Count] = field(default_factory=lambda: MappingProxyType({}))
+    days: Mapping[date, Tally] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def fresh(self) -> bool:
@@ -200,11 +180,11 @@ def _reached(auto: Mapping[str, Any] | None) -> Reached | None:
     return Reached(datetime.fromtimestamp(since, UTC), spend, cap)
 
 
-def _days(found: Mapping[str, Any]) -> Iterable[tuple[date, Count]]:
+def _days(found: Mapping[str, Any]) -> Iterable[tuple[date, Tally]]:
     spends, fields = mapping(found.get("spend")), mapping(found.get("by"))
     for text in {*spends, *fields}:
         if day := _day(text):
-            yield day, _count(money(spends.get(text)), mapping(fields.get(text)))
+            yield day, _tally(money(spends.get(text)), mapping(fields.get(text)))
 
 
 def _day(text: object) -> date | None:
@@ -214,7 +194,7 @@ def _day(text: object) -> date | None:
         return None
 
 
-def _count(total: float | None, fields: Mapping[str, Any]) -> Count:
+def _tally(total: float | None, fields: Mapping[str, Any]) -> Tally:
     money_by: dict[str, dict[str, float]] = {kind: {} for kind in ("model", "prov", "vendor", "key", "hour")}
     counts: dict[str, dict[str, int]] = {"req": {}, "tok": {}}
     for key, value in fields.items():
@@ -225,7 +205,7 @@ def _count(total: float | None, fields: Mapping[str, Any]) -> Count:
         elif kind in counts and what:
             counts[kind][what] = counts[kind].get(what, 0) + (count(value) or 0)
     aliases = {*money_by["model"], *counts["req"], *counts["tok"]}
-    return Count(
+    return Tally(
         spend_usd=sum(money_by["prov"].values()) if total is None else total,
         models={
             it: Use(money_by["model"].get(it, 0.0), counts["req"].get(it, 0), counts["tok"].get(it, 0))

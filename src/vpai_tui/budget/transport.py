@@ -7,6 +7,7 @@ knows what is asked.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,13 +25,18 @@ from vpai_tui.text import clean_line, last_lines
 PORT = 4000
 ASK_TIMEOUT_S = 5.0
 STORE_TIMEOUT_S = 10.0  # of Redis and the database
+_SAID = 2000  # characters of an answer that are looked at
 _START_S = 10.0  # `docker exec` and Python, on a busy host
 # psql shows the last value alone; the limit is the server's own, so that nothing runs on after we have gone.
 _LIMIT = f"SET statement_timeout = {int(STORE_TIMEOUT_S * 900)}; "
 _REDIS = '[ -z "${REDIS_PASSWORD-}" ] || export REDISCLI_AUTH="$REDIS_PASSWORD"; exec redis-cli "$@"'
 _SQL = 'exec psql -X -At -v ON_ERROR_STOP=1 -U "${POSTGRES_USER:-postgres}" -d litellm -c "$1"'
-# What LiteLLM answers where it has no database, in the versions we know.
-_NO_DATABASE = ("no db connected", "prisma client is not initialized", "database not connected", "no connected db")
+# What LiteLLM answers where it has no database: every version and endpoint has words of its own.
+_NO_DATABASE = re.compile(
+    r"\b(?:db|database) (?:is )?not connected|\bno (?:connected )?(?:db|database)\b|not connected to (?:the )?db"
+    r"|prisma client is not initiali[sz]ed",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,7 @@ class Answer:
     @property
     def no_database(self) -> bool:
         """Whether it was refused because LiteLLM has no database; every version says so in other words."""
-        said = _words(self.body).lower()
-        return not self.ok and any(words in said for words in _NO_DATABASE)
+        return not self.ok and bool(_NO_DATABASE.search(_words(self.body)[:_SAID]))
 
     @property
     def said(self) -> str:
@@ -72,7 +77,7 @@ class Answer:
             return self.error or "no answer"
         if self.status == 401 or (self.status == 403 and "key" in _words(self.body).lower()):
             return f"the container's LITELLM_MASTER_KEY was not accepted (HTTP {self.status})"
-        words = redact(clean_line(_words(self.body), 200))
+        words = redact(clean_line(_words(self.body)[:_SAID], 200))
         return f"HTTP {self.status}: {words}" if words else f"HTTP {self.status}"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from vpai_tui.config import Fleet
 from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.fleet.box import Mount, argument, binds, on_host, single_file
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.remote.connection import Connection
 from vpai_tui.text import clean, clean_line
@@ -24,14 +25,6 @@ _ADDRESSES = r"""
 printf 'peer %s\n' "${SSH_CONNECTION%% *}"
 awk '/\|--/ { a = $2 } /host LOCAL/ { print "own", a }' "${VPAI_PROC:-/proc}/net/fib_trie" 2>/dev/null | sort -u
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """One bind mount of the container: the host's path, the container's, and whether it is a single file."""
-
-    source: str
-    destination: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +47,11 @@ class Hub:
 
     def on_host(self, inside: str) -> str | None:
         """Where a path of the container lies on the host; None when no bind mount holds it."""
-        mount = self._mount_of(inside)
-        if mount is None:
-            return None
-        return mount.source + inside[len(mount.destination) :]
+        return on_host(self.mounts, inside)
 
     def single_file(self, inside: str) -> bool:
         """Whether the path is mounted by itself: such a mount keeps the old inode until the container restarts."""
-        mount = self._mount_of(inside)
-        return mount is not None and mount.destination == inside
-
-    def _mount_of(self, inside: str) -> Mount | None:
-        fitting = [it for it in self.mounts if inside == it.destination or inside.startswith(it.destination + "/")]
-        return max(fitting, key=lambda it: len(it.destination), default=None)
+        return single_file(self.mounts, inside)
 
 
 def hub_of(fleet: Fleet, stacks: Sequence[Stack]) -> tuple[str, Stack | None]:
@@ -118,11 +103,6 @@ async def find_hub(connection: Connection, stack: Stack | None) -> Hub:
 
 def _hub(raw: dict[str, Any], host: str, stack: Stack | None) -> Hub:
     state, config = raw["State"], raw["Config"]
-    mounts = [
-        Mount(clean(it["Source"]).rstrip("/"), clean(it["Destination"]).rstrip("/"))
-        for it in raw.get("Mounts") or ()
-        if it.get("Type", "bind") == "bind" and it.get("Source")
-    ]
     names = [clean_line(entry.partition("=")[0]) for entry in config.get("Env") or ()]
     return Hub(
         host=host,
@@ -131,20 +111,10 @@ def _hub(raw: dict[str, Any], host: str, stack: Stack | None) -> Hub:
         name=clean_line(raw["Name"]).lstrip("/"),
         running=bool(state["Running"]),
         started_at=moment(state.get("StartedAt", "")),
-        inside=_config_argument([*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]),
-        mounts=tuple(mounts),
+        inside=argument([*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())], "-c", "--config") or _INSIDE,
+        mounts=binds(raw.get("Mounts")),
         env=tuple(name for name in names if name.startswith("HEADSCALE_")),
     )
-
-
-def _config_argument(words: Sequence[str]) -> str:
-    """What `-c` or `--config` name; the usual path without."""
-    for index, word in enumerate(words):
-        if word in ("-c", "--config") and index + 1 < len(words):
-            return words[index + 1]
-        if word.startswith("--config="):
-            return word.partition("=")[2]
-    return _INSIDE
 
 
 async def whereabouts(connection: Connection) -> Whereabouts:
