@@ -126,12 +126,16 @@ async def test_websocket_closed_by_the_server(conn: Connection, site: Web) -> No
 
 
 async def test_timeout_and_lost_link_are_told_apart(server: SshHost, conn: Connection, site: Web) -> None:
-    async with http_client(conn, base_url=f"http://127.0.0.1:{site.port}", timeout_s=0.3) as client:
+    async with http_client(conn, base_url=f"http://127.0.0.1:{site.port}", timeout_s=3) as client:
+        await client.get("/")  # a connection is there, so the time is the answer's alone
         with pytest.raises(httpx.ReadTimeout):
             await client.get("/slow")
     async with http_client(conn, base_url=f"http://127.0.0.1:{site.port}") as client:
+        before = site.connections
         asking = asyncio.create_task(client.get("/slow"))
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(30):
+            while site.connections == before:
+                await asyncio.sleep(0.05)
         server.drop()
         with pytest.raises(httpx.ReadError) as caught:
             await asking
