@@ -23,6 +23,7 @@ from vpai_tui.demo import foreign, proc, sandbox, seed
 from vpai_tui.demo.engine.store import STATE_VERSION, Engine
 from vpai_tui.demo.headscale import net
 from vpai_tui.demo.hosts import PROFILES
+from vpai_tui.demo.litellm import scenes
 from vpai_tui.demo.registry import Registry
 from vpai_tui.demo.servers import HostServer
 from vpai_tui.errors import UsageError
@@ -72,6 +73,15 @@ class DemoFleet:
         """Move the hosts' clocks on: what the engines hold ages by that, from the next look at it."""
         clock = self.folder / "clock"
         clock.write_text(f"{float(clock.read_text()) + seconds:.3f}\n")
+
+    def budget(self, scene: str) -> None:
+        """Have a situation of the AI budget, as `demo.litellm.scenes` knows them. UsageError for any other word."""
+        for host in self.hosts:
+            if scenes.has_proxy(engine := self.engine(host)):
+                if scenes.play(engine, scene):
+                    return
+                break
+        raise UsageError(f"demo budget {scene}", remedy=f"demo budget PERCENT, or {', '.join(scenes.WORDS)}")
 
     async def cut(self, host: str) -> None:
         """Cut the link to a host: its connections drop, new ones are refused until `heal`."""

@@ -9,6 +9,7 @@ from vpai_tui.demo.engine import containers
 from vpai_tui.demo.engine.life import life
 from vpai_tui.demo.engine.store import Doc, Engine, EngineError
 from vpai_tui.demo.headscale import box as headscale
+from vpai_tui.demo.litellm import hook as litellm
 
 _QUIET = ("true", "test", "[", "kill", "nginx", "pg_isready", "wget", "curl", "caddy", "psql")
 
@@ -28,6 +29,8 @@ def answer(engine: Engine, container: Doc, command: list[str]) -> tuple[int, str
     """Exit status, stdout and stderr of `command` in `container`."""
     if command[:1] == ["headscale"] and headscale.is_headscale(container):
         return headscale.command(engine, container, command[1:])
+    if (said := litellm.command(engine, container, command)) is not None:
+        return said
     return _answer(container, command)
 
 
@@ -57,6 +60,8 @@ def need_running(engine: Engine, name: str) -> Doc:
         container = containers.need(engine.read(), name)
         if container["behaviour"] == "crash":  # also in the moment before its process ends
             raise EngineError(409, f"Container {container['id']} is restarting, wait until the container is running")
+    elif litellm.boot(engine, container):
+        container = containers.need(engine.read(), name)
     status = life(container, engine.now()).status
     if status == "restarting":
         raise EngineError(409, f"Container {container['id']} is restarting, wait until the container is running")
