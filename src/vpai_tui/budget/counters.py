@@ -207,6 +207,8 @@ def _tally(total: float | None, fields: Mapping[str, Any]) -> Tally:
     aliases = {*money_by["model"], *counts["req"], *counts["tok"]}
     return Tally(
         spend_usd=sum(money_by["prov"].values()) if total is None else total,
+        requests=sum(counts["req"].values()),
+        tokens=sum(counts["tok"].values()),
         models={
             it: Use(money_by["model"].get(it, 0.0), counts["req"].get(it, 0), counts["tok"].get(it, 0))
             for it in aliases

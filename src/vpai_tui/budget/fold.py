@@ -172,7 +172,7 @@ def sources(found: Findings, day: date) -> Iterator[tuple[Source, Tally]]:
     exact = [(Source.SQL, found.tables.today)] if found.tables is not None and found.tables.day == day else []
     counted = found.counters.days.get(day) if found.counters else None
     if counted is None and found.counters is not None and found.counters.fresh:
-        counted = Tally(0.0, keys={}, hours={})  # it beats, and nothing was answered yet
+        counted = Tally(0.0, 0, tokens=0, keys={}, hours={})  # it beats, and nothing was answered yet
     exact += [(Source.COUNTERS, counted)] if counted is not None else []
     yield from [*own, *exact] if _utc(found) else [*exact, *own]
 

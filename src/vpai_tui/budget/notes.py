@@ -139,8 +139,15 @@ def _spend(found: Findings, spend: Spend | None) -> Iterator[str]:
     if spend is None:
         yield "spend cannot be known: none of its sources answers"
         return
-    if spend.keys is None:
-        yield f"spend by key is not in {words_of(spend.total.source)}"
+    parts = {
+        "requests": spend.requests,
+        "failed requests": spend.failed,
+        "tokens": spend.tokens,
+        "cache hits": spend.cached_tokens,
+        "spend by key": spend.keys,
+    }
+    if missing := [word for word, part in parts.items() if part is None]:
+        yield f"not in {words_of(spend.total.source)}: {', '.join(missing)}"
     if spend.hours is None:
         yield "the hours cannot be known: neither counters nor rows of today can be read"
     elif (part := sum(it.spend_usd for it in spend.hours)) < spend.spend_usd * (1 - _DIFFERS) - 0.005:
