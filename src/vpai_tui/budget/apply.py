@@ -1,0 +1,228 @@
+"""One turn of a knob, carried out: the key, the proof by the heartbeat, the file; or the file and a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from vpai_tui.budget import persist
+from vpai_tui.budget.cap import GENERAL
+from vpai_tui.budget.change import Change, Order, Wanted, Write
+from vpai_tui.budget.counters import READ_LUA, SET_LUA, Counters, counters_of, read_arguments
+from vpai_tui.budget.model import Enforcement
+from vpai_tui.budget.persist import Edit, Restart, new_id
+from vpai_tui.budget.places import Places
+from vpai_tui.budget.plans import DECLARED
+from vpai_tui.budget.transport import Inside, Request
+from vpai_tui.budget.words import usd
+from vpai_tui.clock import Clock, rfc3339
+from vpai_tui.errors import LinkLost, OperatorError, StalePlan
+from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome
+from vpai_tui.remote.connection import Connection
+from vpai_tui.text import clean_line
+
+PROOF_WITHIN_S = 15.0  # the callback looks every 2 s
+_PROOF_PAUSE_S = 0.7
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a turn is carried out on. `fresh` makes a new connection when the link breaks during a restart."""
+
+    connection: Connection
+    inside: Inside
+    places: Places
+    clock: Clock
+    by: str
+    fresh: Callable[[], Awaitable[Connection]]
+
+
+class Turn:
+    """Carries out one change. `begun` is True from the moment on at which something may have been changed."""
+
+    def __init__(self, ground: Ground, change: Change) -> None:
+        if change.order is None:
+            raise OperatorError("this change was not planned here, so nothing is known to be done")
+        self._ground = ground
+        self._change = change
+        self._order: Order = change.order
+        self.id = new_id(ground.clock)
+        self.begun = False
+
+    async def run(self) -> AsyncIterator[Event]:
+        """The last event is `Finished`.
+
+        Raises:
+            LockHeld, StalePlan, PreflightRefused: nothing was changed.
+            OperatorError: Redis could not be asked; with LinkLost it is not known whether the key was set.
+        """
+        order = self._order
+        if order.empty:
+            yield self._end(Outcome.UNCHANGED, "it is so already")
+            return
+        steps = self._restarted(order.edit) if order.restart and order.edit else self._written(order)
+        async for event in steps:
+            yield event
+
+    # ── through the callback ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _written(self, order: Order) -> AsyncIterator[Event]:
+        edit = order.edit if order.edit is not None and not order.edit.empty else None
+        if edit is not None:  # what would keep the file from being written is told before anything acts
+            await persist.check(self._ground.connection, edit, self._ground.by)
+        if order.write is not None and not order.write.empty:
+            await self._set(order.write)
+            yield self._said("set", f"{order.write.key}: {self._change.before} → {self._change.after}")
+        found, proved = await self._proof(order)
+        if not proved:
+            yield self._end(Outcome.FAILED, self._unproved(order, found))
+            return
+        yield self._said("enforced", _beat(found))
+        if edit is None:
+            yield self._end(Outcome.COMMITTED, f"acts now; {order.unkept}" if order.unkept else "")
+            return
+        async for event in self._kept(edit):
+            yield event
+
+    async def _set(self, write: Write) -> None:
+        """Sets the key. StalePlan when it has another value than the plan saw: nothing was done."""
+        self.begun = True
+        try:
+            answer = await self._ground.inside.redis(SET_LUA, write.key, write.was, write.new)
+        except LinkLost:
+            raise
+        except OperatorError:
+            self.begun = False
+            raise
+        if not isinstance(answer, dict) or answer.get("done") is not True:
+            self.begun = False
+            was = answer.get("was") if isinstance(answer, dict) else None
+            now = clean_line(str(was or ""), 40) or "not set"
+            raise StalePlan(
+                f"{write.key} was changed by somebody else meanwhile, it is {now} now; nothing was changed",
+                host=self._ground.connection.name,
+                step="budget",
+                remedy="look again: vpai-tui budget",
+            )
+
+    async def _proof(self, order: Order) -> tuple[Counters | None, bool]:
+        """Reads the heartbeat until it says what is wanted; what was read last, and whether it did.
+
+        Where no callback acts there is nothing to wait for."""
+        clock = self._ground.clock
+        until = clock.boot_s() + (PROOF_WITHIN_S if order.enforcement is not Enforcement.DECLARED else 0.0)
+        found: Counters | None = None
+        while True:
+            try:
+                now = clock.now()
+                found = counters_of(await self._ground.inside.redis(READ_LUA, *read_arguments(now)), now)
+            except OperatorError:
+                found = None
+            if found is not None and _says(found, order.wanted):
+                return found, True
+            if clock.boot_s() + _PROOF_PAUSE_S > until:
+                return found, False
+            await asyncio.sleep(_PROOF_PAUSE_S)
+
+    def _unproved(self, order: Order, found: Counters | None) -> str:
+        """What was done, what was not, and why."""
+        write = order.write
+        done = f"{write.key} is set to {write.new or 'nothing'}" if write and not write.empty else "nothing was changed"
+        if order.enforcement is Enforcement.DECLARED and self._change.kind == "mode":
+            return f"{done}, and {DECLARED}: deploy the stack, it brings the callback (docs/budget.md)"
+        if found is None:
+            why = "Redis does not answer any more"
+        elif found.beat is None or not found.fresh:
+            why = "the callback gives no heartbeat"
+        else:
+            why = f"the callback does not take it: {_beat(found)}"
+        left = f"; {order.edit.path} was not changed" if order.edit is not None and not order.edit.empty else ""
+        return f"{done}, but within {PROOF_WITHIN_S:.0f} s nothing proved that it acts ({why}){left}"
+
+    async def _kept(self, edit: Edit) -> AsyncIterator[Event]:
+        """Writes the file; a failure here leaves a cap that acts and is not kept."""
+        try:
+            copy = await persist.keep(self._ground.connection, edit, self._ground.by)
+        except LinkLost as error:
+            yield self._end(Outcome.UNKNOWN, f"acts now; whether {edit.path} was written is not known: {error.message}")
+            return
+        except OperatorError as error:
+            reason = f"acts now, and is not kept: {error.message}; a Redis that forgets it brings the old cap back"
+            yield self._end(Outcome.FAILED, reason, error.output)
+            return
+        value = self._order.lasting[1] if self._order.lasting else self._change.after
+        yield self._said("kept", f"{'.'.join(GENERAL)}: {value} in {edit.path}; the file before: {clean_line(copy)}")
+        yield self._end(Outcome.COMMITTED)
+
+    # ── LiteLLM's own ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _restarted(self, edit: Edit) -> AsyncIterator[Event]:
+        ground = self._ground
+        if ground.places.litellm is None:
+            raise OperatorError("there is no container of LiteLLM", host=ground.connection.name, step="budget")
+        container, port = ground.places.litellm.id, ground.places.port
+        run = Restart(ground.connection, container, ground.by, ground.clock, ground.fresh, port=port)
+        self.id = run.id
+        self.begun = True
+        async for event in run.run(edit):
+            if isinstance(event, Finished):
+                self.begun = event.outcome not in (Outcome.REFUSED, Outcome.REVERTED)
+                if event.outcome is Outcome.COMMITTED:
+                    event = await self._verified(event)
+            yield event
+
+    async def _verified(self, end: Finished) -> Finished:
+        """Whether LiteLLM says the new cap: only what it has in force counts."""
+        wanted = self._order.lasting[1] if self._order.lasting else ""
+        try:
+            told = await native_cap(self._ground.inside)
+        except OperatorError as error:
+            return self._end(Outcome.FAILED, f"restarted, and then not proved: {error.message}")
+        if told is not None and usd(told) == wanted:
+            return Finished(end.at, end.outcome, end.release, f"/global/spend says max_budget {usd(told)}")
+        says = "does not tell its cap" if told is None else f"says max_budget {usd(told)}"
+        reason = (
+            f"the file says {wanted} and LiteLLM was restarted, but it {says}: what its database keeps may go first"
+        )
+        return self._end(Outcome.FAILED, reason)
+
+    # ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _said(self, what: str, detail: str) -> Journaled:
+        return Journaled(self._now(), what, detail)
+
+    def _end(self, outcome: Outcome, reason: str = "", output: str = "") -> Finished:
+        return Finished(self._now(), outcome, self.id, reason, output)
+
+    def _now(self) -> str:
+        return rfc3339(self._ground.clock.now())
+
+
+async def native_cap(inside: Inside) -> float | None:
+    """LiteLLM's own cap in force; 0: none; None: it does not tell (it has no database). OperatorError: not asked."""
+    (answer,) = await inside.litellm([Request("GET", "/global/spend")])
+    found = answer.body.get("max_budget") if answer.ok and isinstance(answer.body, dict) else None
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < 1e9:
+        return None
+    return float(found)
+
+
+def _says(found: Counters, wanted: Wanted) -> bool:
+    """Whether a fresh heartbeat says what is wanted."""
+    beat = found.beat
+    if beat is None or not found.fresh:
+        return False
+    if wanted.cap_usd is not None and (beat.cap_usd is None or abs(beat.cap_usd - wanted.cap_usd) > 1e-6):
+        return False
+    if wanted.own and beat.cap_source == "redis":
+        return False
+    return wanted.mode is None or beat.mode is wanted.mode
+
+
+def _beat(found: Counters) -> str:
+    """`the heartbeat, 1 s old, says cap 3.00 (redis), eco`."""
+    beat, age_s = found.beat, found.beat_age_s
+    if beat is None or age_s is None:
+        return "there is no heartbeat"
+    return f"the heartbeat, {age_s:.0f} s old, says cap {usd(beat.cap_usd)} ({beat.cap_source}), {beat.effective}"

@@ -1,0 +1,327 @@
+"""What a turn of a knob would do, from what is known of the budget: pure, nothing is asked and nothing changed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from vpai_tui.budget.cap import GENERAL, NATIVE, NATIVE_SPAN, edited, value_of
+from vpai_tui.budget.change import Change, Order, Wanted, Write
+from vpai_tui.budget.counters import CAP_KEY, MODE_KEY, Counters
+from vpai_tui.budget.model import BudgetSnapshot, Enforcement, Mode
+from vpai_tui.budget.persist import Edit
+from vpai_tui.budget.places import Places
+from vpai_tui.budget.settings import Settings
+from vpai_tui.budget.undo import Mark
+from vpai_tui.budget.words import mode_of, usd
+from vpai_tui.errors import PreflightRefused
+from vpai_tui.text import clean_line
+
+DECLARED = "declared only: nothing acts on it"
+DAILY_SINCE = (1, 95, 0)  # LiteLLM's own "1d" cap is one of a day from here on
+UNDO = "vpai-tui budget undo"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a plan is made from. `counters` None: Redis does not answer, `why` says so; `config` None: no file of
+    LiteLLM's configuration lies on the host; `native_usd` is LiteLLM's own cap in force, None: not told."""
+
+    found: BudgetSnapshot
+    places: Places
+    counters: Counters | None
+    why: str = ""
+    config: bytes | None = None
+    settings: Settings | None = None
+    native_usd: float | None = None
+
+    @property
+    def enforced(self) -> bool:
+        return self.found.enforcement is Enforcement.ENFORCED
+
+    @property
+    def spend_usd(self) -> float | None:
+        """Today's, as the callback counts it where it acts."""
+        if self.found.beat is not None and self.enforced:
+            return self.found.beat.spend_usd
+        return self.found.spend.spend_usd if self.found.spend else None
+
+    @property
+    def reset(self) -> str:
+        return f"{self.found.resets_at:%H:%M} ({self.found.timezone})"
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        return self.found.beat.free if self.found.beat else ()
+
+    def answerable(self) -> Counters:
+        """The counters. PreflightRefused where Redis does not answer: no key can be set there."""
+        if self.counters is None:
+            raise self.refused(f"Redis does not answer, so nothing can be set: {self.why}", "look at Redis first")
+        return self.counters
+
+    def refused(self, why: str, remedy: str) -> PreflightRefused:
+        return PreflightRefused(why, host=self.found.host, step="budget", remedy=remedy)
+
+
+# ── the cap ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def cap_change(look: Look, cap: Decimal) -> Change:
+    """Another cap: through the callback where it acts, else LiteLLM's own.
+
+    Raises:
+        PreflightRefused: it cannot be had; nothing was changed.
+    """
+    if look.enforced:
+        return _enforced(look, usd(cap), usd(cap), f"set the cap to ${usd(cap)} a day")
+    if look.found.enforcement is Enforcement.UNKNOWN:
+        told = look.found.error or look.found.why
+        raise look.refused(
+            f"whether a cap would hold cannot be known now ({told}); nothing was changed",
+            look.found.remedy or "try again when LiteLLM and Redis answer",
+        )
+    return _native(look, usd(cap), f"set LiteLLM's own cap to ${usd(cap)} a day")
+
+
+def _enforced(look: Look, redis: str, lasting: str, title: str) -> Change:
+    """`redis` is the key's new value, "" takes it away; `lasting` the file's, as plain scalars."""
+    found, counters = look.found, look.answerable()
+    write = Write(CAP_KEY, counters.raw_cap, redis)
+    amount = float(redis) if redis else None
+    wanted = Wanted(cap_usd=amount, own=not redis)
+    edit, unkept, was = None, "", None
+    if look.config is None or look.places.config is None:
+        unkept = "its configuration is not on the host, so it is kept in Redis alone"
+    else:
+        was = value_of(look.config, GENERAL)
+        edit = Edit(look.places.config, look.config, edited(look.config, GENERAL, lasting))
+        unkept = "" if not edit.empty else "the file says so already"
+    before = usd(found.cap_usd)
+    where = [f"Redis on {found.host}: {CAP_KEY} {_shown(counters.raw_cap)} → {_shown(redis)}, within 2 s"]
+    if edit is not None and not edit.empty:
+        where.append(f"{edit.path} on {found.host}: {'.'.join(GENERAL)} {was or 'none'} → {lasting}, the old file kept")
+    return Change(
+        kind="cap",
+        title=title,
+        before=before,
+        after=usd(amount) if redis else f"{lasting} (the file's)",
+        effects=_cap_effects(look, amount if amount is not None else _amount(lasting)),
+        where=tuple(where),
+        ends=f"until it is set again; each day's spend begins at {look.reset}",
+        warnings=_cap_warnings(look, lasting, was, unkept if edit is None else ""),
+        undo=f"{UNDO} (back to {before})",
+        order=Order(
+            found.service,
+            found.enforcement,
+            write=write,
+            wanted=wanted,
+            edit=edit,
+            lasting=None if edit is None else (was, lasting),
+            unkept=unkept,
+        ),
+    )
+
+
+def _shown(raw: str) -> str:
+    """A key's value: anybody may have written it."""
+    return clean_line(raw, 20) or "none"
+
+
+def _cap_effects(look: Look, cap: float) -> tuple[str, ...]:
+    spent, manual = look.spend_usd, look.found.manual
+    told = []
+    if manual in (Mode.ECO, Mode.BLOCKED):
+        told.append(f"the mode stays {manual}: it was set by hand")
+    elif spent is not None and cap and round(spent, 6) >= cap:
+        told.append(f"eco comes on now: ${spent:.2f} of today is at or over it; until {look.reset} or a higher cap")
+    elif look.found.mode is Mode.ECO:
+        told.append("eco goes off now: paid models answer again")
+    if not told or manual in (Mode.ECO, Mode.BLOCKED):
+        left = "" if spent is None else f", after another ${max(0.0, cap - spent):.2f}"
+        told.append(f"at ${cap:.2f} a day{left} {_saving(look)}" if cap else "no cap holds any more")
+    return tuple(told)
+
+
+def _saving(look: Look) -> str:
+    if not look.free:
+        return "paid requests are refused: no free model is configured"
+    return f"paid requests are answered by {look.free[0]}, until {look.reset}"
+
+
+def _cap_warnings(look: Look, lasting: str, was: str | None, unkept: str) -> tuple[str, ...]:
+    told = []
+    if unkept:
+        told.append(f"{unkept}: a Redis that forgets it brings the configured cap back")
+    else:
+        told.append(
+            "the file is rendered by Ansible (litellm_budget_global_daily): its next run puts "
+            f"{was or 'its own value'} back, unless {lasting} is set there too"
+        )
+    if look.places.cap_usd is not None:
+        told.append(
+            f"ECO_DAILY_CAP of the container (${look.places.cap_usd:.2f}) goes before the file, not before Redis"
+        )
+    return tuple(told)
+
+
+def _native(look: Look, scalar: str, title: str) -> Change:
+    """LiteLLM's own cap: it reads the file at its start alone."""
+    found, path = look.found, look.places.config
+    if look.settings is not None and look.settings.names_callback:
+        raise look.refused(
+            f"the callback that holds a cap is configured, and does not act: {found.why}; nothing was changed",
+            f"vpai-tui restart {found.service}, then look at its log",
+        )
+    if look.config is None or path is None:
+        raise look.refused(
+            "no callback holds a cap, and LiteLLM's own is in a file that is not on the host; nothing was changed",
+            "deploy the stack: it brings the callback (docs/budget.md)",
+        )
+    if look.native_usd is None:
+        raise look.refused(
+            "no callback holds a cap, and LiteLLM does not tell its own, so nothing would prove it "
+            "(without a database it holds none); nothing was changed",
+            "deploy the stack: it brings the callback (docs/budget.md)",
+        )
+    was, in_force = value_of(look.config, NATIVE), look.native_usd
+    edit = Edit(path, look.config, edited(edited(look.config, NATIVE, scalar), NATIVE_SPAN, "1d"))
+    old = not _daily(found.version)
+    loaded = edit.empty and abs(in_force - float(scalar)) < 0.005
+    return Change(
+        kind="cap",
+        title=title,
+        before=usd(in_force) if in_force else "none",
+        after=scalar if float(scalar) else "none",
+        effects=(
+            "LiteLLM is restarted: nothing is answered for 6 to 22 s, calls in flight end",
+            "over the cap paid requests are refused; nothing is answered by a free model in their place",
+        ),
+        where=(f"{path} on {found.host}: {'.'.join(NATIVE)} {was or 'none'} → {scalar}, budget_duration 1d",),
+        ends="until it is set again",
+        warnings=(
+            "no callback acts here (docs/budget.md): this is LiteLLM's own cap",
+            *((_THIRTY_DAYS.format(version=found.version or "an unknown version"),) if old else ()),
+            "the file is rendered by Ansible (litellm_budget_global_daily): its next run takes this out again",
+        ),
+        word=found.service.rpartition("/")[2] if old else None,
+        undo=f"{UNDO} (back to {usd(in_force) if in_force else 'none'}, with another restart)",
+        order=Order(found.service, found.enforcement, edit=edit, lasting=(was, scalar), restart=not loaded),
+    )
+
+
+_THIRTY_DAYS = (
+    "LiteLLM {version} compares its 1d cap with the sum of the last 30 days, never begins anew, and refuses free models "
+    "too (1.81); the master key is exempt"
+)
+
+
+def _daily(version: str | None) -> bool:
+    found = re.match(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})", version or "")
+    return found is not None and tuple(int(part) for part in found.groups()) >= DAILY_SINCE
+
+
+# ── the mode ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def mode_change(look: Look, word: str) -> Change:
+    """Another mode by hand, or none.
+
+    Raises:
+        UsageError: `word` is none of on, off, auto, block.
+        PreflightRefused: Redis does not answer; or `off` while the cap holds.
+    """
+    mode = mode_of(word)
+    look.answerable()
+    over = _over(look)
+    if word == "off" and over:
+        raise look.refused(
+            f"${look.spend_usd:.2f} of today is at or over the cap of ${usd(look.found.cap_usd)}: "
+            "raise the cap first, the cap still holds",
+            "vpai-tui budget set USD",
+        )
+    titles = {"on": "turn eco mode on", "block": "block paid models", "off": "turn eco mode off"}
+    return _mode(look, "" if mode is Mode.NORMAL else mode.value, titles.get(word, "leave the mode to the cap"), over)
+
+
+def _over(look: Look) -> bool:
+    """Whether the cap holds now."""
+    cap, spent = look.found.cap_usd, look.spend_usd
+    return look.enforced and bool(cap) and spent is not None and round(spent, 6) >= round(cap or 0.0, 6)
+
+
+def _mode(look: Look, raw: str, title: str, over: bool) -> Change:
+    """`raw` is the key's new value, "" takes it away."""
+    found, counters = look.found, look.answerable()
+    mode = next((it for it in Mode if it == raw), Mode.NORMAL)
+    write = Write(MODE_KEY, counters.raw_mode, raw)
+    if mode is Mode.NORMAL and counters.manual is Mode.NORMAL:
+        write = Write(MODE_KEY, raw, raw)  # what is no mode acts as none: there is nothing to take away
+    warnings = []
+    if not look.enforced:
+        warnings.append(
+            DECLARED if found.enforcement is Enforcement.DECLARED else f"nothing may act on it: {found.why}"
+        )
+    elif mode is Mode.ECO and not look.free:
+        warnings.append("no free model is configured: paid requests are refused")
+    return Change(
+        kind="mode",
+        title=title,
+        before=counters.manual.value,
+        after=mode.value,
+        effects=_mode_effects(look, mode, over),
+        where=(f"Redis on {found.host}: {MODE_KEY} {_shown(counters.raw_mode)} → {_shown(raw)}, within 2 s",),
+        ends="eco comes back by itself at 100 % of the cap" if mode is Mode.NORMAL else "until `budget eco auto`",
+        warnings=tuple(warnings),
+        undo=f"{UNDO} (back to {counters.manual.value})",
+        order=Order(found.service, found.enforcement, write=write, wanted=Wanted(mode=mode)),
+    )
+
+
+def _mode_effects(look: Look, mode: Mode, over: bool) -> tuple[str, ...]:
+    if mode is Mode.BLOCKED:
+        return ("paid requests are refused (429 budget_exceeded), free models answer",)
+    if mode is Mode.NORMAL:
+        if over:
+            return (f"the cap still holds: it stays eco until {look.reset} or a higher cap",)
+        return ("paid models answer, up to the cap",)
+    if not look.free:
+        return ("paid requests are refused",)
+    return (
+        f"chat, messages and responses are answered by {look.free[0]}, whatever model is asked for",
+        "embeddings, images, audio, rerank and pass-through of paid models are refused (429)",
+    )
+
+
+# ── back ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def undo_change(look: Look, mark: Mark) -> Change:
+    """Back to what was before the change that left `mark`. Raises as the change itself would."""
+    if mark.native:
+        scalar = f"{_amount(mark.file_was or ''):.2f}"
+        return _native(look, scalar, f"put LiteLLM's own cap back to ${scalar}")
+    if mark.kind == "cap":
+        lasting = mark.file_was if mark.file_was and _PLAIN.fullmatch(mark.file_was) else f"{_amount(mark.was):.2f}"
+        made = _enforced(look, mark.was, lasting, f"put the cap back to ${_amount(mark.was or lasting):.2f} a day")
+        present = look.counters.raw_cap if look.counters else ""
+    else:
+        made = _mode(look, mark.was, f"put the mode back to {_shown(mark.was)}", _over(look))
+        present = look.counters.raw_mode if look.counters else ""
+    if present == mark.now:
+        return made
+    since = f"somebody else changed it since: you left {_shown(mark.now)}, now it is {_shown(present)}"
+    return replace(made, warnings=(since, *made.warnings))
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,58}")  # a scalar that can be written back as it was
+
+
+def _amount(text: str) -> float:
+    """Dollars; what is no amount is 0, which is no cap."""
+    try:
+        found = float(text)
+    except ValueError:
+        return 0.0
+    return found if 0 <= found < 1e9 else 0.0
