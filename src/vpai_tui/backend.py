@@ -23,6 +23,7 @@ from vpai_tui.widgets.backend import Act, Description, Section, Settle
 from vpai_tui.world import World
 
 if TYPE_CHECKING:
+    from vpai_tui.budget.session import Budget
     from vpai_tui.deploy.adopt import Proposal
     from vpai_tui.deploy.chronicle import Chronicle
     from vpai_tui.deploy.deployer import Deployer
@@ -75,6 +76,11 @@ class LiveBackend:
     def vpn(self) -> Vpn:
         """Headscale over the watched connections; nothing is asked before its first read."""
         return self._world.vpn(self._connection, read_only=self._read_only)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """LiteLLM's money over the watched connections; UsageError where no stack has LiteLLM."""
+        return self._world.budget(self._connection, read_only=self._read_only)
 
     async def _sync_of(self, connection: Connection, stack: Stack) -> Mapping[str, Sync]:
         await asyncio.to_thread(import_module, "vpai_tui.deploy.deployer")
@@ -159,6 +165,7 @@ class LiveBackend:
         finally:  # the file is there, whatever came of the rest: its names hold from now on
             self._world.reread()
             self._watch.use(self._world.fleet, self._world.stacks, host)
+            self.__dict__.pop("budget", None)
             self.__dict__.pop("_deployer", None)  # made anew, for the new names; so is what knows the hub by them
             await self._close_vpn()
         if reason:

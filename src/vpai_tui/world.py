@@ -17,6 +17,7 @@ from vpai_tui.errors import UsageError
 from vpai_tui.fleet.history import History
 
 if TYPE_CHECKING:
+    from vpai_tui.budget.session import Budget
     from vpai_tui.demo import DemoFleet
     from vpai_tui.deploy.adopt import Adopter
     from vpai_tui.deploy.deployer import Deployer
@@ -120,6 +121,29 @@ class World:
                 history=self.history,
                 folder=self.laptop,
                 addresses=self.addresses(),
+                read_only=read_only,
+            )
+        )
+
+    def budget(
+        self, connection: Callable[[str], Awaitable[Connection]] | None = None, *, read_only: bool = False
+    ) -> Budget:
+        """The AI budget over this world's connections, or over those that `connection` hands out.
+
+        Raises:
+            UsageError: no stack of the fleet has LiteLLM.
+        """
+        from vpai_tui.budget.session import Budget, Surface
+
+        return Budget(
+            Surface(
+                fleet=self.fleet,
+                stacks=self.stacks,
+                connection=connection or self.connection,
+                fresh=self.fresh,
+                clock=self.clock,
+                history=self.history,
+                folder=self.laptop,
                 read_only=read_only,
             )
         )

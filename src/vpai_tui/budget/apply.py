@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 
 from vpai_tui.budget import persist
 from vpai_tui.budget.cap import GENERAL
@@ -12,8 +11,8 @@ from vpai_tui.budget.change import Change, Order, Wanted, Write
 from vpai_tui.budget.counters import READ_LUA, SET_LUA, Counters, counters_of, read_arguments
 from vpai_tui.budget.model import Enforcement
 from vpai_tui.budget.persist import Edit, Restart, new_id
-from vpai_tui.budget.places import Places
 from vpai_tui.budget.plans import DECLARED
+from vpai_tui.budget.reading import Ground
 from vpai_tui.budget.transport import Inside, Request
 from vpai_tui.budget.words import usd
 from vpai_tui.clock import Clock, rfc3339
@@ -26,28 +25,24 @@ PROOF_WITHIN_S = 15.0  # the callback looks every 2 s
 _PROOF_PAUSE_S = 0.7
 
 
-@dataclass(frozen=True)
-class Ground:
-    """What a turn is carried out on. `fresh` makes a new connection when the link breaks during a restart."""
-
-    connection: Connection
-    inside: Inside
-    places: Places
-    clock: Clock
-    by: str
-    fresh: Callable[[], Awaitable[Connection]]
-
-
 class Turn:
-    """Carries out one change. `begun` is True from the moment on at which something may have been changed."""
+    """Carries out one change; `by` is who does it, `fresh` makes a new connection when the link breaks in a restart.
 
-    def __init__(self, ground: Ground, change: Change) -> None:
+    `begun` is True from the moment on at which something may have been changed.
+    """
+
+    def __init__(
+        self, ground: Ground, change: Change, *, by: str, clock: Clock, fresh: Callable[[], Awaitable[Connection]]
+    ) -> None:
         if change.order is None:
             raise OperatorError("this change was not planned here, so nothing is known to be done")
         self._ground = ground
+        self._by = by
+        self._clock = clock
+        self._fresh = fresh
         self._change = change
         self._order: Order = change.order
-        self.id = new_id(ground.clock)
+        self.id = new_id(clock)
         self.begun = False
 
     async def run(self) -> AsyncIterator[Event]:
@@ -58,7 +53,8 @@ class Turn:
             OperatorError: Redis could not be asked; with LinkLost it is not known whether the key was set.
         """
         order = self._order
-        if order.empty:
+        acts = order.enforcement is Enforcement.ENFORCED or self._change.kind == "cap"
+        if order.empty and acts:
             yield self._end(Outcome.UNCHANGED, "it is so already")
             return
         steps = self._restarted(order.edit) if order.restart and order.edit else self._written(order)
@@ -70,7 +66,7 @@ class Turn:
     async def _written(self, order: Order) -> AsyncIterator[Event]:
         edit = order.edit if order.edit is not None and not order.edit.empty else None
         if edit is not None:  # what would keep the file from being written is told before anything acts
-            await persist.check(self._ground.connection, edit, self._ground.by)
+            await persist.check(self._ground.connection, edit, self._by)
         if order.write is not None and not order.write.empty:
             await self._set(order.write)
             yield self._said("set", f"{order.write.key}: {self._change.before} → {self._change.after}")
@@ -110,7 +106,7 @@ class Turn:
         """Reads the heartbeat until it says what is wanted; what was read last, and whether it did.
 
         Where no callback acts there is nothing to wait for."""
-        clock = self._ground.clock
+        clock = self._clock
         until = clock.boot_s() + (PROOF_WITHIN_S if order.enforcement is not Enforcement.DECLARED else 0.0)
         found: Counters | None = None
         while True:
@@ -143,7 +139,7 @@ class Turn:
     async def _kept(self, edit: Edit) -> AsyncIterator[Event]:
         """Writes the file; a failure here leaves a cap that acts and is not kept."""
         try:
-            copy = await persist.keep(self._ground.connection, edit, self._ground.by)
+            copy = await persist.keep(self._ground.connection, edit, self._by)
         except LinkLost as error:
             yield self._end(Outcome.UNKNOWN, f"acts now; whether {edit.path} was written is not known: {error.message}")
             return
@@ -162,7 +158,7 @@ class Turn:
         if ground.places.litellm is None:
             raise OperatorError("there is no container of LiteLLM", host=ground.connection.name, step="budget")
         container, port = ground.places.litellm.id, ground.places.port
-        run = Restart(ground.connection, container, ground.by, ground.clock, ground.fresh, port=port)
+        run = Restart(ground.connection, container, self._by, self._clock, self._fresh, port=port)
         self.id = run.id
         self.begun = True
         async for event in run.run(edit):
@@ -196,7 +192,7 @@ class Turn:
         return Finished(self._now(), outcome, self.id, reason, output)
 
     def _now(self) -> str:
-        return rfc3339(self._ground.clock.now())
+        return rfc3339(self._clock.now())
 
 
 async def native_cap(inside: Inside) -> float | None:
@@ -220,9 +216,9 @@ def _says(found: Counters, wanted: Wanted) -> bool:
     return wanted.mode is None or beat.mode is wanted.mode
 
 
-def _beat(found: Counters) -> str:
+def _beat(found: Counters | None) -> str:
     """`the heartbeat, 1 s old, says cap 3.00 (redis), eco`."""
-    beat, age_s = found.beat, found.beat_age_s
-    if beat is None or age_s is None:
+    if found is None or found.beat is None or found.beat_age_s is None:
         return "there is no heartbeat"
+    beat, age_s = found.beat, found.beat_age_s
     return f"the heartbeat, {age_s:.0f} s old, says cap {usd(beat.cap_usd)} ({beat.cap_source}), {beat.effective}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC
 from decimal import Decimal
 
+from vpai_tui.budget.activity import older_than
 from vpai_tui.budget.cap import GENERAL, NATIVE, NATIVE_SPAN, edited, value_of
 from vpai_tui.budget.change import Change, Order, Wanted, Write
 from vpai_tui.budget.counters import CAP_KEY, MODE_KEY, Counters
 from vpai_tui.budget.model import BudgetSnapshot, Enforcement, Mode
 from vpai_tui.budget.persist import Edit
-from vpai_tui.budget.places import Places
+from vpai_tui.budget.places import Places, zone_of
 from vpai_tui.budget.settings import Settings
 from vpai_tui.budget.undo import Mark
 from vpai_tui.budget.words import mode_of, usd
@@ -19,7 +21,6 @@ from vpai_tui.errors import PreflightRefused
 from vpai_tui.text import clean_line
 
 DECLARED = "declared only: nothing acts on it"
-DAILY_SINCE = (1, 95, 0)  # LiteLLM's own "1d" cap is one of a day from here on
 UNDO = "vpai-tui budget undo"
 
 
@@ -49,7 +50,8 @@ class Look:
 
     @property
     def reset(self) -> str:
-        return f"{self.found.resets_at:%H:%M} ({self.found.timezone})"
+        found = self.found
+        return f"{found.resets_at.astimezone(zone_of(found.timezone) or UTC):%H:%M} ({found.timezone})"
 
     @property
     def free(self) -> tuple[str, ...]:
@@ -187,7 +189,7 @@ def _native(look: Look, scalar: str, title: str) -> Change:
         )
     was, in_force = value_of(look.config, NATIVE), look.native_usd
     edit = Edit(path, look.config, edited(edited(look.config, NATIVE, scalar), NATIVE_SPAN, "1d"))
-    old = not _daily(found.version)
+    old = older_than(found.version, 1, 95) is not False  # its own "1d" cap is one of a day from there on
     loaded = edit.empty and abs(in_force - float(scalar)) < 0.005
     return Change(
         kind="cap",
@@ -212,14 +214,9 @@ def _native(look: Look, scalar: str, title: str) -> Change:
 
 
 _THIRTY_DAYS = (
-    "LiteLLM {version} compares its 1d cap with the sum of the last 30 days, never begins anew, and refuses free models "
-    "too (1.81); the master key is exempt"
+    "LiteLLM {version} compares its 1d cap with the sum of the last 30 days, which never begins anew, and refuses free "
+    "models too (1.81); the master key is exempt"
 )
-
-
-def _daily(version: str | None) -> bool:
-    found = re.match(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})", version or "")
-    return found is not None and tuple(int(part) for part in found.groups()) >= DAILY_SINCE
 
 
 # ── the mode ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from vpai_tui import __version__
 from vpai_tui.text import clean, number
-from vpai_tui.verbs.arguments_vpn import READS, add_vpn
+from vpai_tui.verbs import arguments_budget, arguments_vpn
 
 EXIT_CODES = (
     "exit codes: 0 done · 1 failed · 2 usage or configuration · 3 plan has changes · 4 failed and reverted · "
@@ -18,7 +18,7 @@ EXIT_CODES = (
 )
 
 # Actions of a verb that change nothing.
-_LOOKS = {"env": ("check",), **READS}
+_LOOKS: dict[str, tuple[str | None, ...]] = {"env": ("check",), **arguments_vpn.READS, **arguments_budget.READS}
 CHANGES = (
     "init",
     "deploy",
@@ -146,7 +146,8 @@ def build_parser() -> argparse.ArgumentParser:
         one = verb(name, f"{name} one service")
         one.add_argument("service", metavar="SERVICE")
         _confirm(one)
-    add_vpn(verb, _confirm, common)
+    arguments_vpn.add_vpn(verb, _confirm, common)
+    arguments_budget.add_budget(verb, _confirm, common)
     verb("describe", "everything known of one service").add_argument("service", metavar="SERVICE")
     one = verb("history", "who did what, when, where, with what result: of this laptop and of every host")
     one.add_argument("--host", metavar="HOST", help="of one host only")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from argparse import Namespace
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vpai_tui.errors import OperatorError
+from vpai_tui.errors import HostUnreachable, OperatorError, UsageError
 from vpai_tui.fleet.alerts import ranked
 from vpai_tui.fleet.model import Alert, Severity
 from vpai_tui.fleet.operation import stop_word
@@ -18,12 +20,13 @@ from vpai_tui.verbs.say import document
 from vpai_tui.world import World
 
 if TYPE_CHECKING:
+    from vpai_tui.fleet.doctor import CheckResult
     from vpai_tui.fleet.watch import FleetWatch
     from vpai_tui.remote.connection import Connection
 
 
 async def _doctor(world: World, args: Namespace) -> int:
-    from vpai_tui.fleet.doctor import CheckResult, check_hosts, check_laptop
+    from vpai_tui.fleet.doctor import check_hosts, check_laptop
 
     results: list[CheckResult] = []
 
@@ -36,9 +39,32 @@ async def _doctor(world: World, args: Namespace) -> int:
         take(result)
     async for result in check_hosts(world.fleet, clock=world.clock, prompts=world.prompts):
         take(result)
+    if (result := await _budget_check(world)) is not None:
+        take(result)
     if args.json:
         document({"checks": [show.check_json(result) for result in results]})
     return 1 if any(result.ok is False for result in results) else 0
+
+
+async def _budget_check(world: World) -> CheckResult | None:
+    """Whether anything holds the AI budget; None without LiteLLM, and where its host has a line of its own already."""
+    from vpai_tui.budget.model import Enforcement
+    from vpai_tui.fleet.doctor import CheckResult
+
+    try:
+        budget = world.budget()
+        found = await budget.snapshot()
+    except (UsageError, HostUnreachable):
+        return None
+    except OperatorError as error:
+        return CheckResult(budget.host, "budget", None, f"unknown: {error.message}", error.remedy)
+    cap = "no cap" if found.cap_usd is None else f"${found.cap_usd:.2f} a day"
+    if found.enforcement is Enforcement.ENFORCED:
+        return CheckResult(found.host, "budget", True, f"enforced, {cap}: {found.why}")
+    if found.enforcement is Enforcement.DECLARED:
+        remedy = f"deploy the stack with eco_mode.py: vpai-tui plan {found.stack or found.host}"
+        return CheckResult(found.host, "budget", None, f"declared only, nothing holds {cap}: {found.why}", remedy)
+    return CheckResult(found.host, "budget", None, f"unknown: {found.why}", found.remedy or "vpai-tui budget")
 
 
 async def _status(world: World, args: Namespace) -> int:
@@ -50,7 +76,7 @@ async def _status(world: World, args: Namespace) -> int:
     await watch.start()
     try:
         snapshot = await watch.settled()
-        snapshot = replace(snapshot, alerts=ranked((*snapshot.alerts, *await _vpn_alerts(world, watch))))
+        snapshot = replace(snapshot, alerts=ranked((*snapshot.alerts, *await _more_alerts(world, watch))))
     finally:
         await watch.stop()
     if args.json:
@@ -61,16 +87,21 @@ async def _status(world: World, args: Namespace) -> int:
     return 1 if any(alert.severity in bad for alert in snapshot.alerts) else 0
 
 
-async def _vpn_alerts(world: World, watch: FleetWatch) -> tuple[Alert, ...]:
-    """Machines of the VPN whose key ends soon. A hub that does not answer has an alert of its own already."""
+async def _more_alerts(world: World, watch: FleetWatch) -> tuple[Alert, ...]:
+    """Machines of the VPN whose key ends soon, and the AI budget. A silent one has an alert of its own already."""
 
     async def connection(host: str) -> Connection:
         return watch.connection(host)
 
-    try:
-        return await world.vpn(connection).expiring()
-    except OperatorError:
-        return ()
+    async def found(ask: Callable[[], Awaitable[tuple[Alert, ...]]]) -> tuple[Alert, ...]:
+        try:
+            return await ask()
+        except OperatorError:
+            return ()
+
+    vpn = found(lambda: world.vpn(connection).expiring())
+    budget = found(lambda: world.budget(connection).alerts())
+    return tuple(alert for alerts in await asyncio.gather(vpn, budget) for alert in alerts)
 
 
 async def _act(world: World, args: Namespace) -> int:
