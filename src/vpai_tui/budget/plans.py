@@ -141,7 +141,7 @@ def _cap_effects(look: Look, cap: float) -> tuple[str, ...]:
     elif look.found.mode is Mode.ECO:
         told.append("eco goes off now: paid models answer again")
     if not told or manual in (Mode.ECO, Mode.BLOCKED):
-        left = "" if spent is None else f", after another ${max(0.0, cap - spent):.2f}"
+        left = "" if spent is None or spent >= cap else f", after another ${cap - spent:.2f},"
         told.append(f"at ${cap:.2f} a day{left} {_saving(look)}" if cap else "no cap holds any more")
     return tuple(told)
 
@@ -304,7 +304,7 @@ def undo_change(look: Look, mark: Mark) -> Change:
         made = _enforced(look, mark.was, lasting, f"put the cap back to ${_amount(mark.was or lasting):.2f} a day")
         present = look.counters.raw_cap if look.counters else ""
     else:
-        made = _mode(look, mark.was, f"put the mode back to {_shown(mark.was)}", _over(look))
+        made = _mode(look, mark.was, f"put the mode back to {clean_line(mark.was, 20) or Mode.NORMAL}", _over(look))
         present = look.counters.raw_mode if look.counters else ""
     if present == mark.now:
         return made

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vpai_tui.budget.model import BudgetSnapshot, Mode
+from vpai_tui.budget.model import BudgetSnapshot, Mode, Price
 from vpai_tui.budget.transport import Answer, Inside, Request
 from vpai_tui.errors import UsageError
 from vpai_tui.redact import redact
@@ -36,9 +37,10 @@ class Proof:
         """One sentence."""
         if self.answered is None:
             return f"{self.asked} was {'refused by the budget' if self.refused else 'not answered'}: {self.said}"
-        who = "itself" if self.answered == self.asked else f"by {self.answered}"
         cost = "" if self.cost_usd is None else f", ${self.cost_usd:.6f}"
-        return f"{self.asked} was answered {who}{cost}"
+        if self.answered == self.asked:
+            return f"{self.asked} answered itself{cost}"
+        return f"{self.asked} was answered by {self.answered}{cost}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def question(found: BudgetSnapshot, alias: str | None = None) -> Question:
         UsageError: the alias is not there, or none is known.
     """
     free = [name for name, price in found.prices.items() if price.free] or list(found.beat.free if found.beat else ())
-    paid = [name for name in found.prices if name not in free]
+    paid = sorted((name for name in found.prices if name not in free), key=lambda name: _dear(found.prices[name]))
     if alias is not None and found.prices and alias not in found.prices:
         known = ", ".join(clean_line(name, 40) for name in list(found.prices)[:12])
         raise UsageError(f"LiteLLM has no alias {clean_line(alias, 60)!r}", remedy=f"known: {known}")
@@ -70,6 +72,14 @@ def question(found: BudgetSnapshot, alias: str | None = None) -> Question:
     if saving:
         return Question(chosen, False, f"{chosen} is paid; in {found.mode} mode it should cost nothing")
     return Question(chosen, True, f"{chosen} is paid: one token of it costs money")
+
+
+def _dear(price: Price) -> float:
+    """What to sort by: the cheapest of those whose words cost something first; embeddings and unknown ones last."""
+    given = price.input_usd_per_million, price.output_usd_per_million
+    if given[0] is None or not given[1]:
+        return math.inf
+    return given[0] + given[1]
 
 
 async def ask(inside: Inside, alias: str) -> Proof:

@@ -39,8 +39,8 @@ async def _doctor(world: World, args: Namespace) -> int:
         take(result)
     async for result in check_hosts(world.fleet, clock=world.clock, prompts=world.prompts):
         take(result)
-    if (result := await _budget_check(world)) is not None:
-        take(result)
+    if (budget := await _budget_check(world)) is not None:
+        take(budget)
     if args.json:
         document({"checks": [show.check_json(result) for result in results]})
     return 1 if any(result.ok is False for result in results) else 0

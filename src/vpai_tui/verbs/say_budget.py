@@ -131,10 +131,9 @@ def _headlines(found: BudgetSnapshot) -> Iterator[str]:
     mark, word = _ENFORCED[found.enforcement]
     mode = "not known" if found.mode is None else _MODES[found.mode]
     by = "" if found.manual in (None, Mode.NORMAL) else ", set by hand"
-    age = "" if found.beat_age_s is None else f", heartbeat {found.beat_age_s:.0f} s old"
     yield f"mode         {mode}{by}"
     yield f"cap          {'none' if found.cap_usd is None else _usd(found.cap_usd)} a day ({_cap_from(found)})"
-    yield f"enforcement  {mark} {word}{age}: {found.why}"
+    yield f"enforcement  {mark} {word}: {found.why}"
     yield f"forecast     {_forecast(found)}"
     left = duration((found.resets_at - found.at).total_seconds())
     yield f"day ends     in {left}, {_clock(found.resets_at, found)} ({found.timezone})"
