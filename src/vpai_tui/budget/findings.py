@@ -43,7 +43,8 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was learnt at one moment. A part is None where it failed, with the failure; `zone` is the budget's."""
+    """What was learnt at one moment, that of Redis's answer where it came. A part is None where it failed, with the
+    failure; `zone` is the budget's."""
 
     at: datetime
     places: Places
@@ -72,13 +73,14 @@ async def gather(
     proxy, redis, tables, file = await asyncio.gather(
         _kept(_proxy(inside, at)), _kept(_redis(inside, now)), _kept(_tables(inside, name)), _kept(settings())
     )
+    counted = _good(redis)
     found = Findings(
-        at=now(),
+        at=counted[1] if counted else now(),
         places=places,
         zone=zone_of(name) or UTC,
         zone_name=name or "UTC",
         proxy=_good(proxy),
-        counters=_good(redis),
+        counters=counted[0] if counted else None,
         tables=_good(tables),
         settings=_good(file),
         proxy_error=_bad(proxy),
@@ -124,9 +126,11 @@ async def _proxy(inside: Inside, at: datetime) -> Proxy:
     return proxy if isinstance(fallback, OperatorError) else replace(proxy, providers=fallback[0], logs=fallback[1])
 
 
-async def _redis(inside: Inside, now: Callable[[], datetime]) -> Counters:
+async def _redis(inside: Inside, now: Callable[[], datetime]) -> tuple[Counters, datetime]:
+    """With the moment of the answer: the heartbeat's age is as of then, and others may take seconds more."""
     raw: Any = await inside.redis(counters.READ_LUA, *counters.read_arguments(now()))
-    return counters.counters_of(raw, now())
+    at = now()
+    return counters.counters_of(raw, at), at
 
 
 async def _tables(inside: Inside, zone: str | None) -> Tables:

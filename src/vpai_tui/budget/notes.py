@@ -167,7 +167,7 @@ def _spend(found: Findings, spend: Spend | None) -> Iterator[str]:
 def _prices(unpriced: tuple[str, ...]) -> Iterator[str]:
     if unpriced:
         more = f" and {len(unpriced) - _NAMED} more" if len(unpriced) > _NAMED else ""
-        yield f"no price is known of {', '.join(unpriced[:_NAMED])}{more}: what they cost is not in the sum"
+        yield f"no price is known of {', '.join(unpriced[:_NAMED])}{more}: the sum is the least that was spent"
 
 
 def version_of(found: Findings) -> str | None:
