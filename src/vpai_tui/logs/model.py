@@ -6,7 +6,7 @@ Times are nanoseconds since 1970 (`*_ns`), as Loki stamps lines. A window is hal
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
@@ -85,8 +85,7 @@ class Source:
         return f"{self.stack}/{self.service}" if self.stack and self.service else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of the buffer, ready to be shown. `raw` is as it came; `text` may reach a terminal."""
 
     ns: int
@@ -95,7 +94,7 @@ class Line:
     level: Level
     mark: Mark = Mark.NONE
     loki_level: Level | None = None  # what Loki detected; None where it told nothing
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = MappingProxyType({})
 
     @property
     def text(self) -> str:
@@ -140,6 +139,7 @@ class Cause(StrEnum):
     LINK = "link lost"
     RESTART = "server closed the connection"
     SLOTS = "all tail slots of the server are taken"
+    NO_TAIL = "the server gives no tail"
     CLOCK = "clocks differ"
     DROPPED = "server dropped lines"
     UNCOUNTED = "the server did not answer the count"

@@ -285,3 +285,8 @@ _REMEDIES = (
 
 def _remedy(text: str) -> str:
     return next((remedy for part, remedy in _REMEDIES if part in text), "")
+
+
+def word(value: object) -> str:
+    """A short text of an answer."""
+    return clean_line(value, 80) if isinstance(value, str) else ""
