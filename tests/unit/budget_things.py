@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fleet_things import stack
 from hypothesis import strategies as st
 
 from vpai_tui.budget.findings import Findings, gather
 from vpai_tui.budget.fold import fold
-from vpai_tui.budget.model import BudgetSnapshot
+from vpai_tui.budget.model import TARGETS, BudgetSnapshot
 from vpai_tui.budget.places import Place, Places
 from vpai_tui.budget.settings import Settings, settings_of
 from vpai_tui.budget.transport import Answer, Request
+from vpai_tui.config import Host, Ssh
 from vpai_tui.errors import OperatorError
+from vpai_tui.fleet.stacks import Stack
+from vpai_tui.remote.channel import Completed
 
 RECORDED = Path(__file__).parents[1] / "recordings" / "litellm"
 VERSIONS = ("1.81.3", "1.83.3", "1.106.2")
@@ -208,6 +213,17 @@ async def snapshot(inside: Told, *, places: Places = PLACES, config: bytes | Ope
     return fold(await found(inside, places=places, config=config))
 
 
+def has_note(snap: BudgetSnapshot, words: str) -> bool:
+    return any(words in note for note in snap.notes)
+
+
+def sums_up(snap: BudgetSnapshot) -> bool:
+    assert snap.spend is not None
+    billed = math.fsum(it.billed_usd for it in snap.spend.providers)
+    assert [it.provider for it in snap.spend.providers][: len(TARGETS)] == list(TARGETS)
+    return math.isclose(billed, snap.spend.spend_usd, abs_tol=2e-6)
+
+
 # Any JSON, with the names we look for in it, so that hypothesis gets past the first look.
 _NAMES = """
 results date metrics spend breakdown models model_groups providers api_keys metadata key_alias data model_name model
@@ -242,3 +258,48 @@ def bent(draw: st.DrawFn, good: Any) -> Any:
                 break
             place = place[key]
     return found
+
+
+# ── a host and its connection ────────────────────────────────────────────────────────────────────────────────────────
+
+LITELLM = ("vpai-litellm-1", "ghcr.io/berriai/litellm:v1.81.3-stable", "running", "vpai", "litellm")
+REDIS = ("vpai-redis-1", "redis:8.0-bookworm", "running", "vpai", "redis")
+POSTGRES = ("vpai-postgresql-1", "postgres:18.1-bookworm", "running", "vpai", "postgresql")
+SEEN: dict[str, Any] = {
+    "entrypoint": ["docker/prod_entrypoint.sh"],
+    "command": ["--config", "/app/config.yaml", "--port", "4000"],
+    "mounts": [
+        {"Type": "bind", "Source": "/opt/vpai/configs/litellm/litellm_config.yaml", "Destination": "/app/config.yaml"},
+        {"Type": "volume", "Source": "/var/lib/docker/volumes/x/_data", "Destination": "/data"},
+    ],
+    "env": ["REDIS_HOST=redis", "ECO_FREE_ALIASES=qwen3-coder, deepseek-v3-free,", None],
+}
+
+
+def apps() -> Stack:
+    found = stack("apps", "n8n", "litellm", project="vpai")
+    return replace(found, compose={"services": {"n8n": {"image": "n8n:1"}, "litellm": {"image": LITELLM[1]}}})
+
+
+def listed(*rows: Sequence[str]) -> str:
+    return "".join("\t".join((f"id{at}", *row)) + "\n" for at, row in enumerate(rows))
+
+
+@dataclass
+class Link:
+    """A connection that answers by the first word of Docker's that fits."""
+
+    answers: Mapping[str, str | Completed | Callable[[Sequence[str]], str]]
+    name: str = "sese"
+    host: Host = field(default_factory=lambda: Host(addresses=("127.0.0.1",), ssh=Ssh(user="me"), docker="podman"))
+    ran: list[list[str]] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+
+    async def run(self, argv: Sequence[str], *, root: bool, label: str, **_: object) -> Completed:
+        assert root
+        self.ran.append(list(argv))
+        self.labels.append(label)
+        said = self.answers[argv[1]]
+        if callable(said):
+            said = said(argv)
+        return said if isinstance(said, Completed) else Completed(0, said.encode(), b"", 0.0)

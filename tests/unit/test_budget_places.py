@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from budget_things import ANY_JSON, PLACES
+from budget_things import ANY_JSON, LITELLM, PLACES, POSTGRES, REDIS, SEEN, Link, apps, listed
 from fleet_things import stack
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,48 +22,6 @@ from vpai_tui.config import Fleet, Host, Ssh
 from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.remote.channel import Completed
-
-LITELLM = ("vpai-litellm-1", "ghcr.io/berriai/litellm:v1.81.3-stable", "running", "vpai", "litellm")
-REDIS = ("vpai-redis-1", "redis:8.0-bookworm", "running", "vpai", "redis")
-POSTGRES = ("vpai-postgresql-1", "postgres:18.1-bookworm", "running", "vpai", "postgresql")
-SEEN: dict[str, Any] = {
-    "entrypoint": ["docker/prod_entrypoint.sh"],
-    "command": ["--config", "/app/config.yaml", "--port", "4000"],
-    "mounts": [
-        {"Type": "bind", "Source": "/opt/vpai/configs/litellm/litellm_config.yaml", "Destination": "/app/config.yaml"},
-        {"Type": "volume", "Source": "/var/lib/docker/volumes/x/_data", "Destination": "/data"},
-    ],
-    "env": ["REDIS_HOST=redis", "ECO_FREE_ALIASES=qwen3-coder, deepseek-v3-free,", None],
-}
-
-
-def apps() -> Stack:
-    found = stack("apps", "n8n", "litellm", project="vpai")
-    return replace(found, compose={"services": {"n8n": {"image": "n8n:1"}, "litellm": {"image": LITELLM[1]}}})
-
-
-def listed(*rows: Sequence[str]) -> str:
-    return "".join("\t".join((f"id{at}", *row)) + "\n" for at, row in enumerate(rows))
-
-
-@dataclass
-class Link:
-    """A connection that answers by the first word of Docker's that fits."""
-
-    answers: Mapping[str, str | Completed | Callable[[Sequence[str]], str]]
-    name: str = "sese"
-    host: Host = field(default_factory=lambda: Host(addresses=("127.0.0.1",), ssh=Ssh(user="me"), docker="podman"))
-    ran: list[list[str]] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-
-    async def run(self, argv: Sequence[str], *, root: bool, label: str, **_: object) -> Completed:
-        assert root
-        self.ran.append(list(argv))
-        self.labels.append(label)
-        said = self.answers[argv[1]]
-        if callable(said):
-            said = said(argv)
-        return said if isinstance(said, Completed) else Completed(0, said.encode(), b"", 0.0)
 
 
 async def found_of(*rows: Sequence[str], seen: Any = SEEN, of: Stack | None = None) -> Any:

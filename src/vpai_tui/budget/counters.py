@@ -6,7 +6,6 @@ The keys are those of `eco_mode.py`. Anybody may have written them: what is not 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +20,7 @@ PREFIX = "litellm:budget:"
 MODE_KEY = f"{PREFIX}mode"
 CAP_KEY = f"{PREFIX}cap"
 HEARTBEAT_S = 30.0  # what the heartbeat lives for, each time it is written
+_LAST_STAMP = 1e11  # seconds since 1970, some thousand years on
 _AGE_LIMIT_S = 1e8  # older is as good as never
 _FREE_LIMIT = 50  # aliases
 _DAYS = 8  # that the counters are kept for
@@ -137,18 +137,14 @@ def _age(hook: Mapping[str, Any], found: Mapping[str, Any]) -> float | None:
 
 
 def _stamp(value: object) -> float | None:
-    """Seconds since 1970; None for what no calendar has."""
-    found = money(value) if not isinstance(value, int | float) or isinstance(value, bool) else float_of(value)
-    return found if found is not None and found < 1e11 else None
-
-
-def float_of(value: float) -> float | None:
-    """A finite number from 0 on, else None."""
+    """Seconds since 1970, from a number or the text of one; None for what no calendar has."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
     try:
         found = float(value)
-    except OverflowError:
+    except (ValueError, OverflowError):
         return None
-    return found if math.isfinite(found) and found >= 0 else None
+    return found if 0 <= found < _LAST_STAMP else None
 
 
 def _beat(hook: Mapping[str, Any], seen_at: datetime) -> Beat | None:
