@@ -193,6 +193,7 @@ async def test_a_callback_that_beats_and_counted_nothing_yet_is_a_day_without_sp
     snap = await snapshot(told(answers={}, of_sql=REFUSED, of_redis=redis(hook(spend=0))))
     assert snap.spend is not None
     assert (snap.spend.spend_usd, snap.spend.total.source, snap.spend.providers[0].share) == (0, Source.COUNTERS, None)
+    assert snap.forecast.end_of_day_usd == 0
 
 
 async def test_when_nothing_answers_nothing_is_invented() -> None:
@@ -374,6 +375,16 @@ async def test_an_unreadable_configuration_is_a_note() -> None:
     assert snap.configured_cap_usd is None
     assert snap.cap_usd == 5.0  # the callback says so
     assert snap.enforcement is Enforcement.ENFORCED
+
+
+async def test_a_laptop_with_a_wrong_clock_counts_hours_by_the_hosts() -> None:
+    behind = redis(hook(tz="UTC"), now=str(NOW.timestamp() + 4 * 3600))
+    snap = await snapshot(told(of_redis=behind))
+    assert snap.enforcement is Enforcement.ENFORCED
+    assert snap.spend is not None
+    assert snap.spend.hours is not None
+    assert len(snap.spend.hours) == 23  # 22:30 there
+    assert has_note(snap, "this laptop's clock is 4h00 behind the host's")
 
 
 # ── time zones ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -19,6 +19,7 @@ from vpai_tui.budget.tally import Tally, Use
 PREFIX = "litellm:budget:"
 MODE_KEY = f"{PREFIX}mode"
 CAP_KEY = f"{PREFIX}cap"
+NO_ALIAS = "no alias"  # the master key, and keys that nobody named
 HEARTBEAT_S = 30.0  # what the heartbeat lives for, each time it is written
 _LAST_STAMP = 1e11  # seconds since 1970, some thousand years on
 _AGE_LIMIT_S = 1e8  # older is as good as never
@@ -64,7 +65,8 @@ return cjson.encode({done = done, was = was})
 @dataclass(frozen=True, slots=True)
 class Counters:
     """Redis at one moment. `raw_mode` and `raw_cap` are the keys' values unchanged (empty: absent), for `SET_LUA`
-    and not to be shown; `beat_age_s` is by Redis's clock, None without a heartbeat."""
+    and not to be shown; `beat_age_s` is by Redis's clock, None without a heartbeat; `skew_s`: how far that clock is
+    ahead of the laptop's."""
 
     manual: Mode
     cap_usd: float | None
@@ -73,6 +75,7 @@ class Counters:
     beat: Beat | None = None
     beat_age_s: float | None = None
     reached: Reached | None = None
+    skew_s: float = 0.0
     days: Mapping[date, Tally] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -108,6 +111,7 @@ def counters_of(raw: Any, now: datetime) -> Counters:
         beat=beat,
         beat_age_s=age_s if beat is not None else None,
         reached=_reached(_json(found.get("auto"))),
+        skew_s=_skew(found.get("now"), now),
         days=MappingProxyType(dict(_days(found))),
     )
 
@@ -145,6 +149,12 @@ def _stamp(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return found if 0 <= found < _LAST_STAMP else None
+
+
+def _skew(value: object, now: datetime) -> float:
+    stamp = _stamp(value)
+    ahead = stamp - now.timestamp() if stamp is not None else 0.0
+    return ahead if abs(ahead) < _AGE_LIMIT_S else 0.0
 
 
 def _beat(hook: Mapping[str, Any], seen_at: datetime) -> Beat | None:
@@ -211,7 +221,7 @@ def _tally(total: float | None, fields: Mapping[str, Any]) -> Tally:
         },
         providers=money_by["prov"],
         vendors=money_by["vendor"],
-        keys=money_by["key"],
+        keys={NO_ALIAS if it == "-" else it: spent for it, spent in money_by["key"].items()},
         hours=dict(_hours(money_by["hour"])),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
 from vpai_tui.budget import activity, counters, sql
@@ -58,6 +58,12 @@ class Findings:
     redis_error: OperatorError | None = None
     sql_error: OperatorError | None = None
     settings_error: OperatorError | None = None
+
+    @property
+    def here(self) -> datetime:
+        """Now by the host's clock, in the budget's zone: what its days and hours are counted by."""
+        skew_s = self.counters.skew_s if self.counters else 0.0
+        return (self.at + timedelta(seconds=skew_s)).astimezone(self.zone)
 
 
 async def gather(
@@ -157,7 +163,7 @@ async def _hours(inside: Inside, found: Findings) -> Findings:
     counted = found.counters is not None and bool(found.counters.days)
     if counted or found.tables is not None or proxy is None or not proxy.activity.ok:
         return found
-    begin = found.at.astimezone(found.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    begin = found.here.replace(hour=0, minute=0, second=0, microsecond=0)
     first = await _kept(inside.litellm([activity.log_page(begin, 1)]))
     if isinstance(first, OperatorError):
         return found

@@ -42,6 +42,7 @@ def fold(found: Findings) -> BudgetSnapshot:
     cap, cap_source = cap_of(found)
     mode = mode_of(found, enforcement)
     error, remedy = down(found)
+    expected = _forecast(found, spend, day, cap, acting)
     unpriced = tuple(it.model for it in spend.models if it.priced is False and it.requests) if spend else ()
     return BudgetSnapshot(
         at=found.at,
@@ -65,7 +66,7 @@ def fold(found: Findings) -> BudgetSnapshot:
         beat=_beat(found),
         reached=_reached(found, day),
         prices=prices.by_alias,
-        forecast=_forecast(found, spend, day, cap, acting),
+        forecast=expected,
         alerts=alerts_of(
             places.host,
             places.service,
@@ -75,7 +76,7 @@ def fold(found: Findings) -> BudgetSnapshot:
             enforcement=enforcement,
             mode=mode,
         ),
-        notes=notes_of(found, spend, unpriced),
+        notes=notes_of(found, spend, expected, unpriced),
         error=error,
         remedy=remedy,
     )
@@ -120,7 +121,7 @@ def day_of(found: Findings) -> date:
     """Today, by the host's clocks where they were heard."""
     if found.counters is not None and found.counters.fresh and found.counters.beat is not None:
         return found.counters.beat.day
-    return found.tables.day if found.tables is not None else found.at.astimezone(found.zone).date()
+    return found.tables.day if found.tables is not None else found.here.date()
 
 
 def _beat(found: Findings) -> Beat | None:
@@ -224,7 +225,7 @@ def _hours(
 
 def _to_now(hours: Mapping[int, float], found: Findings, day: date) -> tuple[HourSpend, ...]:
     """Every hour up to now, those without spend too."""
-    local = found.at.astimezone(found.zone)
+    local = found.here
     last = max([local.hour if local.date() == day else 0, *hours])
     return tuple(HourSpend(hour, hours.get(hour, 0.0)) for hour in range(last + 1))
 
@@ -280,7 +281,7 @@ def _forecast(found: Findings, spend: Spend | None, day: date, cap: float | None
     if spent is None:
         return Forecast(None, None, None)
     return forecast(
-        found.at,
+        found.here,
         found.zone,
         spent,
         cap_usd=cap,
@@ -316,7 +317,7 @@ def _prices(found: Findings) -> PriceList:
 
 
 def _utc(found: Findings) -> bool:
-    return not found.at.astimezone(found.zone).utcoffset()
+    return not found.here.utcoffset()
 
 
 def _first(*values: int | None) -> int | None:

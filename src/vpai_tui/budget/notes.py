@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 
 from vpai_tui.budget import activity
 from vpai_tui.budget.findings import Findings, Proxy
-from vpai_tui.budget.model import Enforcement, Source, Spend
+from vpai_tui.budget.model import Enforcement, Forecast, Source, Spend
 from vpai_tui.budget.settings import CALLBACK
+from vpai_tui.clock import duration
 from vpai_tui.errors import OperatorError
 
 NO_DATABASE = "no database"
 # Not asked of anybody: n8n calls it with a key of its own, past LiteLLM.
 BYTEPLUS = "BytePlus ($5 a month) cannot be known: n8n calls it directly, past LiteLLM"
 _FOREIGN_KEY = "the container's LITELLM_MASTER_KEY is not LiteLLM's master key"
+_SKEW_S = 60.0
 _NAMED = 5  # models in one sentence
 _DIFFERS = 0.05  # of the larger sum
 _WHENCE: Mapping[Source, str] = {
@@ -71,12 +73,13 @@ def down(found: Findings) -> tuple[str, str]:
     return f"LiteLLM does not answer: {said}", f"after a start it takes up to 90 s; then {look}"
 
 
-def notes_of(found: Findings, spend: Spend | None, unpriced: tuple[str, ...]) -> tuple[str, ...]:
+def notes_of(found: Findings, spend: Spend | None, expected: Forecast, unpriced: tuple[str, ...]) -> tuple[str, ...]:
     """All of them, each once."""
     every = [
         *_sources(found),
         *_configuration(found),
         *_spend(found, spend),
+        *_forecast(spend, expected),
         *_prices(unpriced),
         BYTEPLUS,
     ]
@@ -98,6 +101,8 @@ def _sources(found: Findings) -> Iterator[str]:
 def _proxy(proxy: Proxy) -> Iterator[str]:
     if not proxy.readiness.ok:
         yield f"LiteLLM is not ready: {proxy.readiness.said}"
+    if not activity.version_of((proxy.readiness, proxy.details, proxy.activity, proxy.models)):
+        yield "LiteLLM does not say which version it is"
     if proxy.models.no_database:  # that answer needs none: without one every other key than the master's is refused so
         yield _FOREIGN_KEY
         return
@@ -116,6 +121,9 @@ def _proxy(proxy: Proxy) -> Iterator[str]:
 def _configuration(found: Findings) -> Iterator[str]:
     """What is configured in a way that does harm."""
     settings, tables = found.settings, found.tables
+    skew_s = found.counters.skew_s if found.counters else 0.0
+    if abs(skew_s) > _SKEW_S:
+        yield f"this laptop's clock is {duration(abs(skew_s))} {'behind' if skew_s > 0 else 'ahead of'} the host's"
     if found.places.timezone and found.zone_name != found.places.timezone:
         yield f"ECO_TZ of the container is {found.places.timezone}, and {found.zone_name} is what counts"
     if settings is not None:
@@ -154,14 +162,18 @@ def _spend(found: Findings, spend: Spend | None) -> Iterator[str]:
         yield f"the hours hold ${part:.2f} of today's ${spend.spend_usd:.2f}"
     if spend.days is None:
         yield "the days before cannot be known"
-    local = found.at.astimezone(found.zone).utcoffset()
-    if local and spend.total.source in (Source.ACTIVITY, Source.SPEND):
+    if found.here.utcoffset() and spend.total.source in (Source.ACTIVITY, Source.SPEND):
         yield f"LiteLLM counts days in UTC, and the budget's are those of {found.zone_name}"
     beat = found.counters.beat if found.counters and found.counters.fresh else None
     if beat is not None and abs(beat.spend_usd - spend.spend_usd) > max(0.01, _DIFFERS * beat.spend_usd):
         yield f"the cap is compared with ${beat.spend_usd:.2f}, which the callback counts"
     if found.proxy is not None and found.proxy.pages_left:
         yield f"the hours lack {found.proxy.pages_left} pages of LiteLLM's rows"
+
+
+def _forecast(spend: Spend | None, expected: Forecast) -> Iterator[str]:
+    if spend is not None and expected.end_of_day_usd is None:
+        yield "a forecast needs more of the day, or hours of days before"
 
 
 def _prices(unpriced: tuple[str, ...]) -> Iterator[str]:
