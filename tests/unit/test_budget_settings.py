@@ -103,8 +103,6 @@ def test_prices_are_litellms_and_nothing_is_one_only_where_it_is_meant() -> None
     assert (prices.of("gpt-4o"), prices.priced("gpt-4o")) == (Price(None, None), False)  # LiteLLM knows none
     assert (prices.priced("qwen3-coder"), prices.free("qwen3-coder")) == (True, True)
     assert prices.priced("gone") is None
-    assert prices.alias_of("openai/gpt-4o") == "gpt-4o"
-    assert prices.alias_of("x/y") == "x/y"
 
 
 def test_without_litellm_the_files_own_prices_count() -> None:

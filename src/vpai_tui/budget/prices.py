@@ -22,7 +22,6 @@ class PriceList:
     """`by_alias` has every alias that is configured; `otherwise` those with a price by image, second, request."""
 
     by_alias: Mapping[str, Price] = field(default_factory=dict)
-    models: Mapping[str, str] = field(default_factory=dict)  # provider's model → alias
     otherwise: frozenset[str] = frozenset()
 
     def of(self, alias: str) -> Price | None:
@@ -39,10 +38,6 @@ class PriceList:
             return None
         return price.known or alias in self.otherwise
 
-    def alias_of(self, model: str) -> str:
-        """The alias behind which a model stands; the model itself without one."""
-        return self.models.get(model, model)
-
 
 def price_list(info: Any, settings: Settings | None, free: Iterable[str]) -> PriceList:
     """From LiteLLM's `/model/info` (None: it did not answer), the file, and the aliases that count as free."""
@@ -57,7 +52,6 @@ def price_list(info: Any, settings: Settings | None, free: Iterable[str]) -> Pri
         by_alias[it.alias] = _dearer(by_alias.get(it.alias), fitting)
     return PriceList(
         by_alias=by_alias,
-        models={it.model: it.alias for it in reversed(known) if it.model},
         otherwise=frozenset(it.alias for it, row in seen if _other_price(row)),
     )
 
