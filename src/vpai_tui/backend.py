@@ -92,8 +92,11 @@ class LiveBackend:
 
     async def _demo(self, what: str, host: str) -> None:
         running = self._world.demo
+        if running is not None and what == "loki":
+            running.loki.switches.turn(host)
+            return
         if running is None or what not in ("cut", "heal") or host not in self._world.fleet.hosts:
-            raise UsageError(f"demo {what} {host}", remedy="demo cut HOST, demo heal HOST")
+            raise UsageError(f"demo {what} {host}", remedy="demo cut HOST, demo heal HOST, demo loki restart")
         await (running.cut(host) if what == "cut" else running.heal(host))
 
     async def start(self) -> None:

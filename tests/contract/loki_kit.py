@@ -7,7 +7,8 @@ import contextlib
 import gzip
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -20,19 +21,24 @@ from vpai_tui.demo.loki.net import handler
 from vpai_tui.demo.loki.store import Pushed
 
 RECORDED = Path(__file__).parents[1] / "recordings" / "loki"
-RECORDED_AT = 1795388400 * 10**9  # two days after the recorded hour, as when it was recorded
+RECORDED_AT = 1795390533_123456789  # two days after the recorded hour, as when it was recorded
 
 
 def recorded(name: str) -> list[dict[str, Any]]:
     """A file of the recordings: one JSON document a line (split at newlines only: lines hold other line ends)."""
+    return [json.loads(line) for line in _lines(name)]
+
+
+@cache
+def _lines(name: str) -> list[str]:
     text = gzip.decompress((RECORDED / name).read_bytes()).decode()
-    return [json.loads(line) for line in text.split("\n") if line]
+    return [line for line in text.split("\n") if line]
 
 
-def empty(now: int = RECORDED_AT) -> Loki:
+def empty(now: Callable[[], int] = lambda: RECORDED_AT) -> Loki:
     """A server without a line."""
     pushed = Pushed()
-    return Loki(pushed, pushed, lambda: now)
+    return Loki(pushed, pushed, now)
 
 
 def _compact(value: Any) -> str:
@@ -44,9 +50,9 @@ def push(loki: Loki, body: dict[str, Any]) -> Answer:
     return answer(loki, Request("POST", "/loki/api/v1/push", {"content-type": "application/json"}, text))
 
 
-def of_the_recordings() -> Loki:
+def of_the_recordings(now: Callable[[], int] = lambda: RECORDED_AT) -> Loki:
     """A server with the recordings' data set."""
-    loki = empty()
+    loki = empty(now)
     for body in recorded("dataset.jsonl.gz"):
         assert push(loki, body).status == 204
     return loki

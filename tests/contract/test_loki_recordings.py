@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
-from tests.contract.loki_kit import RECORDED, asked_again, empty, of_the_recordings, recorded
+from tests.contract.loki_kit import RECORDED, RECORDED_AT, asked_again, empty, of_the_recordings, push, recorded
 
-from vpai_tui.demo.loki.api import Loki
+from vpai_tui.demo.loki.api import Loki, Request
+from vpai_tui.demo.loki.model import Refused, S
+from vpai_tui.demo.loki.tail import Ended, Tail
 
 pytestmark = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recordings of a real Loki are not here")
 
@@ -40,6 +43,10 @@ GROUPS = (*PLAIN, "query_range_odd_lines", "query_range_pipeline", "series", "st
 
 def exchanges(*groups: str) -> list[dict[str, Any]]:
     return [it for it in recorded("http.jsonl.gz") if it["name"].split("/")[0] in groups]
+
+
+def exchange(name: str) -> dict[str, Any]:
+    return next(it for it in recorded("http.jsonl.gz") if it["name"] == name)
 
 
 def same(value: Any) -> Any:
@@ -151,7 +158,7 @@ def _sums(data: dict[str, Any]) -> dict[str, int]:
 
 @pytest.mark.parametrize("name", sorted(BEYOND))
 def test_what_is_beyond_it_is_refused_as_a_word_that_is_not_expected(loki: Loki, name: str) -> None:
-    it = next(it for it in exchanges(name.split("/")[0]) if it["name"] == name)
+    it = exchange(name)
     status, kind, body = asked_again(loki, it)
     assert (status, kind) == (400, "text/plain; charset=utf-8")
     assert body.startswith("parse error at line 1, col ") and "syntax error: unexpected " in body
@@ -159,14 +166,14 @@ def test_what_is_beyond_it_is_refused_as_a_word_that_is_not_expected(loki: Loki,
 
 @pytest.mark.parametrize("name", sorted(ANY_OF_ONE_NS))
 def test_a_limit_inside_one_nanosecond_gives_as_many_of_its_lines(loki: Loki, name: str) -> None:
-    it = next(it for it in exchanges("pagination") if it["name"] == name)
+    it = exchange(name)
     _, _, body = asked_again(loki, it)
     lines = [value for stream in body["data"]["result"] for value in stream["values"]]
     assert len(lines) == 5 and {value[0] for value in lines} == {"1795171200000000000"}
 
 
 def test_statistics_have_the_recorded_shape(loki: Loki) -> None:
-    it = next(it for it in exchanges("query") if it["name"] == "query/vector_total")
+    it = exchange("query/vector_total")
     _, _, body = asked_again(loki, it)
     assert _shape(body["data"]["stats"]) == _shape(it["answer"]["data"]["stats"])
     assert body["data"]["stats"]["summary"]["totalLinesProcessed"] == 2820  # a real one reads the chunk's last line too
@@ -174,3 +181,61 @@ def test_statistics_have_the_recorded_shape(loki: Loki) -> None:
 
 def _shape(value: Any) -> Any:
     return {key: _shape(item) for key, item in value.items()} if isinstance(value, dict) else type(value) is bool
+
+
+# ── tails ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# Needs a server that is killed, is full, or ends its tails after four seconds: the contract suite has those; the
+# others are of two connections, or of a stream that was split.
+_OTHER_TAILS = """
+    max_concurrent__categorized max_concurrent_slot_free_again__categorized max_duration max_duration__categorized
+    sigterm__categorized sigkill__categorized reconnect_1_of_2__categorized reconnect_2_of_2__categorized
+    reconnect_gap__categorized stream_shard__categorized pings
+"""
+TAILS = {it["name"]: it for it in (recorded("tail.jsonl.gz") if RECORDED.is_dir() else ())}
+
+
+@pytest.mark.parametrize("name", sorted(set(TAILS) - set(_OTHER_TAILS.split())))
+def test_a_recorded_tail_again(name: str) -> None:
+    """The same lines in the same order with the same labels; frames may be cut at other moments."""
+    it = TAILS[name]
+    first = it["events"][0]["data"]
+    request = first["request"]
+    began = int(request["params"]["start"]) if name.startswith("delay_for") else RECORDED_AT
+    now = began
+    loki = of_the_recordings(lambda: now)
+    asked = Request("GET", f"{request['path']}?{urlencode(request['params'])}", lowered(request["headers"]))
+    if it["events"][0]["event"] == "error":
+        with pytest.raises(Refused) as refused:
+            Tail(loki, asked)
+        assert (refused.value.status, refused.value.text) == (first["status"], first["body"])
+        return
+    tail = Tail(loki, asked)
+    frames: list[dict[str, Any]] = []
+    end = it["events"][-1]
+    pushes = list(it["pushes"])
+    try:
+        tail.open()
+        for tick in range(int(end["t"] / 0.5) + 2):
+            now = began + tick * S // 2
+            frames += map(json.loads, tail.frames())
+            while pushes and (pushes[0]["t"] or 0) <= tick / 2:
+                assert push(loki, pushes.pop(0)["body"]).status == 204
+            tail.poll()
+        frames += map(json.loads, tail.frames())
+        ended = (1000, "")
+    except Ended as error:
+        ended = (error.code, error.reason)
+    theirs = [event["data"] for event in it["events"] if event["event"] == "frame"]
+    assert entries(frames) == entries(theirs)
+    assert {tuple(frame) for frame in frames} == {tuple(frame) for frame in theirs}
+    assert all(len(frame["streams"]) <= 100 for frame in frames)
+    assert ended == (end["data"]["code"], end["data"]["reason"])
+
+
+def entries(frames: list[dict[str, Any]]) -> list[Any]:
+    return [stream for frame in frames for stream in frame["streams"]]
+
+
+def lowered(headers: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

@@ -47,7 +47,14 @@ def test_the_vpai_fleet_is_as_its_architecture_says() -> None:
     assert [name for name, host in fleet.hosts.items() if host.hub] == ["seko"]
     assert fleet.domain == "ewutelo.cloud"
     assert fleet.stacks[-1] == "sese/edge"
-    assert set(fleet.stacks) == {"sese/infra", "sese/apps", "sese/edge", "seko/headscale", "pi/opencut"}
+    assert set(fleet.stacks) == {
+        "sese/infra",
+        "sese/apps",
+        "sese/monitoring",
+        "sese/edge",
+        "seko/headscale",
+        "pi/opencut",
+    }
 
 
 def test_one_host_needs_three_lines(tmp_path: Path) -> None:

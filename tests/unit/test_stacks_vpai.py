@@ -20,7 +20,14 @@ def vpai() -> dict[str, Stack]:
 
 
 def test_the_stacks_of_vpai(vpai: dict[str, Stack]) -> None:
-    assert list(vpai) == ["seko/headscale", "sese/infra", "sese/apps", "pi/opencut", "sese/edge"]
+    assert list(vpai) == [
+        "seko/headscale",
+        "sese/infra",
+        "sese/apps",
+        "sese/monitoring",
+        "pi/opencut",
+        "sese/edge",
+    ]
     assert {stack.project for stack in vpai.values() if stack.host == "sese"} == {"vpai"}
     assert vpai["seko/headscale"].project == "headscale"
     images = {service: stack.image(service) for stack in vpai.values() for service in stack.services}
@@ -32,6 +39,7 @@ def test_the_stacks_of_vpai(vpai: dict[str, Stack]) -> None:
             "qdrant": "qdrant/qdrant:v1.16.3",
             "n8n": "docker.n8n.io/n8nio/n8n:2.7.3",
             "litellm": "ghcr.io/berriai/litellm:v1.81.3-stable",
+            "loki": "grafana/loki:3.6.5",
             "headscale": "headscale/headscale:0.26.0",
         }
         == images
@@ -71,6 +79,13 @@ def test_every_service_of_vpai_is_limited_and_rotates_its_logs(vpai: dict[str, S
                 assert "healthcheck" in body or service == "opencut-srh", service
 
 
+def test_loki_publishes_nothing(vpai: dict[str, Stack]) -> None:
+    loki = vpai["sese/monitoring"].compose["services"]["loki"]
+    assert "ports" not in loki
+    assert loki["networks"] == ["monitoring"]
+    assert vpai["sese/monitoring"].spec.data == ("loki",)
+
+
 def test_the_names_of_the_architecture_are_in_the_vpn(vpai: dict[str, Stack]) -> None:
     import yaml
 
@@ -94,7 +109,7 @@ def test_the_shipped_files_fit_the_schemas_that_editors_use() -> None:
     from jsonschema import Draft202012Validator
 
     files = [ROOT / "config" / "fleet.yaml", *sorted((ROOT / "stacks").glob("*/*/stack.yaml"))]
-    assert len(files) == 6
+    assert len(files) == 7
     for file in files:
         text = file.read_text(encoding="utf-8")
         first, _, name = text.partition("\n")[0].partition("$schema=")

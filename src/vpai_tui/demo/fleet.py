@@ -24,22 +24,26 @@ from vpai_tui.demo.engine.store import STATE_VERSION, Engine
 from vpai_tui.demo.headscale import net
 from vpai_tui.demo.hosts import PROFILES
 from vpai_tui.demo.litellm import scenes
+from vpai_tui.demo.loki import box as loki
 from vpai_tui.demo.registry import Registry
-from vpai_tui.demo.servers import HostServer
+from vpai_tui.demo.servers import Handler, HostServer
 from vpai_tui.errors import UsageError
 
 USER = "mobuone"
 DEFAULT_SEED = 7
 _FIGURES_EVERY_S = 2.0
 STAMP = "demo.json"
-LAYOUT = 2  # of the folder; another number rebuilds it
+LAYOUT = 3  # of the folder; another number rebuilds it
 
 
 class DemoFleet:
     """The running demo. `fleet` is what the cockpit is given in place of the operator's own."""
 
-    def __init__(self, folder: Path, servers: dict[str, HostServer], fleet: config.Fleet, seed_: int) -> None:
+    def __init__(
+        self, folder: Path, servers: dict[str, HostServer], fleet: config.Fleet, seed_: int, loki_: loki.Box
+    ) -> None:
         self.folder = folder
+        self.loki = loki_  # its switches: what can be wrong with the simulated Loki
         self.fleet = fleet
         self.seed = seed_
         self.laptop_dir = folder / "laptop"
@@ -110,7 +114,8 @@ async def start(
     clock = clock or SystemClock()
     folder = await asyncio.to_thread(build, folder, seed=seed, clock=clock, reset=reset)
     with tempfile.TemporaryDirectory(prefix="vpai-demo-") as run:
-        servers, fleet = _servers(folder, Path(run), seed)
+        store = loki.Box(folder, tuple(PROFILES), seed)
+        servers, fleet = _servers(folder, Path(run), store)
         if foreign_host is not None:
             await asyncio.to_thread(_make_foreign, folder, foreign_host, fleet)
         figures: asyncio.Task[None] | None = None
@@ -120,7 +125,7 @@ async def start(
             fleet = _at_ports(fleet, servers, Path(run))
             _figures(folder, seed, clock)
             figures = asyncio.get_running_loop().create_task(_keep_figures(folder, seed, clock))
-            yield DemoFleet(folder, servers, fleet, seed)
+            yield DemoFleet(folder, servers, fleet, seed, store)
         finally:
             if figures is not None:
                 figures.cancel()
@@ -181,7 +186,7 @@ def _stamp(path: Path) -> object:
 
 
 def _build_anew(folder: Path, number: int, clock: Clock) -> None:
-    for name in (*PROFILES, "laptop"):
+    for name in (*PROFILES, "laptop", loki.FOLDER):
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / "registry.json").unlink(missing_ok=True)
     seed.laptop(folder)
@@ -192,7 +197,7 @@ def _build_anew(folder: Path, number: int, clock: Clock) -> None:
         seed.host(folder, profile, stacks, number, clock.now().timestamp())
 
 
-def _servers(folder: Path, run: Path, number: int) -> tuple[dict[str, HostServer], config.Fleet]:
+def _servers(folder: Path, run: Path, store: loki.Box) -> tuple[dict[str, HostServer], config.Fleet]:
     key = asyncssh.generate_private_key("ssh-ed25519")
     path = run / "key"
     path.touch(mode=0o600)
@@ -209,7 +214,8 @@ def _servers(folder: Path, run: Path, number: int) -> tuple[dict[str, HostServer
             env=sandbox.environment(home),
             cwd=home / "home" / USER,
             forwarding=profile.forwarding,
-            listener=partial(net.listener, Engine(home)),
+            listener=partial(_listener, Engine(home), store),
+            wire=run / f"{name}.net",
         )
         hosts[name] = config.Host(
             title=profile.title,
@@ -219,6 +225,11 @@ def _servers(folder: Path, run: Path, number: int) -> tuple[dict[str, HostServer
             hub=profile.hub,
         )
     return servers, config.Fleet(hosts=hosts, stacks=seed.stacks_in_order(folder), domain="example.org")
+
+
+def _listener(engine: Engine, store: loki.Box, host: str, port: int) -> Handler | None:
+    """Who answers at an address of a host's networks."""
+    return net.listener(engine, host, port) or store.listener(engine, host, port)
 
 
 def _at_ports(fleet: config.Fleet, servers: dict[str, HostServer], run: Path) -> config.Fleet:

@@ -189,7 +189,7 @@ def _scripts(home: Path, folder: Path, profile: HostProfile) -> dict[str, str]:
         "chgrp": "exit 0\n",
         "sync": "exit 0\n",
         "uptime": 'cat "$VPAI_PROC/loadavg"\n',
-        "nc": 'echo "nc: connect to $1 port $2 (tcp) failed: Connection refused" >&2; exit 1\n',
+        "nc": _nc(),
         "install": "echo 'install: not simulated' >&2; exit 1\n",
         "docker": _docker(home),
     }
@@ -211,6 +211,12 @@ def _docker(home: Path) -> str:
     shim = Path(__file__).parent / "engine" / "shim.py"
     words = [sys.executable, "-I", "-S", "-X", "utf8", shim, sources, packages, home]
     return "exec " + " ".join(shlex.quote(str(word)) for word in words) + ' "$@"\n'
+
+
+def _nc() -> str:
+    """To an address of the host's own networks; VPAI_NET says where these are to be had, while the demo runs."""
+    words = [sys.executable, "-I", "-S", Path(__file__).parent / "reach.py"]
+    return "exec " + " ".join(shlex.quote(str(word)) for word in words) + ' "${VPAI_NET-}" "$@"\n'
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -34,11 +34,19 @@ class HostServer:
         cwd: Path,
         forwarding: bool,
         listener: Callable[[str, int], Handler | None] = lambda _host, _port: None,
+        wire: Path | None = None,
     ) -> None:
-        """`listener`: who answers at an address that the host can reach; None: nobody does."""
+        """`listener`: who answers at an address that the host can reach; None: nobody does.
+
+        `wire`: a socket for those of the host's commands that reach for one (`nc`).
+        """
         self.listener = listener
+        self._wire_path = wire
+        self._wire: asyncio.Server | None = None
         self.name, self.user, self.key, self.host_key = name, user, key, host_key
         self.env, self.cwd = dict(env), cwd
+        if wire is not None:
+            self.env["VPAI_NET"] = str(wire)
         self.forwarding = forwarding
         self.port = 0
         self.connections: set[asyncssh.SSHServerConnection] = set()
@@ -67,6 +75,8 @@ class HostServer:
             reuse_address=True,
         )
         self.port = self._acceptor.get_port()
+        if self._wire_path is not None and self._wire is None:
+            self._wire = await asyncio.start_unix_server(self._reached, self._wire_path)
 
     async def cut(self) -> None:
         """Drop every connection without a goodbye and refuse new ones. What runs detached on the host goes on."""
@@ -81,6 +91,28 @@ class HostServer:
     async def close(self) -> None:
         """End everything that belongs to a connection."""
         await self.cut()
+        if self._wire is not None:
+            self._wire.close()
+            await self._wire.wait_closed()
+            self._wire = None
+
+    async def _reached(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One `nc` of the host: whom it wants, then the bytes of the two. It goes when the connection is cut."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (told to mypy: a server's callback runs in a task)
+        self._running.add(task)
+        try:
+            words = (await reader.readline()).decode("latin-1").split()
+            known = len(words) == 2 and words[1].isdigit()
+            handler = self.listener(words[0], int(words[1])) if known else None
+            writer.write(b"-" if handler is None else b"+")
+            if handler is not None:
+                await handler(reader, writer)
+        except OSError:
+            pass  # it has gone
+        finally:
+            self._running.discard(task)
+            writer.close()
 
     async def _settle(self) -> None:
         while self._running:

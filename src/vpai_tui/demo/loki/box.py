@@ -25,7 +25,7 @@ class Box:
     """The demo's Loki, for all hosts; one for each process that serves the demo."""
 
     def __init__(self, folder: Path, hosts: Sequence[str], seed: int) -> None:
-        self.switches = Switches(folder / FOLDER / "faults.json")
+        self.switches = Switches(folder / FOLDER / "faults.json", Engine(folder / hosts[0]).now)
         self._pushed = Pushed(folder / FOLDER / "pushed.jsonl")
         self._chorus = Chorus(folder, hosts, seed)
         self._servers: dict[str, Loki] = {}  # by container and start: a restart ends all tails

@@ -56,7 +56,8 @@ class Singer:
     def levels(self) -> tuple[str, ...]:
         """Those of its lines; more where something happened to it, or to what it needs."""
         usual = self.kind.levels
-        calm = not self.life.down and self.service not in _NEEDS and self.container["behaviour"] in ("", "flap")
+        fell = any(began > 0 for began, _ in self.life.down)  # what was not there at first is no trouble
+        calm = not fell and self.service not in _NEEDS and self.container["behaviour"] in ("", "flap")
         return usual if calm else tuple(dict.fromkeys((*usual, "error", "")))
 
     def plain(self, text: str) -> Said:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from vpai_tui.demo.loki.model import S
+from vpai_tui.errors import UsageError
 
+_WORDS = {"lossy": "lossy", "duplicating": "duplicating", "slow": "slow_s", "down": "down", "slots": "tails_taken"}
 _AWAY_S = 2.0  # how long a restart takes
 _SETTLING_S = 15.0  # and how long `/ready` denies it afterwards
 
@@ -19,10 +23,9 @@ class Faults:
 
     lossy: float = 0.0  # tails lose this share, and report every third of what they lost
     duplicating: float = 0.0  # tails show this share twice
-    late: float = 0.0  # this share comes in 20 s after its time
     slow_s: float = 0.0  # every answer takes that long
     down: bool = False  # nobody listens
-    tails_taken: int = 0  # by others, of the ten there are
+    tails_taken: float = 0  # by others, of the ten there are
     restarted: float = 0.0  # when, in seconds since the epoch
 
     def gone(self, now: int) -> bool:
@@ -39,8 +42,9 @@ class Faults:
 class Switches:
     """The file. Every look at it sees what any cockpit on the demo has switched."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        """`clock`: the server's, in seconds since the epoch."""
+        self._path, self._clock = path, clock
 
     def read(self) -> Faults:
         try:
@@ -49,6 +53,23 @@ class Switches:
             return Faults()
         known = {it.name for it in fields(Faults)}
         return Faults(**{name: value for name, value in found.items() if name in known})
+
+    def turn(self, text: str) -> Faults:
+        """`lossy 0.3`, `down on`, `slots 10`, `restart`, `ok` (all off). UsageError for other words."""
+        word, _, value = text.partition(" ")
+        if word == "ok" and not value:
+            return self.set(**asdict(Faults()))
+        if word == "restart" and not value:
+            return self.set(restarted=self._clock())
+        name = _WORDS.get(word)
+        try:
+            if name is not None and value:
+                return self.set(**{name: value == "on" if name == "down" else float(value)})
+        except ValueError:
+            pass
+        raise UsageError(
+            f"demo loki {text}", remedy=f"demo loki {' | '.join(_WORDS)} VALUE, demo loki restart, demo loki ok"
+        )
 
     def set(self, **changes: float | bool) -> Faults:
         """Turn switches; the others stay."""

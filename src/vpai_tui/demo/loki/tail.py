@@ -10,7 +10,7 @@ from typing import Any
 from vpai_tui.demo.loki import params, shapes, syntax
 from vpai_tui.demo.loki.api import Loki, Request, in_order, lines
 from vpai_tui.demo.loki.metrics import Work
-from vpai_tui.demo.loki.model import Arrived, Labels, Refused, S
+from vpai_tui.demo.loki.model import Arrived, Key, Labels, Refused, S
 from vpai_tui.demo.loki.params import one
 from vpai_tui.demo.loki.parser import parse
 from vpai_tui.demo.loki.stages import Pipeline, Row, matches
@@ -59,7 +59,7 @@ class Tail:
 
     def open(self) -> None:
         """After the upgrade: take a slot, and queue the history. Ended where it is refused only now."""
-        count = len(self._loki.tails) + self._loki.faults().tails_taken + 1
+        count = len(self._loki.tails) + int(self._loki.faults().tails_taken) + 1
         if count > self._loki.max_tails:
             told = f"max concurrent tail requests limit exceeded, count > limit ({count} > {self._loki.max_tails})"
             raise Ended(1011, _RPC + told)
@@ -76,6 +76,7 @@ class Tail:
             self._pipeline = Pipeline(self._query.stages)
         except Refused:
             return  # a stage that cannot run: the real one retries for ever, and says nothing
+        self._loki.source.arrivals(lambda _: False, self._now, self._now)  # what is pushed from here on is live
         window = params.Bounds(self._start, self._now)
         rows = in_order(lines(self._loki, self._query, window, Work()), forward=False)[: self._limit]
         self._put(rows[::-1], live=False)
@@ -96,7 +97,7 @@ class Tail:
         arrived = self._loki.source.arrivals(matches(self._query.matchers), self._now, now)
         self._now = now
         rows = []
-        for item in self._due(self._repeated(arrived, faults.duplicating), now):
+        for item in self._due(self._repeated(_merged(arrived), faults.duplicating), now):
             row = self._pipeline.run(dict(item.stream), item.entry)
             if row is not None and not self._lost(item, row, faults.lossy):
                 rows.append(row)
@@ -180,6 +181,23 @@ class Tail:
         """Where they are not kept apart, a live line of a query without stages has its stream's labels alone."""
         bare = isinstance(self._query, syntax.Log) and not self._query.stages
         return dict(sorted((row.stream if apart or (live and bare) else row.labels()).items()))
+
+
+def _merged(arrived: list[Arrived]) -> list[Arrived]:
+    """As the server merges: each push of a stream in its own order, together by time, the same line only once."""
+    pushes: dict[tuple[int, Key], deque[Arrived]] = {}
+    for item in arrived:
+        pushes.setdefault((item.at, item.stream), deque()).append(item)
+    heads = [(waiting[0].entry.ts, number, waiting) for number, waiting in enumerate(pushes.values())]
+    heapq.heapify(heads)
+    found: dict[tuple[Key, int, str], Arrived] = {}
+    while heads:
+        _, number, waiting = heapq.heappop(heads)
+        item = waiting.popleft()
+        found.setdefault((item.stream, item.entry.ts, item.entry.line), item)
+        if waiting:
+            heapq.heappush(heads, (waiting[0].entry.ts, number, waiting))
+    return list(found.values())
 
 
 def _chance(item: Arrived, what: str) -> float:
