@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
@@ -10,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from deploy_kit import WEB, Laptop, compose, laptop, push, service, whole, wire
+from deploy_kit import WEB, Laptop, compose, laptop, push, service, until, whole, wire
 from lab_host import LabHost
 from lab_registry import Registry
 
+from ui.pty_cockpit import PtyCockpit, plain
 from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.operation import Outcome
 
@@ -117,8 +119,21 @@ async def test_no_secret_is_found_outside_its_host(sese: LabHost, registry: Regi
 
             for words in (["describe", "web"], ["describe", "web", "--json"], ["status", "--json"], ["history"]):
                 await cli(*words, codes=(0, 1))
+            said.append(await asyncio.to_thread(_cockpit, me))
+            await until(sese, "! ls -d /tmp/tmp.* 2>/dev/null", 60)  # it was killed while its host was asked
         found = _searched(sese, me, said, quiet, bytes(lines), (*HIDDEN, generated))
     assert found == []
+
+
+def _cockpit(me: Laptop) -> str:
+    """What the cockpit draws of the service: its facts, what Docker keeps of it, its last lines, the command log."""
+    with PtyCockpit(me.cli(), {"NO_COLOR": "1"}) as cockpit:
+        cockpit.wait_for("sese ready", "✔ running")
+        cockpit.press("describe", ":describe sese/web/web\r", "oom killed")
+        cockpit.press("yaml", "\x1by", "AppArmorProfile")
+        cockpit.press("logs", "\x1bl", "login with")
+        cockpit.press("command log", "\x1bv", "docker")
+        return plain(cockpit.raw)
 
 
 def _searched(
