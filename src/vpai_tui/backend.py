@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.envkeeper import EnvKeeper
     from vpai_tui.deploy.survey import Survey
     from vpai_tui.fleet.stacks import Stack
+    from vpai_tui.logs.session import Logs
     from vpai_tui.remote.connection import Connection
     from vpai_tui.vpn.session import Vpn
 
@@ -82,6 +83,12 @@ class LiveBackend:
         """LiteLLM's money over the watched connections; UsageError where no stack has LiteLLM."""
         return self._world.budget(self._connection, read_only=self._read_only)
 
+    @cached_property
+    def loki(self) -> Logs:
+        """Loki and the containers' own logs over the watched connections; nothing is asked at first."""
+        docker_of = self._watch.docker
+        return self._world.logs(self._connection, lambda it: docker_of(it.name))
+
     async def _sync_of(self, connection: Connection, stack: Stack) -> Mapping[str, Sync]:
         await asyncio.to_thread(import_module, "vpai_tui.deploy.deployer")
         return await self._deployer.sync_of(connection, stack)
@@ -104,6 +111,7 @@ class LiveBackend:
 
     async def stop(self) -> None:
         await self._close_vpn()
+        await self._close_loki()
         await self._watch.stop()
 
     async def _close_vpn(self) -> None:
@@ -111,6 +119,11 @@ class LiveBackend:
         if vpn is not None:
             with suppress(OperatorError):  # a key that cannot be deleted any more ends by itself
                 await vpn.close()
+
+    async def _close_loki(self) -> None:
+        loki = self.__dict__.pop("loki", None)
+        if loki is not None:
+            await loki.close()
 
     def watch(self) -> AsyncIterator[FleetSnapshot]:
         return self._watch.watch()
@@ -171,6 +184,7 @@ class LiveBackend:
             self.__dict__.pop("budget", None)
             self.__dict__.pop("_deployer", None)  # made anew, for the new names; so is what knows the hub by them
             await self._close_vpn()
+            await self._close_loki()
         if reason:
             raise PreflightRefused(
                 f"{host} has its names in {proposal.path.name}, but not all that runs has a way back",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.deployer import Deployer
     from vpai_tui.deploy.envkeeper import EnvKeeper
     from vpai_tui.fleet.stacks import Stack
+    from vpai_tui.logs.session import Logs
     from vpai_tui.remote.command_log import CommandLog
     from vpai_tui.remote.connection import Connection
     from vpai_tui.remote.docker import Docker
@@ -147,6 +148,16 @@ class World:
                 read_only=read_only,
             )
         )
+
+    def logs(
+        self,
+        connection: Callable[[str], Awaitable[Connection]] | None = None,
+        docker: Callable[[Connection], Docker] | None = None,
+    ) -> Logs:
+        """The logs over this world's connections, or over those that `connection` and `docker` hand out; close them."""
+        from vpai_tui.logs.session import Logs, Surface
+
+        return Logs(Surface(self.fleet, self.stacks, connection or self.connection, docker or self.docker, self.clock))
 
     def env_keeper(self) -> EnvKeeper:
         """Checks and writes env files over this world's connections."""

@@ -74,12 +74,12 @@ class ServerClock:
 class LokiClient:
     """One Loki behind one `Way`. Failures are OperatorErrors; LokiError is Loki's own word."""
 
-    def __init__(self, way: Way, clock: Clock) -> None:
+    def __init__(self, way: Way, clock: Clock, server_clock: ServerClock | None = None) -> None:
         self._way = way
         self._reader = Reader()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._most = PAGE
-        self.clock = ServerClock(clock)
+        self.clock = server_clock or ServerClock(clock)
 
     @property
     def host(self) -> str:

@@ -145,6 +145,7 @@ class Cause(StrEnum):
     UNCOUNTED = "the server did not answer the count"
     MISSING = "lines could not be had"
     EVICTED = "the buffer was full"
+    STOPPED = "the container stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,14 @@ class Polling:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """Loki cannot be asked for this, or has nothing of it: the lines come from the container's own log, unproven."""
+
+    container: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Uncounted:
     """A window could not be counted; tried again. What is shown of it is not proven."""
 
@@ -242,4 +251,50 @@ class Uncounted:
     reason: str
 
 
-Event = Backfilled | TailOpened | LinesCame | Window | Gap | Dropped | Disconnected | Reconnected | Polling | Uncounted
+Event = (
+    Backfilled
+    | TailOpened
+    | LinesCame
+    | Window
+    | Gap
+    | Dropped
+    | Disconnected
+    | Reconnected
+    | Polling
+    | Fallback
+    | Uncounted
+)
+
+
+class Proof:
+    """The sum of all windows: what a badge and the end of a command say. A window told again replaces its old word."""
+
+    def __init__(self) -> None:
+        self._windows: dict[tuple[int, int], Window] = {}
+        self.recovered = 0
+
+    def add(self, window: Window) -> None:
+        self._windows[window.from_ns, window.to_ns] = window
+        self.recovered += window.recovered
+
+    @property
+    def expected(self) -> int:
+        return sum(it.expected for it in self._windows.values())
+
+    @property
+    def proven(self) -> int:
+        return sum(it.proven for it in self._windows.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether something was counted, and all of it is here."""
+        return bool(self._windows) and self.proven == self.expected
+
+    @property
+    def to_ns(self) -> int | None:
+        """Up to where lines were counted; None before the first window."""
+        return max((to_ns for _, to_ns in self._windows), default=None)
+
+    def incomplete(self) -> tuple[Window, ...]:
+        """The windows of which lines are missing."""
+        return tuple(it for it in self._windows.values() if not it.complete)

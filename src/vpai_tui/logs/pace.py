@@ -10,7 +10,7 @@ class Pace:
     """Seconds, unless the name says otherwise."""
 
     window_s: int = 10  # a stretch that is counted
-    widest: int = 360  # as many windows are counted at once when far behind
+    widest: int = 2160  # as many windows are counted at once when far behind
     settle_s: float = 5.0  # lines younger than this may still be on their way
     retry_count_s: float = 3.0  # after a count that failed
     again_s: float = 60.0  # how often what was counted is counted again

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vpai_tui.errors import OperatorError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from vpai_tui.logs.live import Following
 
 _TRIES = 3  # while lines still come into a stretch
+_NARROW = 6  # windows that are proven at once without a glance first
 
 
 @dataclass
@@ -97,20 +99,52 @@ class Prover:
     # ── forward ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _up_to(self, due_ns: int) -> None:
+        """Counts all there is up to `due_ns`, wide stretches first, narrow where something is missing."""
         step = self._pace.window_s * SECOND_NS
+        wide = self._pace.widest
         while self.counted_ns < due_ns:
-            await self._skip_evicted()
-            behind = (due_ns - self.counted_ns) // step
-            wide = min(max(behind // 6, 1), self._pace.widest)
-            to_ns = min(due_ns, _grid(self.counted_ns, step) + (wide - 1) * step)
-            if to_ns <= self.counted_ns:
+            self._skip_evicted()
+            from_ns = self.counted_ns
+            to_ns = min(due_ns, _grid(from_ns, step) + (wide - 1) * step)
+            if to_ns <= from_ns:
                 return
-            stretch, recovered = await self._prove(self.counted_ns, to_ns)
-            self.counted_ns = to_ns
-            self._done.append(stretch)
-            self._tell(stretch, recovered)
+            if to_ns - from_ns > _NARROW * step:
+                wide = await self._wide(from_ns, to_ns)
+                continue
+            await self._one(from_ns, to_ns)
+            wide = min(wide * 2, self._pace.widest)
 
-    async def _skip_evicted(self) -> None:
+    async def _wide(self, from_ns: int, to_ns: int) -> int:
+        """Proves a wide stretch in one go where all of it is here, or hardly anything; how wide the next may be."""
+        of, step = self._of, self._pace.window_s * SECOND_NS
+        expected = await of.loki.count(of.query, from_ns, to_ns) if self._countable else 0
+        own = of.buffer.count(from_ns, to_ns)
+        if self._countable and own == expected and not self._distrust:
+            edges = [from_ns, *self._pieces(from_ns, to_ns), to_ns]
+            for start, end in pairwise(edges):  # nothing is here that Loki has not: so of each piece
+                count = of.buffer.count(start, end)
+                self._keep(_Stretch(start, end, count, count, count), 0)
+            return self._pace.widest
+        if self._countable and 2 * own < expected:
+            await self._one(from_ns, to_ns)
+            return self._pace.widest
+        return max((to_ns - from_ns) // step // 4, 1)
+
+    def _pieces(self, from_ns: int, to_ns: int) -> list[int]:
+        """Where to divide a wide stretch, so that what may still change is counted again in small pieces."""
+        step = self._pace.window_s * SECOND_NS
+        first = _grid(max(from_ns, to_ns - int(self._pace.again_over_s * SECOND_NS)), step)
+        return list(range(first, to_ns, _NARROW * step))
+
+    async def _one(self, from_ns: int, to_ns: int) -> None:
+        self._keep(*await self._prove(from_ns, to_ns))
+
+    def _keep(self, stretch: _Stretch, recovered: int) -> None:
+        self.counted_ns = stretch.to_ns
+        self._done.append(stretch)
+        self._tell(stretch, recovered)
+
+    def _skip_evicted(self) -> None:
         floor = self._of.buffer.floor_ns
         if floor > self.counted_ns:
             self._of.say(Gap(self.counted_ns, floor, Cause.EVICTED))
@@ -159,8 +193,8 @@ class Prover:
     async def _again(self) -> None:
         """Counts the last minutes once more, in one question: a line may come late, and get lost on its way too."""
         oldest = self._of.loki.now_ns() - int(self._pace.again_over_s * SECOND_NS)
-        oldest = max(oldest, self._of.buffer.floor_ns)
-        while self._done and self._done[0].from_ns < oldest:
+        floor = self._of.buffer.floor_ns
+        while self._done and (self._done[0].to_ns <= oldest or self._done[0].from_ns < floor):
             self._done.popleft()
         if self._done and self._countable and not self._distrust:
             await self._recount(list(self._done))

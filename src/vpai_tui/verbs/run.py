@@ -24,6 +24,7 @@ _HOMES = {
     "env": ("env",),
     "vpn": ("nodes", "users", "keys", "dns"),
     "pull": ("pull",),
+    "logs": ("logs",),
     "budget": ("budget",),
 }
 """The module of this package whose `VERBS` has each verb: only that one is imported."""
