@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import gzip
 import json
+import os
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from pathlib import Path
@@ -20,6 +22,8 @@ from vpai_tui.demo.loki.api import Answer, Loki, Request, answer
 from vpai_tui.demo.loki.net import handler
 from vpai_tui.demo.loki.store import Pushed
 
+REAL = os.environ.get("VPAI_LOKI_URL", "").rstrip("/")
+S = 10**9
 RECORDED = Path(__file__).parents[1] / "recordings" / "loki"
 RECORDED_AT = 1795390533_123456789  # two days after the recorded hour, as when it was recorded
 
@@ -130,3 +134,47 @@ def live(**changes: Any) -> Loki:
     """A server without a line, on the machine's clock."""
     pushed = Pushed()
     return Loki(pushed, pushed, time.time_ns, **changes)
+
+
+class Stream:
+    """A stream of this test alone, and lines that are pushed into it."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.labels = {"container": f"t{uuid.uuid4().hex[:12]}", "job": "contract"}
+        self.base = time.time_ns() - 60 * S  # of the lines' times
+        self.base -= self.base % 1000
+
+    @staticmethod
+    def now() -> int:
+        return time.time_ns()
+
+    @property
+    def selector(self) -> str:
+        return f'{{container="{self.labels["container"]}"}}'
+
+    def entries(self, *texts: str, at: int = 0, every: int = S) -> list[list[Any]]:
+        return [[str(self.base + at + number * every), text] for number, text in enumerate(texts)]
+
+    async def push(self, entries: list[list[Any]], *, status: int = 204, **labels: str) -> str:
+        body = {"streams": [{"stream": {**self.labels, **labels}, "values": entries}]}
+        async with self.server.client() as client:
+            done = await client.post("/push", json=body)
+        assert done.status_code == status, done.text
+        return done.text
+
+    async def get(self, path: str, *, status: int = 200, headers: dict[str, str] | None = None, **params: Any) -> Any:
+        window = {"start": str(self.base - 60 * S), "end": str(self.base + 120 * S)}
+        async with self.server.client() as client:
+            done = await client.get(path, params={**window, **params}, headers=headers)
+        assert done.status_code == status, done.text
+        return done.json() if "json" in done.headers.get("content-type", "") else done.text
+
+    async def lines(self, query: str = "", **params: Any) -> list[str]:
+        found = await self.get("/query_range", query=query or self.selector, **params)
+        values = [value for stream in found["data"]["result"] for value in stream["values"]]
+        return [value[1] for value in sorted(values, key=lambda it: int(it[0]))]
+
+    async def count(self, query: str = "", window: str = "5m", **params: Any) -> int:
+        found = await self.get("/query", query=f"sum(count_over_time({query or self.selector}[{window}]))", **params)
+        return sum(int(item["value"][1]) for item in found["data"]["result"])

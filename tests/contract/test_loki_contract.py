@@ -8,9 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import time
-import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,10 +21,8 @@ from httpx_ws import (
     WebSocketUpgradeError,
     aconnect_ws,
 )
-from tests.contract.loki_kit import Server, live, serving
+from tests.contract.loki_kit import REAL, S, Server, Stream, live, serving
 
-REAL = os.environ.get("VPAI_LOKI_URL", "").rstrip("/")
-S = 10**9
 CATEGORIZE = {"X-Loki-Response-Encoding-Flags": "categorize-labels"}
 
 
@@ -37,46 +33,6 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
         return
     async with serving(live()) as running:
         yield running
-
-
-class Stream:
-    """A stream of this test alone, and lines that are pushed into it."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.labels = {"container": f"t{uuid.uuid4().hex[:12]}", "job": "contract"}
-        self.base = time.time_ns() - 60 * S  # of the lines' times
-        self.base -= self.base % 1000
-
-    @property
-    def selector(self) -> str:
-        return f'{{container="{self.labels["container"]}"}}'
-
-    def entries(self, *texts: str, at: int = 0, every: int = S) -> list[list[Any]]:
-        return [[str(self.base + at + number * every), text] for number, text in enumerate(texts)]
-
-    async def push(self, entries: list[list[Any]], *, status: int = 204, **labels: str) -> str:
-        body = {"streams": [{"stream": {**self.labels, **labels}, "values": entries}]}
-        async with self.server.client() as client:
-            done = await client.post("/push", json=body)
-        assert done.status_code == status, done.text
-        return done.text
-
-    async def get(self, path: str, *, status: int = 200, headers: dict[str, str] | None = None, **params: Any) -> Any:
-        window = {"start": str(self.base - 60 * S), "end": str(self.base + 120 * S)}
-        async with self.server.client() as client:
-            done = await client.get(path, params={**window, **params}, headers=headers)
-        assert done.status_code == status, done.text
-        return done.json() if "json" in done.headers.get("content-type", "") else done.text
-
-    async def lines(self, query: str = "", **params: Any) -> list[str]:
-        found = await self.get("/query_range", query=query or self.selector, **params)
-        values = [value for stream in found["data"]["result"] for value in stream["values"]]
-        return [value[1] for value in sorted(values, key=lambda it: int(it[0]))]
-
-    async def count(self, query: str = "", window: str = "5m", **params: Any) -> int:
-        found = await self.get("/query", query=f"sum(count_over_time({query or self.selector}[{window}]))", **params)
-        return sum(int(item["value"][1]) for item in found["data"]["result"])
 
 
 @pytest.fixture

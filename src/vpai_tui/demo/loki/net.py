@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import Any
 
 from wsproto import ConnectionType, WSConnection
@@ -14,7 +15,7 @@ from wsproto.events import Request as Upgrade
 from wsproto.utilities import ProtocolError
 
 from vpai_tui.demo.loki.api import Answer, Loki, Request, answer
-from vpai_tui.demo.loki.model import Refused
+from vpai_tui.demo.loki.model import Refused, S
 from vpai_tui.demo.loki.tail import POLL_S, Ended, Tail
 
 PORT = 3100
@@ -45,7 +46,7 @@ async def _serve(loki: Loki, reader: Any, writer: Any) -> None:
                 if not await _tail(loki, request, head, reader, writer):
                     break
                 continue
-            await _send(writer, await asyncio.to_thread(answer, loki, request))
+            await _send(writer, await asyncio.to_thread(answer, loki, request), loki)
             if request.headers.get("connection", "").lower() == "close":
                 break
     except (OSError, EOFError, ValueError):
@@ -83,8 +84,9 @@ async def _chunks(reader: Any) -> bytes:
     return body
 
 
-async def _send(writer: Any, done: Answer) -> None:
+async def _send(writer: Any, done: Answer, loki: Loki) -> None:
     lines = [f"HTTP/1.1 {done.status} {_REASONS.get(done.status, 'OK')}"]
+    lines.append(f"Date: {formatdate(loki.now() // S, usegmt=True)}")
     if done.status not in (204, 405):
         lines.append(f"Content-Type: {done.kind}")
         if done.kind.startswith("text/plain"):
@@ -104,10 +106,10 @@ async def _tail(loki: Loki, request: Request, head: bytes, reader: Any, writer: 
         tail = await asyncio.to_thread(Tail, loki, request)
         socket = _Socket(head, reader, writer)
     except Refused as error:
-        await _send(writer, Answer(error.status, error.text.encode()))
+        await _send(writer, Answer(error.status, error.text.encode()), loki)
         return True
     except ProtocolError:
-        await _send(writer, Answer(400, b"Bad Request\n"))
+        await _send(writer, Answer(400, b"Bad Request\n"), loki)
         return True
     await socket.send(AcceptConnection())
     listening = asyncio.ensure_future(socket.listen())
