@@ -74,8 +74,13 @@ class SimLoki:
     starts: list[int] = field(default_factory=list)
     wrong: str = ""  # what is wrong with the query
     uncountable: bool = False
+    believed_ahead_s: float = 0.0
 
     def now_ns(self) -> int:
+        """What a client takes for the server's time."""
+        return self.server_ns() + int(self.believed_ahead_s * SECOND_NS)
+
+    def server_ns(self) -> int:
         return START_NS + int(asyncio.get_running_loop().time() * SECOND_NS)
 
     # ── what the world does ──────────────────────────────────────────────────────────────────────────────────────────
@@ -133,14 +138,14 @@ class SimLoki:
         opened()
         if self.no_slots:
             return TailEnd(End.SLOTS, "max concurrent tail requests limit exceeded, count > limit (11 > 10)", 1011)
-        if start_ns > self.now_ns():
+        if start_ns > self.server_ns():
             return TailEnd(End.FUTURE, "this data is no longer available", 1011)
         self.opened += 1
         self.starts.append(start_ns)
         tail = _Tail(frame, asyncio.get_running_loop().create_future())
         self.tails.append(tail)
         try:
-            history = sorted(self.found(start_ns, self.now_ns()))[-limit:]
+            history = sorted(self.found(start_ns, self.server_ns()))[-limit:]
             if history:
                 frame(Frame([Entry(*it) for it in history]))
             async with asyncio.timeout(self.tail_most_s):

@@ -5,6 +5,7 @@ Times are nanoseconds since 1970 (`*_ns`), as Loki stamps lines. A window is hal
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from vpai_tui.text import clean
 
 SECOND_NS = 1_000_000_000
 LATEST_NS = 2**63 - 1  # a time beyond makes Loki eat all memory: never sent
+
+_CSI = re.compile(rb"\x1b\[[0-9;:?]{0,64}[ -/]{0,4}[@-~]")
 
 Labels = tuple[tuple[str, str], ...]
 """The labels of a stream, sorted, without `__stream_shard__`: with ns and line Loki's own identity of a line."""
@@ -98,7 +101,8 @@ class Line(NamedTuple):
 
     @property
     def text(self) -> str:
-        return clean(self.raw)
+        """Without colours and whatever else could drive a terminal."""
+        return clean(_CSI.sub(b"", self.raw) if b"\x1b" in self.raw else self.raw)
 
     @property
     def at(self) -> datetime:
