@@ -19,7 +19,7 @@ from vpai_tui.redact import redact
 from vpai_tui.remote.channel import Completed
 from vpai_tui.remote.connection import Connection
 from vpai_tui.remote.files import read_file
-from vpai_tui.remote.job import JournalLine, follow, parse_line, script_name, start_command
+from vpai_tui.remote.job import JournalLine, follow, parse_line, script_name, start_command, with_lock
 from vpai_tui.text import last_lines
 
 READY_S = 120  # LiteLLM takes 6 to 22 s to start, and longer when it migrates its database
@@ -55,8 +55,7 @@ async def read_config(connection: Connection, path: str) -> bytes:
 
 def script() -> bytes:
     """The script as it is shipped: one file."""
-    lock = package_files("vpai_tui.remote").joinpath("lock.sh").read_bytes()
-    return lock + package_files("vpai_tui.budget").joinpath("persist.sh").read_bytes()
+    return with_lock(package_files("vpai_tui.budget").joinpath("persist.sh").read_bytes())
 
 
 async def check(connection: Connection, edit: Edit, by: str) -> None:

@@ -103,7 +103,8 @@ def _enforced(look: Look, redis: str, lasting: str, title: str) -> Change:
     before = usd(found.cap_usd)
     where = [f"Redis on {found.host}: {CAP_KEY} {_shown(counters.raw_cap)} → {_shown(redis)}, within 2 s"]
     if edit is not None and not edit.empty:
-        where.append(f"{edit.path} on {found.host}: {'.'.join(GENERAL)} {was or 'none'} → {lasting}, the old file kept")
+        turn = f"{'.'.join(GENERAL)} {was or 'none'} → {lasting}"
+        where.append(f"{edit.path} on {found.host}: {turn}, read at LiteLLM's next start; the old file is kept")
     return Change(
         kind="cap",
         title=title,

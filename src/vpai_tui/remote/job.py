@@ -6,6 +6,7 @@ import hashlib
 import shlex
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from importlib.resources import files as package_files
 
 from vpai_tui.errors import OperatorError
 from vpai_tui.remote.connection import Connection
@@ -31,6 +32,11 @@ def parse_line(raw: bytes) -> JournalLine | None:
         return None
     at, event, subject, detail = parts
     return JournalLine(at, event, "" if subject == "-" else subject, "" if detail == "-" else detail)
+
+
+def with_lock(script: bytes) -> bytes:
+    """A script behind the words by which it takes the host's lock (`lock.sh`): one file."""
+    return package_files("vpai_tui.remote").joinpath("lock.sh").read_bytes() + script
 
 
 def script_name(content: bytes) -> str:

@@ -15,7 +15,7 @@ from vpai_tui.errors import HostUnreachable, LinkLost, LockHeld, OperatorError
 from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome, RevertStarted, RunnerStarted
 from vpai_tui.redact import redact
 from vpai_tui.remote.connection import Connection
-from vpai_tui.remote.job import JournalLine, follow, journal_length, parse_line, script_name, start_command
+from vpai_tui.remote.job import JournalLine, follow, journal_length, parse_line, script_name, start_command, with_lock
 from vpai_tui.text import last_lines
 from vpai_tui.vpn.hub import Hub
 
@@ -44,7 +44,7 @@ def sha256(content: bytes) -> str:
 
 def script() -> bytes:
     """The script that runs on the host."""
-    return package_files("vpai_tui.vpn.dns").joinpath("apply.sh").read_bytes()
+    return with_lock(package_files("vpai_tui.vpn.dns").joinpath("apply.sh").read_bytes())
 
 
 def new_id(clock: Clock) -> str:

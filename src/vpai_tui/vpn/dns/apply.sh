@@ -1,4 +1,5 @@
-# Puts a new config.yaml (or records file) of Headscale in place, and never leaves one behind that does not start.
+# Puts a new config.yaml (or records file) of Headscale in place, and never leaves one behind that does not start. Goes
+# behind remote/lock.sh.
 # usage: apply.sh apply|settle ID   with ROOT DOCKER WHO CONTAINER FILE INSIDE HASH MODE HEALTH_S in the environment.
 # MODE: restart (config.yaml: tested, one restart) or path (extra_records_path: it is watched, nothing is restarted).
 # `guard ID PID` waits for an apply that was killed and settles it.
@@ -20,12 +21,6 @@ J() { # event, detail
 dk() { timeout -k 10 "${DOCKER_TIMEOUT_S:-60}" $DOCKER "$@" </dev/null 9>&-; }
 hs() { timeout -k 5 15 $DOCKER exec "$CONTAINER" headscale "$@" </dev/null 9>&-; }
 sum() { sha256sum <"$1" 2>/dev/null | cut -d ' ' -f 1; }
-lock() { # [SECONDS]: the same lock as every deploy of this host; without a number it waits until it has it
-  exec 9>>"$DEPLOY/lock"
-  flock ${1:+-w "$1"} 9 || { grep -qs ' tidies up ' "$DEPLOY/owner" && flock -w 120 9; } || return 1
-  printf 'pid=%s dns %s by %s since %s\n' "$$" "$verb" "$WHO" "$(now)" >"$DEPLOY/owner"
-}
-owner() { head -n 1 "$DEPLOY/owner" 2>/dev/null; }
 status() { # outcome, exit code, reason: whole or not at all
   printf '%s %s %s\n' "$1" "$2" "${3:-}" >"$RUN/status.new" && mv -T "$RUN/status.new" "$RUN/status" || return 1
   sync -d "$RUN/status" 2>/dev/null || sync
@@ -74,7 +69,7 @@ said() { # the last lines of the container since a moment
 }
 
 apply() {
-  lock 3 || refuse 75 "$(owner)"
+  lock "dns $verb by $WHO" 3 || refuse 75 "$(owner)"
   other=$(readlink "$HOME_OF/pending") # whoever held the lock for it is dead
   [ -z "$other" ] || [ -e "$HOME_OF/$other/status" ] || refuse 76 "the apply $other was interrupted: settle it first"
   J begin "$MODE"
@@ -106,7 +101,7 @@ apply() {
   finish committed 0
 }
 settle() { # [SECONDS to wait]: an apply that was killed: back to what was before it; without the lock it stays unsettled
-  lock "$@" || { J held "$(owner)"; exit 75; }
+  lock "dns $verb by $WHO" "$@" || { J held "$(owner)"; exit 75; }
   [ ! -e "$RUN/status" ] || exit 0
   put_back "the apply was interrupted"
 }
