@@ -205,7 +205,7 @@ def _native(look: Look, scalar: str, title: str) -> Change:
         ends="until it is set again",
         warnings=(
             "no callback acts here (docs/budget.md): this is LiteLLM's own cap",
-            *((_THIRTY_DAYS.format(version=found.version or "an unknown version"),) if old else ()),
+            *((_THIRTY_DAYS.format(version=found.version or "an unknown version"), _ADMIN_KEYS) if old else ()),
             "the file is rendered by Ansible (litellm_budget_global_daily): its next run takes this out again",
         ),
         word=found.service.rpartition("/")[2] if old else None,
@@ -217,6 +217,10 @@ def _native(look: Look, scalar: str, title: str) -> Change:
 _THIRTY_DAYS = (
     "LiteLLM {version} compares its 1d cap with the sum of the last 30 days, which never begins anew, and refuses free "
     "models too (1.81); the master key is exempt"
+)
+_ADMIN_KEYS = (
+    "to 1.83 keys made in its Admin UI get that cap as one of their own too, and keep it until max_budget of "
+    "default_user_id is cleared (POST /user/update)"
 )
 
 
@@ -278,6 +282,8 @@ def _mode(look: Look, raw: str, title: str, over: bool) -> Change:
 
 
 def _mode_effects(look: Look, mode: Mode, over: bool) -> tuple[str, ...]:
+    if look.found.enforcement is Enforcement.DECLARED:
+        return ("none, until a callback reads the key",)
     if mode is Mode.BLOCKED:
         return ("paid requests are refused (429 budget_exceeded), free models answer",)
     if mode is Mode.NORMAL:
@@ -299,7 +305,8 @@ def undo_change(look: Look, mark: Mark) -> Change:
     """Back to what was before the change that left `mark`. Raises as the change itself would."""
     if mark.native:
         scalar = f"{_amount(mark.file_was or ''):.2f}"
-        return _native(look, scalar, f"put LiteLLM's own cap back to ${scalar}")
+        back = f"put LiteLLM's own cap back to ${scalar}" if float(scalar) else "take LiteLLM's own cap away"
+        return _native(look, scalar, back)
     if mark.kind == "cap":
         lasting = mark.file_was if mark.file_was and _PLAIN.fullmatch(mark.file_was) else f"{_amount(mark.was):.2f}"
         made = _enforced(look, mark.was, lasting, f"put the cap back to ${_amount(mark.was or lasting):.2f} a day")
