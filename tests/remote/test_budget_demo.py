@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from vpai_tui import cli
+from vpai_tui.demo.engine.store import Engine
+from vpai_tui.demo.litellm import scenes
 
 pytestmark = pytest.mark.xdist_group("budget-demo")  # one demo for all of them
 
@@ -58,14 +60,20 @@ def test_a_cap_is_proved_and_kept_and_taken_back(run: Run, demo_dir: Path) -> No
     assert (demo_dir / CONFIG).read_text() == before
 
 
-def test_eco_is_proved_by_a_live_call_and_the_cap_holds_after_it(run: Run) -> None:
+def test_eco_is_proved_by_a_live_call(run: Run) -> None:
     code, lines = run("budget", "eco", "on", "--yes", "--prove", "claude-sonnet")
     assert (code, told(lines)) == (0, ["planned", "set", "enforced", "finished", "proved"])
     assert (lines[-1]["asked"], lines[-1]["answered"]) == ("claude-sonnet", "qwen3-coder")
-    assert run("budget", "set", "0.01", "--yes")[0] == 0
+
+
+def test_over_the_cap_it_holds_until_the_cap_is_raised(run: Run, demo_dir: Path) -> None:
+    assert scenes.play(Engine(demo_dir / "sese"), "over")
     code, (refused,) = run("budget", "eco", "off", "--yes")
     assert code == 78 and "raise the cap first" in refused["error"]["message"]
-    assert any("% on" in alert["subject"] for alert in run("status")[1]["alerts"])
+    assert any("100 % on" in alert["subject"] for alert in run("status")[1]["alerts"])
+    assert run("budget", "set", "9", "--yes")[0] == 0
+    assert run("budget", "eco", "off", "--yes")[0] == 0
+    assert run("budget")[1]["mode"] == "normal"
 
 
 def test_the_journal_has_every_turn(run: Run) -> None:
@@ -74,6 +82,7 @@ def test_the_journal_has_every_turn(run: Run) -> None:
         ("budget cap", "5.00 → 3.00"),
         ("budget cap", "3.00 → 5.00 (the file's)"),
         ("budget mode", "normal → eco"),
-        ("budget cap", "5.00 → 0.01"),
+        ("budget cap", "5.00 → 9.00"),
+        ("budget mode", "eco → normal"),
     ]
     assert {(it["subject"], it["result"]) for it in entries} == {("sese/apps/litellm", "committed")}
