@@ -145,7 +145,7 @@ def _moment(text: str, now: datetime) -> int | None:
     now_ns = _ns_of(now)
     if text == "now":
         return now_ns
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return _since_1970(text)
     if clock := _CLOCK.match(text):
         return _last(int(clock[1]), int(clock[2]), int(clock[3] or 0), now)
