@@ -300,6 +300,31 @@ async def test_a_redis_that_ends_meanwhile(budget: Budget, host: Host, lost: boo
     assert [it[:2] for it in journal(host)] == ([("budget cap", "unknown: cut")] if lost else [])
 
 
+async def test_a_link_that_breaks_before_the_proof_says_what_was_done(budget: Budget, host: Host) -> None:
+    change = await budget.plan_cap("3")
+
+    def cut(script: str, args: tuple[str, ...]) -> None:
+        if script == apply.READ_LUA:
+            raise LinkLost("the link was lost", host="sese")
+
+    host.redis_says = cut
+    with pytest.raises(LinkLost, match=r"set to 3\.00, whether it acts is not known, and .* was not changed"):
+        await done(budget, change)
+    assert journal(host)[0][1].startswith("unknown: the link was lost")
+    host.redis_says = None
+    assert await budget.plan_undo() is not None
+
+
+async def test_whoever_leaves_in_the_middle_finds_it_in_the_journal(budget: Budget, host: Host) -> None:
+    events = budget.apply(await budget.plan_cap("3"))
+    async for event in events:
+        assert isinstance(event, Journaled) and event.what == "set"
+        break
+    await events.aclose()  # type: ignore[attr-defined]
+    assert [it[:2] for it in journal(host)] == [("budget cap", "unknown: nobody watched its end")]
+    assert await budget.plan_undo() is not None
+
+
 async def test_a_file_that_is_not_on_the_host_keeps_the_cap_in_redis_alone(budget: Budget, host: Host) -> None:
     host.places = replace(host.places, config=None)
     change = await budget.plan_cap("3")
@@ -410,6 +435,7 @@ async def test_without_a_callback_litellms_own_cap_is_set_with_a_restart(budget:
     host.without_callback()
     change = await budget.plan_cap("3")
     assert change.word == "litellm" and (change.before, change.after) == ("none", "3.00")
+    assert any(it.startswith("it is reached now: $") and "30 days" in it for it in change.effects)
     thirty = next(it for it in change.warnings if "30 days" in it)
     assert "1.81.3" in thirty and "refuses free models" in thirty
     with pytest.raises(UsageError, match="type litellm"):
@@ -430,7 +456,8 @@ async def test_from_1_95_on_its_own_cap_is_one_of_a_day(budget: Budget, host: Ho
     host.without_callback()
     host.version = "1.106.2"
     change = await budget.plan_cap("3")
-    assert change.word is None and not any("30 days" in it for it in change.warnings)
+    assert change.word is None and not any("30 days" in it for it in (*change.warnings, *change.effects))
+    assert any("of today are over it" in it for it in (await budget.plan_cap("0.05")).effects)
 
 
 async def test_an_unknown_version_is_taken_for_an_old_one(budget: Budget, host: Host) -> None:

@@ -10,15 +10,16 @@ from vpai_tui.budget.cap import GENERAL
 from vpai_tui.budget.change import Change, Order, Wanted, Write
 from vpai_tui.budget.counters import READ_LUA, SET_LUA, Counters, counters_of, read_arguments
 from vpai_tui.budget.model import Enforcement
+from vpai_tui.budget.native import native_of
 from vpai_tui.budget.persist import Edit, Restart, new_id
 from vpai_tui.budget.plans import DECLARED
 from vpai_tui.budget.reading import Ground
-from vpai_tui.budget.transport import Inside, Request
 from vpai_tui.budget.words import usd
 from vpai_tui.clock import Clock, rfc3339
 from vpai_tui.errors import LinkLost, OperatorError, StalePlan
 from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome
 from vpai_tui.remote.connection import Connection
+from vpai_tui.remote.failures import NoAnswer
 from vpai_tui.text import clean_line
 
 PROOF_WITHIN_S = 15.0  # the callback looks every 2 s
@@ -113,6 +114,10 @@ class Turn:
             try:
                 now = clock.now()
                 found = counters_of(await self._ground.inside.redis(READ_LUA, *read_arguments(now)), now)
+            except LinkLost as error:
+                if not isinstance(error, NoAnswer):
+                    raise self._lost(order, error) from error
+                found = None
             except OperatorError:
                 found = None
             if found is not None and _says(found, order.wanted):
@@ -121,10 +126,27 @@ class Turn:
                 return found, False
             await asyncio.sleep(_PROOF_PAUSE_S)
 
+    def _lost(self, order: Order, error: LinkLost) -> LinkLost:
+        """The link broke while the proof was waited for."""
+        done = self._done(order)
+        left = f", and {order.edit.path} was not changed" if order.edit is not None and not order.edit.empty else ""
+        return LinkLost(
+            f"{error.message}; {done}, whether it acts is not known{left}",
+            host=error.host,
+            step="budget",
+            remedy="look again: vpai-tui budget",
+        )
+
+    @staticmethod
+    def _done(order: Order) -> str:
+        write = order.write
+        if write is None or write.empty:
+            return "nothing was changed"
+        return f"{write.key} is set to {clean_line(write.new, 40) or 'nothing'}"
+
     def _unproved(self, order: Order, found: Counters | None) -> str:
         """What was done, what was not, and why."""
-        write = order.write
-        done = f"{write.key} is set to {write.new or 'nothing'}" if write and not write.empty else "nothing was changed"
+        done = self._done(order)
         if order.enforcement is Enforcement.DECLARED and self._change.kind == "mode":
             return f"{done}, and {DECLARED}: deploy the stack, it brings the callback (docs/budget.md)"
         if found is None:
@@ -172,9 +194,10 @@ class Turn:
         """Whether LiteLLM says the new cap: only what it has in force counts."""
         wanted = self._order.lasting[1] if self._order.lasting else ""
         try:
-            told = await native_cap(self._ground.inside)
+            native = await native_of(self._ground.inside)
         except OperatorError as error:
             return self._end(Outcome.FAILED, f"restarted, and then not proved: {error.message}")
+        told = native.cap_usd if native else None
         if told is not None and usd(told) == wanted:
             return Finished(end.at, end.outcome, end.release, f"/global/spend says max_budget {usd(told)}")
         says = "does not tell its cap" if told is None else f"says max_budget {usd(told)}"
@@ -193,15 +216,6 @@ class Turn:
 
     def _now(self) -> str:
         return rfc3339(self._clock.now())
-
-
-async def native_cap(inside: Inside) -> float | None:
-    """LiteLLM's own cap in force; 0: none; None: it does not tell (it has no database). OperatorError: not asked."""
-    (answer,) = await inside.litellm([Request("GET", "/global/spend")])
-    found = answer.body.get("max_budget") if answer.ok and isinstance(answer.body, dict) else None
-    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < 1e9:
-        return None
-    return float(found)
 
 
 def _says(found: Counters, wanted: Wanted) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC
 from decimal import Decimal
@@ -12,6 +13,7 @@ from vpai_tui.budget.cap import GENERAL, NATIVE, NATIVE_SPAN, edited, value_of
 from vpai_tui.budget.change import Change, Order, Wanted, Write
 from vpai_tui.budget.counters import CAP_KEY, MODE_KEY, Counters
 from vpai_tui.budget.model import BudgetSnapshot, Enforcement, Mode
+from vpai_tui.budget.native import Native
 from vpai_tui.budget.persist import Edit
 from vpai_tui.budget.places import Places, zone_of
 from vpai_tui.budget.settings import Settings
@@ -27,7 +29,7 @@ UNDO = "vpai-tui budget undo"
 @dataclass(frozen=True)
 class Look:
     """What a plan is made from. `counters` None: Redis does not answer, `why` says so; `config` None: no file of
-    LiteLLM's configuration lies on the host; `native_usd` is LiteLLM's own cap in force, None: not told."""
+    LiteLLM's configuration lies on the host; `native` is LiteLLM's own cap, None: not told."""
 
     found: BudgetSnapshot
     places: Places
@@ -35,7 +37,7 @@ class Look:
     why: str = ""
     config: bytes | None = None
     settings: Settings | None = None
-    native_usd: float | None = None
+    native: Native | None = None
 
     @property
     def enforced(self) -> bool:
@@ -182,13 +184,13 @@ def _native(look: Look, scalar: str, title: str) -> Change:
             "no callback holds a cap, and LiteLLM's own is in a file that is not on the host; nothing was changed",
             "deploy the stack: it brings the callback (docs/budget.md)",
         )
-    if look.native_usd is None:
+    if look.native is None:
         raise look.refused(
             "no callback holds a cap, and LiteLLM does not tell its own, so nothing would prove it "
             "(without a database it holds none); nothing was changed",
             "deploy the stack: it brings the callback (docs/budget.md)",
         )
-    was, in_force = value_of(look.config, NATIVE), look.native_usd
+    was, in_force = value_of(look.config, NATIVE), look.native.cap_usd
     edit = Edit(path, look.config, edited(edited(look.config, NATIVE, scalar), NATIVE_SPAN, "1d"))
     old = older_than(found.version, 1, 95) is not False  # its own "1d" cap is one of a day from there on
     loaded = edit.empty and abs(in_force - float(scalar)) < 0.005
@@ -199,7 +201,7 @@ def _native(look: Look, scalar: str, title: str) -> Change:
         after=scalar if float(scalar) else "none",
         effects=(
             "LiteLLM is restarted: nothing is answered for 6 to 22 s, calls in flight end",
-            "over the cap paid requests are refused; nothing is answered by a free model in their place",
+            *_native_effects(look, look.native, float(scalar), old=old),
         ),
         where=(f"{path} on {found.host}: {'.'.join(NATIVE)} {was or 'none'} → {scalar}, budget_duration 1d",),
         ends="until it is set again",
@@ -212,6 +214,16 @@ def _native(look: Look, scalar: str, title: str) -> Change:
         undo=f"{UNDO} (back to {usd(in_force) if in_force else 'none'}, with another restart)",
         order=Order(found.service, found.enforcement, edit=edit, lasting=(was, scalar), restart=not loaded),
     )
+
+
+def _native_effects(look: Look, native: Native, cap: float, *, old: bool) -> Iterator[str]:
+    if not cap:
+        yield "no cap holds any more"
+        return
+    yield "over the cap paid requests are refused; nothing is answered by a free model in their place"
+    spent, what = (native.month_usd, "the last 30 days") if old else (look.spend_usd, "today")
+    if spent is not None and spent > cap:
+        yield f"it is reached now: ${spent:.2f} of {what} are over it"
 
 
 _THIRTY_DAYS = (

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vpai_tui.budget import plans
-from vpai_tui.budget.apply import Turn, native_cap
+from vpai_tui.budget.apply import Turn
 from vpai_tui.budget.change import Change
 from vpai_tui.budget.model import BudgetSnapshot, Enforcement
+from vpai_tui.budget.native import Native, native_of
 from vpai_tui.budget.persist import read_config
 from vpai_tui.budget.plans import Look
 from vpai_tui.budget.prove import Proof, Question, ask, question
@@ -122,16 +123,21 @@ class Budget:
             raise UsageError(f"type {change.word} to {change.title}")
         ground, fresh = await self._reader.ground(), lambda: self._surface.fresh(self.host)
         turn = Turn(ground, change, by=who(), clock=self._surface.clock, fresh=fresh)
+        ended, why = False, "nobody watched its end"
         try:
             async for event in turn.run():
-                if isinstance(event, Finished) and event.outcome is not Outcome.UNCHANGED:
-                    event = self._noted(change, event, begun=turn.begun)
+                if isinstance(event, Finished):
+                    ended = True
+                    if event.outcome is not Outcome.UNCHANGED:
+                        event = self._noted(change, event, begun=turn.begun)
                 yield event
         except OperatorError as error:
-            if turn.begun:
-                self._record(change, f"unknown: {error.message}")
-                self._marked(mark_of(change))
+            why = error.message
             raise
+        finally:
+            if turn.begun and not ended:
+                self._record(change, f"unknown: {why}")
+                self._marked(mark_of(change))
 
     def _noted(self, change: Change, end: Finished, *, begun: bool) -> Finished:
         """Writes the end down; what cannot be written is told with it."""
@@ -186,8 +192,8 @@ async def _configuration(ground: Ground) -> tuple[bytes | None, Settings | None]
         return content, None
 
 
-async def _native(inside: Inside) -> float | None:
+async def _native(inside: Inside) -> Native | None:
     try:
-        return await native_cap(inside)
+        return await native_of(inside)
     except OperatorError:
         return None
