@@ -62,6 +62,7 @@ class CockpitApp(Shell):
         check_keymap(self.context.keymap, "keymap")
         self.add_mode("fleet", lambda: FleetScreen(self.context))
         self.add_mode("deploy", self._deploy_screen)
+        self.add_mode("budget", self._budget_screen)
         self.add_mode("vpn", self._vpn_screen)
         for item in THEMES:
             self.register_theme(item)
@@ -79,6 +80,11 @@ class CockpitApp(Shell):
         from vpai_tui.screens.deploy import DeployScreen  # not needed for the first frame
 
         return DeployScreen(self.context)
+
+    def _budget_screen(self) -> Screen[Any]:
+        from vpai_tui.screens.budget import BudgetScreen
+
+        return BudgetScreen(self.context)
 
     def _vpn_screen(self) -> Screen[Any]:
         from vpai_tui.screens.vpn import VpnScreen
@@ -112,6 +118,7 @@ class CockpitApp(Shell):
             async for snapshot in backend.watch():
                 self.context.take(snapshot)
                 self.vpn_watch.for_alerts()
+                self.budget_watch.for_alerts()
                 self.redraw()
         except OperatorError as error:
             self.context.failure = str(error)

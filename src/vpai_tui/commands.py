@@ -60,6 +60,8 @@ class Arg(StrEnum):
     STACK = "stack"
     SERVICE = "service"
     NODE = "node"
+    USD = "usd"
+    ECO = "on|off|auto|block"
     THEME = "theme"
     TEXT = "text"
 
@@ -85,11 +87,12 @@ class Command:
 
 
 TABLES = ("fleet", "deploy")
-ROWS = (*TABLES, "vpn")
+ROWS = (*TABLES, "budget", "vpn")
 LISTS = (*ROWS, "history")
 _COCKPIT: tuple[Command, ...] = (
     Command("go.fleet", "go fleet", "Hosts, services and what needs you", DIGIT_KEYS["1"]),
     Command("go.deploy", "go deploy", "Stacks, releases, plans, deploys", DIGIT_KEYS["2"]),
+    Command("go.budget", "go budget", "What AI costs today, the cap, eco mode", DIGIT_KEYS["4"]),
     Command("go.vpn", "go vpn", "Nodes, routes, keys, DNS records", DIGIT_KEYS["5"]),
     Command("describe", "describe", "Everything known of this row", ("enter",), ROWS, Arg.SERVICE, footer="describe"),
     Command("yaml", "yaml", "The container as the engine has it", ("y",), ("fleet",), Arg.SERVICE, footer="yaml"),
@@ -186,6 +189,49 @@ _COCKPIT: tuple[Command, ...] = (
     Command("quit", "quit", "Quit, saying what still runs where", ("ctrl+q",)),
 )
 
+_BUDGET: tuple[Command, ...] = (
+    Command(
+        "budget.part",
+        "view",
+        "Models, billed by, vendor, keys, changes",
+        ("tab",),
+        ("budget",),
+        Arg.TEXT,
+        footer="tables",
+        only=("budget",),
+    ),
+    Command(
+        "budget.cap",
+        "budget set",
+        "Another cap of a day, `budget set 3`",
+        ("M",),
+        ("budget",),
+        Arg.USD,
+        Danger.CHANGE,
+        "cap",
+    ),
+    Command(
+        "budget.eco",
+        "budget eco",
+        "Free models only, or paid ones again",
+        ("E",),
+        ("budget",),
+        Arg.ECO,
+        Danger.CHANGE,
+        "eco mode",
+    ),
+    Command(
+        "budget.undo",
+        "budget undo",
+        "Back to the cap or mode before",
+        ("u",),
+        ("budget",),
+        Arg.NONE,
+        Danger.FORM,
+        "undo",
+    ),
+)
+
 
 def _vpn(
     name: str, words: str, help: str, key: str = "", arg: Arg = Arg.NONE, danger: Danger = Danger.CHANGE, foot: str = ""
@@ -219,7 +265,7 @@ _VPN: tuple[Command, ...] = (
     _vpn("dns.settle", "dns settle", "Take an interrupted apply back"),
     _vpn("dns.export", "dns export", "Copy the records as YAML", danger=Danger.LOOK),
 )
-COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_VPN)
+COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_BUDGET, *_VPN)
 BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
 
 # What each screen's footer may show, most wanted first; at most six are shown.
@@ -227,10 +273,12 @@ FOOTERS: Mapping[str, tuple[str, ...]] = {
     "fleet": ("describe", "logs", "deploy", "restart", "filter", "help", "scope", "palette"),
     "deploy": ("deploy", "rollback", "watch", "describe", "filter", "help", "scope"),
     "vpn": ("vpn.part", "apply", "vpn.diff", "describe", "vpn.add", "vpn.remove", "filter", "help"),
+    "budget": ("budget.part", "describe", "budget.cap", "budget.eco", "budget.undo", "help"),
     "history": ("filter", "scope", "help", "palette"),
     "plan": ("apply", "help", "palette"),
     "operation": ("rollback", "help", "palette"),
     "vpn-run": ("help", "palette"),
+    "budget-run": ("help", "palette"),
 }
 FOOTER_KEYS = 6
 
@@ -384,7 +432,8 @@ def suggestions(line: str, arguments: Mapping[Arg, Iterable[str]], now: Situatio
     if command is not None and command.in_palette and visible(command, now) and command.arg is not Arg.NONE:
         values = [value for value in arguments.get(command.arg, ()) if argument.lower() in value.lower()]
         bare = [] if argument else [(command, "")]
-        typed = [(command, argument)] if command.arg is Arg.TEXT and argument and argument not in values else []
+        free = command.arg in (Arg.TEXT, Arg.USD) and bool(argument) and argument not in values
+        typed = [(command, argument)] if free else []
         return bare + typed + [(command, value) for value in values]
     wanted = " ".join(line.split()).lower()
     hits = [c for c in COMMANDS if c.in_palette and visible(c, now) and _matches(wanted, c)]

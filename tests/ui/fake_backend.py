@@ -42,6 +42,8 @@ class FakeBackend:
         self.proposal = make_proposal()
         self.command_log = CommandLog(clock=self.clock)
         self.fake_vpn: Any = None  # a FakeVpn; a quiet one is made when it is first wanted
+        self.fake_budget: Any = None  # a FakeBudget; a quiet one is made when it is first wanted
+        self.fake_budget: Any = None  # a FakeBudget; a quiet one is made when it is first wanted
         self._snapshots: asyncio.Queue[FleetSnapshot] = asyncio.Queue()
         if first is not None:
             self.put(first)
@@ -62,6 +64,14 @@ class FakeBackend:
 
             self.fake_vpn = FakeVpn(quiet())
         return self.fake_vpn
+
+    @property
+    def budget(self) -> Any:
+        if self.fake_budget is None:
+            from .fake_budget import FakeBudget
+
+            self.fake_budget = FakeBudget()
+        return self.fake_budget
 
     async def _steer(self, word: str, host: str) -> None:
         self.asked.append(("demo", word, host))

@@ -10,6 +10,7 @@ from vpai_tui.commands import BY_ID, Arg, Command, refusal
 from vpai_tui.screens.flows import Flows
 from vpai_tui.screens.shell import Shell
 from vpai_tui.text import clean
+from vpai_tui.widgets.budget_look import TARGET as BUDGET_TARGET
 from vpai_tui.widgets.dialogs import Choice, Confirm, ScopePrompt
 from vpai_tui.widgets.help import Help
 from vpai_tui.widgets.operations import Operation
@@ -19,6 +20,7 @@ from vpai_tui.widgets.themes import THEME_NAMES
 from vpai_tui.widgets.vpn_look import TARGET
 
 if TYPE_CHECKING:
+    from vpai_tui.screens.budget_flows import BudgetFlows
     from vpai_tui.screens.env import EnvFlows
     from vpai_tui.screens.vpn_flows import VpnFlows
 
@@ -43,6 +45,13 @@ class Dispatcher:
         from vpai_tui.screens.env import EnvFlows
 
         return EnvFlows(self._shell, self._flows.work)
+
+    @cached_property
+    def _budget_flows(self) -> BudgetFlows:
+        """Made when first wanted, as `_vpn_flows`."""
+        from vpai_tui.screens.budget_flows import BudgetFlows
+
+        return BudgetFlows(self._shell, self._flows.work, self._flows.show)
 
     @cached_property
     def _vpn_flows(self) -> VpnFlows:
@@ -99,6 +108,18 @@ class Dispatcher:
     def do_go_deploy(self, _argument: str) -> None:
         self._go("deploy")
 
+    def do_go_budget(self, _argument: str) -> None:
+        self._go("budget")
+
+    def do_budget_cap(self, argument: str) -> None:
+        self._budget_flows.cap(argument)
+
+    def do_budget_eco(self, argument: str) -> None:
+        self._budget_flows.eco(argument)
+
+    def do_budget_undo(self, _argument: str) -> None:
+        self._budget_flows.undo()
+
     def do_go_vpn(self, _argument: str) -> None:
         self._go("vpn")
 
@@ -111,8 +132,11 @@ class Dispatcher:
             self._shell.pop_screen()
 
     def target(self, target: str) -> None:
-        """Go where an alert is fixed: a service's row, a stack's releases, a host's services, a node of the VPN."""
-        if target.startswith(TARGET):
+        """Go where an alert is fixed: a service's row, a stack's releases, a host's services, a node of the VPN,
+        the budget."""
+        if target.startswith(BUDGET_TARGET):
+            self._go("budget")
+        elif target.startswith(TARGET):
             self._go("vpn")
             self._shell.call_after_refresh(self._reveal_node, target.removeprefix(TARGET))
         elif self._shell.context.service(target) is not None:
@@ -233,6 +257,8 @@ class Dispatcher:
         if backend is not None:
             backend.reconnect(None if argument in ("", "all") else argument)
             self._shell.context.refreshes += 1
+            if self._shell.cockpit.KIND == "budget":
+                self._shell.budget_watch.again()
             if self._shell.cockpit.KIND == "vpn":
                 self._shell.context.vpn.answered_boot_s = None
                 self._shell.vpn_watch.again()
@@ -261,6 +287,7 @@ class Dispatcher:
             Arg.STACK: [stack.id for stack in snapshot.stacks],
             Arg.SERVICE: [service.id for service in snapshot.services],
             Arg.NODE: [it.node.name for it in vpn.nodes] if vpn else [],
+            Arg.ECO: ["auto", "on", "off", "block"],
             Arg.THEME: list(THEME_NAMES),
         }
 

@@ -8,6 +8,7 @@ from typing import get_args
 from vpai_tui.errors import Collision, OperatorError
 from vpai_tui.fleet.operation import Command, Effect, Plan, confirm_word, refuse_held, stop_word
 from vpai_tui.screens.adoption import AdoptionFlow
+from vpai_tui.screens.budget_run import BUDGET, BudgetRunScreen
 from vpai_tui.screens.deploy import DeployScreen
 from vpai_tui.screens.operation import OperationScreen
 from vpai_tui.screens.plan import PlanScreen
@@ -18,6 +19,12 @@ from vpai_tui.widgets.dialogs import AskLine, Choice, Confirm, ErrorDialog, name
 from vpai_tui.widgets.operations import Operation
 from vpai_tui.widgets.paint import Line
 from vpai_tui.widgets.plan_view import interruption
+
+# Operations that are no deploy: the mode and the screen they are watched on.
+_WATCHED_ON: dict[str, tuple[str, type[OperationScreen]]] = {
+    DNS: ("vpn", VpnRunScreen),
+    BUDGET: ("budget", BudgetRunScreen),
+}
 
 
 class Flows:
@@ -86,8 +93,8 @@ class Flows:
 
     def show(self, operation: Operation) -> None:
         """Watch an operation on the screen of its mode."""
-        kind = VpnRunScreen if operation.kind == DNS else OperationScreen
-        self._app.switch_mode("vpn" if kind is VpnRunScreen else "deploy")
+        mode, kind = _WATCHED_ON.get(operation.kind, ("deploy", OperationScreen))
+        self._app.switch_mode(mode)
         screen = self._app.screen
         if isinstance(screen, OperationScreen):
             if screen.operation is operation:

@@ -7,6 +7,7 @@ from typing import Literal
 from textual.app import App
 
 from vpai_tui.screens.base import CockpitScreen
+from vpai_tui.screens.budget_watch import BudgetWatch
 from vpai_tui.screens.vpn_watch import VpnWatch
 from vpai_tui.text import clean_line
 from vpai_tui.widgets.context import Context
@@ -20,6 +21,7 @@ class Shell(App[None]):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self.context = context
+        self.budget_watch = BudgetWatch(self)
         self.vpn_watch = VpnWatch(self)
         self._redraw_due = False
 

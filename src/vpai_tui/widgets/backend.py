@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from vpai_tui.remote.prompts import Prompts
 
 if TYPE_CHECKING:
+    from vpai_tui.budget.session import Budget
     from vpai_tui.deploy.adopt import Proposal
     from vpai_tui.deploy.chronicle import Chronicle
     from vpai_tui.deploy.envfiles import EnvReport
@@ -53,6 +54,11 @@ class Backend(Protocol):
     @property
     def vpn(self) -> Vpn:
         """Headscale's nodes and records; UsageError when the fleet has no hub."""
+        ...
+
+    @property
+    def budget(self) -> Budget:
+        """LiteLLM's money and the two knobs; UsageError when the fleet has no LiteLLM."""
         ...
 
     async def start(self) -> None: ...

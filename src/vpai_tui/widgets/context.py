@@ -12,6 +12,7 @@ from vpai_tui.config import Fleet
 from vpai_tui.fleet.alerts import ranked
 from vpai_tui.fleet.model import Alert, FleetSnapshot, HostSnapshot, HostState, Link, Service
 from vpai_tui.widgets.backend import Backend
+from vpai_tui.widgets.budget_look import BudgetLook
 from vpai_tui.widgets.operations import Operations
 from vpai_tui.widgets.vpn_look import VpnLook
 
@@ -53,6 +54,7 @@ class Context:
     refreshes: int = 0  # how often the operator asked again
     heard: bool = False  # at least one snapshot came from the backend
     vpn: VpnLook = field(default_factory=VpnLook)
+    budget: BudgetLook = field(default_factory=BudgetLook)
     seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=_EVENTS_KEPT))
 
     @property
@@ -61,8 +63,8 @@ class Context:
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """The fleet's alerts and those of the VPN as it was last seen, the worst first."""
-        found = (*self.snapshot.alerts, *self.vpn.alerts)
+        """The fleet's alerts and those of the budget and the VPN as they were last seen, the worst first."""
+        found = (*self.snapshot.alerts, *self.budget.alerts(self.clock.boot_s()), *self.vpn.alerts)
         return ranked(found)
 
     def take(self, snapshot: FleetSnapshot) -> None:

@@ -1,0 +1,116 @@
+"""Dialogs of the budget: the modes to choose from, and what a change will do before it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Button
+
+from vpai_tui.budget.model import BudgetSnapshot, Mode
+from vpai_tui.widgets import budget_words as words
+from vpai_tui.widgets import paint
+from vpai_tui.widgets.canvas import SafeStatic
+from vpai_tui.widgets.dialogs import Dialog, button, named, wrap
+from vpai_tui.widgets.paint import Line
+from vpai_tui.widgets.safe_table import Column, Row, SafeTable
+
+if TYPE_CHECKING:
+    from vpai_tui.budget.change import Change
+
+_WIDE = 50  # cells right of a label in a dialog
+MODES = (
+    ("auto", "by itself: eco from 100 % of the cap on, until midnight"),
+    ("on", "eco now: a free model answers paid requests"),
+    ("off", "normal now; refused while the cap is reached"),
+    ("block", "paid requests are refused, free models answer"),
+)
+
+
+def mode_word(found: BudgetSnapshot | None) -> str:
+    """Which of `MODES` is on; empty while nobody knows."""
+    if found is None or found.manual is None:
+        return ""
+    return {Mode.ECO: "on", Mode.BLOCKED: "block", Mode.NORMAL: "auto"}[found.manual]
+
+
+class ModeDialog(Dialog[str]):
+    """The four words of `budget eco`, the one that is on marked; dismisses with the one chosen, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "take", "Choose", show=False)]
+
+    def __init__(self, facts: Sequence[Line], now: str) -> None:
+        super().__init__("Eco mode", facts)
+        self._now = now
+
+    def controls(self) -> ComposeResult:
+        yield SafeTable((Column("on", "", 4), Column("word", "", 6), Column("what", "")), header=False, id="rows")
+        yield SafeStatic([(("enter", "key"), ("  shows what it would change and asks", "dim"))], id="left")
+        with Horizontal(classes="dialog-buttons"):
+            yield button("Cancel", id="cancel")
+
+    def on_mount(self) -> None:
+        table = self.query_one(SafeTable)
+        rows = []
+        for word, what in MODES:
+            here = word == self._now
+            sign = (f"{paint.OK} on", "ok") if here else ("", "")
+            rows.append(Row(word, {"on": sign, "word": (word, "strong"), "what": (what, "" if here else "dim")}))
+        table.styles.height = len(rows)
+        table.show(rows)
+        table.select(self._now)
+        table.focus()
+
+    def action_take(self) -> None:
+        self.dismiss(self.query_one(SafeTable).cursor_key)
+
+    @on(SafeTable.Chosen)
+    def _chosen(self, event: SafeTable.Chosen) -> None:
+        self.dismiss(event.key)
+
+    @on(Button.Pressed)
+    def _pressed(self) -> None:
+        self.dismiss(None)
+
+
+def state_lines(found: BudgetSnapshot | None) -> list[Line]:
+    """What is so now: the first rows of both knobs."""
+    if found is None:
+        return [(("nothing is known of the budget yet", "stale"),)]
+    spent = found.spend.spend_usd if found.spend else None
+    used = f"{words.share(found.used)} of it" if found.used is not None else ""
+    source = {"redis": "set by hand", "none": ""}.get(found.cap_source, f"from {found.cap_source}")
+    return [
+        named("cap now", f"{words.usd(found.cap_usd)} a day" if found.cap_usd else "none, or not known", source),
+        named("spent today", words.usd(spent), used),
+        named("mode now", words.mode_span(found, stale=False)[0]),
+    ]
+
+
+def change_lines(change: Change) -> list[Line]:
+    """All of a change, before it is done: from what to what, its effects, where, until when, the way back."""
+    rows: list[Line] = [
+        ((paint.fit("from", 12), "dim"), (change.before, "del"), ("  →  ", "dim"), (change.after, "add")),
+    ]
+    rows += _listed("does", change.effects)
+    rows += _listed("where", change.where)
+    rows += _listed("ends", (change.ends,))
+    rows += _listed("way back", (change.undo,))
+    warnings = [piece for text in change.warnings for piece in _marked(text)]
+    return [*rows, *([()] if warnings else []), *(((piece, "warn"),) for piece in warnings)]
+
+
+def _listed(label: str, texts: Sequence[str]) -> list[Line]:
+    """Each text below the other, the label at the first."""
+    rows: list[Line] = []
+    for text in filter(None, texts):
+        rows += [named(label if not rows and not at else "", piece) for at, piece in enumerate(wrap(text, _WIDE))]
+    return rows
+
+
+def _marked(text: str) -> list[str]:
+    return [f"{paint.WARN if not at else ' '} {piece}" for at, piece in enumerate(wrap(text, _WIDE + 8))]
