@@ -61,7 +61,7 @@ class Arg(StrEnum):
     SERVICE = "service"
     NODE = "node"
     USD = "usd"
-    ECO = "on|off|auto|block"
+    ECO = "mode"
     THEME = "theme"
     TEXT = "text"
 
@@ -92,7 +92,7 @@ LISTS = (*ROWS, "history")
 _COCKPIT: tuple[Command, ...] = (
     Command("go.fleet", "go fleet", "Hosts, services and what needs you", DIGIT_KEYS["1"]),
     Command("go.deploy", "go deploy", "Stacks, releases, plans, deploys", DIGIT_KEYS["2"]),
-    Command("go.budget", "go budget", "What AI costs today, the cap, eco mode", DIGIT_KEYS["4"]),
+    Command("go.budget", "go budget", "AI spend, its cap and eco mode", DIGIT_KEYS["4"]),
     Command("go.vpn", "go vpn", "Nodes, routes, keys, DNS records", DIGIT_KEYS["5"]),
     Command("describe", "describe", "Everything known of this row", ("enter",), ROWS, Arg.SERVICE, footer="describe"),
     Command("yaml", "yaml", "The container as the engine has it", ("y",), ("fleet",), Arg.SERVICE, footer="yaml"),
@@ -190,47 +190,16 @@ _COCKPIT: tuple[Command, ...] = (
 )
 
 _BUDGET: tuple[Command, ...] = (
-    Command(
-        "budget.part",
-        "view",
-        "Models, billed by, vendor, keys, changes",
-        ("tab",),
-        ("budget",),
-        Arg.TEXT,
-        footer="tables",
-        only=("budget",),
-    ),
-    Command(
-        "budget.cap",
-        "budget set",
-        "Another cap of a day, `budget set 3`",
-        ("M",),
-        ("budget",),
-        Arg.USD,
-        Danger.CHANGE,
-        "cap",
-    ),
-    Command(
-        "budget.eco",
-        "budget eco",
-        "Free models only, or paid ones again",
-        ("E",),
-        ("budget",),
-        Arg.ECO,
-        Danger.CHANGE,
-        "eco mode",
-    ),
-    Command(
-        "budget.undo",
-        "budget undo",
-        "Back to the cap or mode before",
-        ("u",),
-        ("budget",),
-        Arg.NONE,
-        Danger.FORM,
-        "undo",
-    ),
-)
+    Command("budget.part", "view", "Models, providers, keys, changes", ("tab",), ("budget",), Arg.TEXT,
+            footer="tables", only=("budget",)),
+    Command("budget.cap", "budget set", "The cap of a day, in dollars", ("M",), ("budget",), Arg.USD, Danger.CHANGE,
+            "cap"),
+    Command("budget.eco", "budget eco", "Free models: on, off, auto, block", ("E",), ("budget",), Arg.ECO,
+            Danger.CHANGE, "eco mode"),
+    Command("budget.undo", "budget undo", "Back to the cap or mode before", ("u",), ("budget",), Arg.NONE,
+            Danger.FORM, "undo"),
+    Command("budget.prove", "budget prove", "A live call: which model answers", (), (), Arg.TEXT, Danger.CHANGE),
+)  # fmt: skip
 
 
 def _vpn(

@@ -43,7 +43,6 @@ class FakeBackend:
         self.command_log = CommandLog(clock=self.clock)
         self.fake_vpn: Any = None  # a FakeVpn; a quiet one is made when it is first wanted
         self.fake_budget: Any = None  # a FakeBudget; a quiet one is made when it is first wanted
-        self.fake_budget: Any = None  # a FakeBudget; a quiet one is made when it is first wanted
         self._snapshots: asyncio.Queue[FleetSnapshot] = asyncio.Queue()
         if first is not None:
             self.put(first)

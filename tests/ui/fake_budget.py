@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 
+from vpai_tui.budget.alerts import SUBJECT
 from vpai_tui.budget.change import Change
 from vpai_tui.budget.model import (
     TARGETS,
@@ -27,6 +28,8 @@ from vpai_tui.budget.model import (
     Source,
     Spend,
 )
+from vpai_tui.budget.notes import BYTEPLUS
+from vpai_tui.budget.prove import Proof, Question
 from vpai_tui.deploy.chronicle import Chronicle, Told
 from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.fleet.model import Alert, Severity
@@ -38,6 +41,7 @@ RESETS = datetime(2026, 2, 26, 23, 0, tzinfo=UTC)
 DAY = date(2026, 2, 26)
 SERVICE = "sese/apps/litellm"
 FILE = "/opt/vpai/configs/litellm/litellm_config.yaml"
+UNPRICED = "no price is known of kimi-k2: what they cost is not in the sum"
 STAMP = "2026-02-26T23:04:00Z"
 
 # alias, share of the day, requests, tokens, dollars per million in and out; None: LiteLLM knows no price.
@@ -136,23 +140,23 @@ def make_snapshot(usd: float = 0.6, cap: float = 5.0, **changed: object) -> Budg
             {name: Price(cost, out) for name, _, _, _, cost, out in _MODELS} | _IDLE,
         ),
         forecast=Forecast(usd * 1.66, None, usd / 14.3),
-        notes=("kimi-k2 and grok-4.1-fast have no price: what they cost is counted as nothing",),
+        notes=(UNPRICED, BYTEPLUS),
     )
     return replace(snapshot, **changed)  # type: ignore[arg-type]
 
 
-def alert(severity: Severity, message: str, remedy: str) -> Alert:
-    return Alert(severity, "sese", "budget", message, remedy, SERVICE)
+def alert(severity: Severity, subject: str, message: str, remedy: str) -> Alert:
+    return Alert(severity, "sese", f"{SUBJECT}: {subject}", message, remedy, SERVICE)
 
 
-NINETY = alert(
-    Severity.WARN, "92 % of today's $5.00 is spent", "M raises the cap; at 100 % eco mode comes on by itself"
-)
-OVER = alert(Severity.ERROR, "104 % of today's $5.00 is spent", "M raises the cap")
+_RAISE = "vpai-tui budget; raise the cap: vpai-tui budget set USD"
+NINETY = alert(Severity.WARN, "90 % on 2026-02-26", "$4.60 of $5.00 are spent today; paid models still answer", _RAISE)
+OVER = alert(Severity.ERROR, "100 % on 2026-02-26", "$5.21 of $5.00 are spent today; only free models answer", _RAISE)
 NOT_ENFORCED = alert(
-    Severity.ERROR,
-    "cap and mode are not enforced: no heartbeat of the callback",
-    "vpai-tui plan sese/apps shows whether eco_mode.py is deployed",
+    Severity.WARN,
+    "not enforced",
+    "LiteLLM runs without the callback that holds cap and eco mode",
+    "deploy the stack with eco_mode.py: vpai-tui plan sese/apps",
 )
 
 
@@ -171,9 +175,20 @@ def over() -> BudgetSnapshot:
 def no_database() -> BudgetSnapshot:
     """LiteLLM runs without a database: the counters are all there is."""
     spend = make_spend(
-        1.42, Source.COUNTERS, failed=None, cached_tokens=None, days=None, days_part=None, hours_part=part(Source.COUNTERS, 2)
-    )  # fmt: skip
-    notes = ("LiteLLM has no database: days before today, failed requests and cache hits are not known",)
+        1.42,
+        Source.COUNTERS,
+        failed=None,
+        cached_tokens=None,
+        days=None,
+        days_part=None,
+        hours_part=part(Source.COUNTERS, 2),
+    )
+    notes = (
+        "no database",
+        "not in the callback's counters: failed requests, cache hits",
+        "the days before cannot be known",
+        BYTEPLUS,
+    )
     return make_snapshot(1.42, spend=spend, forecast=Forecast(2.36, None, 0.1), notes=notes)
 
 
@@ -185,13 +200,13 @@ def down() -> BudgetSnapshot:
         spend=make_spend(1.42, Source.SQL, hours_part=part(Source.SQL, 2)),
         enforcement=Enforcement.UNKNOWN,
         mode=None,
-        why="LiteLLM does not answer, and the last heartbeat is 24 s old",
+        why="LiteLLM does not answer (connection refused), and the callback's last heartbeat is 24 s old",
         beat=beat,
         version=None,
         forecast=Forecast(2.36, None, 0.1),
-        error="connection refused on port 4000",
-        remedy="l on sese/apps/litellm shows its last lines",
-        notes=(),
+        error="LiteLLM does not answer: connection refused",
+        remedy="after a start it takes up to 90 s; then look at its log: vpai-tui describe sese/apps/litellm",
+        notes=(BYTEPLUS,),
     )
 
 
@@ -204,7 +219,7 @@ def not_enforced() -> BudgetSnapshot:
         manual=Mode.ECO,
         beat=None,
         cap_usd=5.0,
-        why="LiteLLM and Redis answer, but no callback writes a heartbeat: the keys have no reader",
+        why="LiteLLM and Redis answer, but the callback has no heartbeat",
         forecast=Forecast(2.36, None, 0.1),
         alerts=(NOT_ENFORCED,),
     )
@@ -241,41 +256,82 @@ def poisoned(text: str) -> BudgetSnapshot:
 
 CAP = Change(
     kind="cap",
-    title="Set the cap to $3.00 a day",
-    before="$5.00",
-    after="$3.00",
+    title="set the cap to $3.00 a day",
+    before="5.00",
+    after="3.00",
     effects=(
-        "paid requests are answered by qwen3-coder from $3.00 on, until 00:00 Europe/Paris or a higher cap",
-        "$0.60 of it is spent today: $2.40 are left",
+        "at $3.00 a day, after another $2.40 paid requests are answered by qwen3-coder, until 00:00 (Europe/Paris)",
     ),
-    where=("litellm:budget:cap in Redis, acts within 2 s", f"general_settings.max_budget in {FILE}"),
-    ends="stays until it is changed again",
-    warnings=("Ansible renders this file (litellm_budget_global_daily) and would put $5.00 back",),
-    undo="u, or budget set 5.00",
+    where=(
+        "Redis on sese: litellm:budget:cap none → 3.00, within 2 s",
+        f"{FILE} on sese: general_settings.max_budget 5.00 → 3.00, the old file kept",
+    ),
+    ends="until it is set again; each day's spend begins at 00:00 (Europe/Paris)",
+    warnings=(
+        "the file is rendered by Ansible (litellm_budget_global_daily): its next run puts 5.00 back, unless 3.00 is "
+        "set there too",
+    ),
+    undo="vpai-tui budget undo (back to 5.00)",
 )
 LOW = replace(
     CAP,
-    title="Set the cap to $0.50 a day",
-    after="$0.50",
-    effects=("$0.60 is spent today already: eco mode comes on now",),
-    word="eco now",
+    title="set the cap to $0.50 a day",
+    after="0.50",
+    effects=("eco comes on now: $0.60 of today is at or over it; until 00:00 (Europe/Paris) or a higher cap",),
+)
+NATIVE = Change(
+    kind="cap",
+    title="set LiteLLM's own cap to $3.00 a day",
+    before="none",
+    after="3.00",
+    effects=(
+        "LiteLLM is restarted: nothing is answered for 6 to 22 s, calls in flight end",
+        "over the cap paid requests are refused; nothing is answered by a free model in their place",
+    ),
+    where=(f"{FILE} on sese: litellm_settings.max_budget none → 3.00, budget_duration 1d",),
+    ends="until it is set again",
+    warnings=(
+        "no callback acts here (docs/budget.md): this is LiteLLM's own cap",
+        "LiteLLM 1.81.3 compares its 1d cap with the sum of the last 30 days, which never begins anew, and refuses "
+        "free models too (1.81); the master key is exempt",
+        "the file is rendered by Ansible (litellm_budget_global_daily): its next run takes this out again",
+    ),
+    word="litellm",
+    undo="vpai-tui budget undo (back to none, with another restart)",
 )
 ECO = Change(
     kind="mode",
-    title="Turn eco mode on",
-    before="auto",
-    after="on",
-    effects=("paid requests are answered by qwen3-coder, then deepseek-v3-free", "embeddings and images are refused"),
-    where=("litellm:budget:mode in Redis, acts within 2 s",),
-    ends="stays until `budget eco off` or `auto`; midnight does not end it",
-    undo="u, or budget eco auto",
+    title="turn eco mode on",
+    before="normal",
+    after="eco",
+    effects=(
+        "chat, messages and responses are answered by qwen3-coder, whatever model is asked for",
+        "embeddings, images, audio, rerank and pass-through of paid models are refused (429)",
+    ),
+    where=("Redis on sese: litellm:budget:mode none → eco, within 2 s",),
+    ends="until `budget eco auto`",
+    undo="vpai-tui budget undo (back to normal)",
 )
+BACK = replace(CAP, title="put the cap back to $5.00 a day", before="3.00", after="5.00")
 COMMITTED: tuple[Event, ...] = (
-    Journaled(STAMP, "begin", "mobuone@lap"),
-    Journaled(STAMP, "set", "litellm:budget:cap 5.00 → 3.00"),
-    Journaled(STAMP, "proven", "the heartbeat says $3.00, 1 s old"),
-    Journaled(STAMP, "persisted", f"{FILE}: max_budget 5.00 → 3.00, a copy of the file before is kept"),
+    Journaled(STAMP, "set", "litellm:budget:cap: 5.00 → 3.00"),
+    Journaled(STAMP, "enforced", "the heartbeat, 1 s old, says cap 3.00 (redis), normal"),
+    Journaled(
+        STAMP,
+        "kept",
+        f"general_settings.max_budget: 3.00 in {FILE}; the file before: {FILE}.20260226T230400Z",
+    ),
     Finished(STAMP, Outcome.COMMITTED, ""),
+)
+UNPROVED: tuple[Event, ...] = (
+    Journaled(STAMP, "set", "litellm:budget:mode: normal → eco"),
+    Finished(
+        STAMP,
+        Outcome.FAILED,
+        "",
+        "litellm:budget:mode is set to eco, and declared only: nothing acts on it: deploy the stack, it brings the "
+        "callback (docs/budget.md)",
+    ),
 )
 
 
@@ -286,10 +342,10 @@ def _told(at: str, by: str, what: str, result: str, detail: str) -> Told:
 HISTORY = Chronicle(
     (
         _told("20T08:00:12", "mobuone@lap", "deploy", "committed", "r12"),
-        _told("23T21:40:02", "ann@desk", "budget mode", "committed", "auto → on"),
-        _told("24T07:05:40", "ann@desk", "budget mode", "committed", "on → auto"),
+        _told("23T21:40:02", "ann@desk", "budget mode", "committed", "normal → eco"),
+        _told("24T07:05:40", "ann@desk", "budget mode", "committed", "eco → normal"),
         _told("25T16:31:09", "mobuone@lap", "budget cap", "committed", "10.00 → 5.00"),
-        _told("26T09:12:44", "mobuone@lap", "budget cap", "failed: Redis does not answer", "5.00 → 8.00"),
+        _told("26T09:12:44", "mobuone@lap", "budget cap", "failed", "5.00 → 8.00: Redis does not answer"),
     )
 )
 
@@ -303,6 +359,7 @@ class FakeBudget:
         self.asked: list[tuple[object, ...]] = []
         self.planned: Change | OperatorError | None = None
         self.undone: Change | None = None
+        self.proof = Proof("claude-sonnet", "qwen3-coder", 200, mode=Mode.ECO, cost_usd=0.0)
         self.script: Sequence[Event] = COMMITTED
         self.gate = asyncio.Event()  # a change goes on past its script when set
         self.hangs = False
@@ -334,6 +391,18 @@ class FakeBudget:
     async def plan_undo(self) -> Change | None:
         self.asked.append(("plan_undo",))
         return self.undone
+
+    async def question(self, alias: str | None = None) -> Question:
+        self.asked.append(("question", alias))
+        return Question(
+            alias or "qwen3-coder",
+            alias is not None,
+            f"{alias} is paid: one token of it costs money" if alias else "qwen3-coder is free",
+        )
+
+    async def prove(self, alias: str | None = None) -> Proof:
+        self.asked.append(("prove", alias))
+        return self.proof
 
     def _planned(self, change: Change) -> Change:
         if isinstance(self.planned, OperatorError):

@@ -81,19 +81,20 @@ class BudgetScreen(CockpitScreen):
     def draw(self) -> None:
         cast("Shell", self.app).budget_watch.due(SCREEN_EVERY_S)
         look, now, width = self.context.budget, self.context.clock.boot_s(), self.size.width
+        squeezed = self._detail.display and not self.tall  # the pane has what the banner says, and the rows are few
         banner = banner_lines(look, now, width, 6 if self.tall else 2)
         self.query_one("#head", SafeStatic).show(head_lines(look, now, width))
         self.query_one("#tiles", SafeStatic).show(tile_lines(look, now, width))
         shown = self.query_one("#banner", SafeStatic)
         shown.show(banner)
-        shown.display = bool(banner)
+        shown.display = bool(banner) and not squeezed
         charts = self.query_one("#charts", SafeStatic)
         charts.show(chart_lines(look, now, width, 5 if self.tall else 3))
-        charts.display = bool(look.snapshot) and not (self._detail.display and not self.tall)
+        charts.display = bool(look.snapshot) and not squeezed
         self.query_one("#parts", SafeStatic).show([self._chips()])
         counts = self.query_one("#counts", SafeStatic)
         counts.show([count_line(look, now, self.query_one("#list").size.width)])
-        counts.display = not self.wide and look.snapshot is not None
+        counts.display = not self.wide and look.snapshot is not None and not squeezed
         self._draw_table(look.snapshot, stale=look.stale(now))
         self._draw_side(look.snapshot)
         self._draw_detail(top=False)

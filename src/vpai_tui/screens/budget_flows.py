@@ -9,13 +9,15 @@ from vpai_tui.budget.model import BudgetSnapshot
 from vpai_tui.errors import OperatorError, PreflightRefused, UsageError
 from vpai_tui.screens.budget_run import BUDGET
 from vpai_tui.screens.shell import Shell
-from vpai_tui.widgets.budget_dialogs import MODES, ModeDialog, change_lines, mode_word, state_lines
-from vpai_tui.widgets.dialogs import Choice, Confirm
+from vpai_tui.widgets.budget_dialogs import MODES, ChangeDialog, ModeDialog, mode_word, state_lines
+from vpai_tui.widgets.dialogs import Choice, Confirm, named, wrap
 from vpai_tui.widgets.form import Field, Form, refilled
 from vpai_tui.widgets.operations import Operation
+from vpai_tui.widgets.paint import Line
 
 if TYPE_CHECKING:
     from vpai_tui.budget.change import Change
+    from vpai_tui.budget.prove import Question
     from vpai_tui.budget.session import Budget
 
 Work = Callable[[str, Callable[[], Awaitable[None]]], None]
@@ -104,24 +106,56 @@ class BudgetFlows:
 
         self._work("looking for the way back", plan)
 
+    def prove(self, argument: str) -> None:
+        """A live call that shows which model answers; what it costs is said before."""
+
+        async def look() -> None:
+            self._ask_live(await self._budget.question(argument or None))
+
+        self._work("looking for a model to ask", look)
+
+    def _ask_live(self, question: Question) -> None:
+        rows = [
+            named("model", question.alias),
+            named("does", "one call through LiteLLM, one token long"),
+            *_wrapped("costs" if question.costs else "cost", question.why, "warn" if question.costs else ""),
+        ]
+
+        async def run() -> None:
+            proof = await self._budget.prove(question.alias)
+            role = "ok" if proof.answered else "warn" if proof.refused else "error"
+            told = [named("mode", proof.mode.value)] if proof.mode else []
+            title = f"{question.alias}: who answers"
+            self._app.push_screen(Confirm(title, [*(((row, role),) for row in wrap(proof.told)), *told], []))
+            self._app.budget_watch.again()
+
+        def answered(answer: str | None) -> None:
+            if answer == "ask":
+                self._work(f"asking {question.alias}", run)
+
+        choice = Choice("ask", f"Ask {question.alias}", "warning" if question.costs else "primary")
+        self._app.push_screen(Confirm(f"Ask {question.alias} once?", rows, [choice]), answered)
+
     # -- asking and doing ----------------------------------------------------------------------------------------
 
     def _ask(self, change: Change) -> None:
         """All of the change, then the question; Enter stands on Cancel."""
+        if change.empty:
+            self._app.toast(f"{change.title}: it is so already")
+            return
         host = self._budget.host
         running = self._context.operations.on_host(host)
         if running is not None:
             self._app.toast(f"{running.title} is still running on {host}", severity="warning")
             return
-        label = f"Set the cap to {change.after}" if change.kind == "cap" else f"Set eco {change.after}"
-        choice = Choice("apply", label, "error" if change.word else "warning")
+        title = change.title[:1].upper() + change.title[1:]
+        choice = Choice("apply", title, "error" if change.word else "warning")
 
         def answered(answer: str | None) -> None:
             if answer == "apply":
                 self._apply(change, host)
 
-        dialog = Confirm(f"{change.title}?", change_lines(change), [choice], word=change.word)
-        self._app.push_screen(dialog, answered)
+        self._app.push_screen(ChangeDialog(change, choice, self._app.size.width), answered)
 
     def _apply(self, change: Change, host: str) -> None:
         events = self._budget.apply(change, typed=change.word or "")
@@ -134,3 +168,7 @@ class BudgetFlows:
             self._followed = None
             self._context.budget.changed += 1
             self._app.budget_watch.again()
+
+
+def _wrapped(label: str, text: str, role: str) -> list[Line]:
+    return [(*named(label if not at else "", "")[:1], (piece, role)) for at, piece in enumerate(wrap(text, 50))]

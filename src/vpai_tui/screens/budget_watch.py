@@ -87,4 +87,4 @@ class BudgetWatch:
 def is_litellm(service: Service) -> bool:
     """Whether a service is the proxy, by its name or its image's."""
     image = (service.image or "").partition("@")[0].rpartition("/")[2]
-    return service.service == "litellm" or "litellm" in image.partition(":")[0]
+    return bool(service.stack) and (service.service == "litellm" or "litellm" in image.partition(":")[0])

@@ -117,6 +117,9 @@ class Dispatcher:
     def do_budget_eco(self, argument: str) -> None:
         self._budget_flows.eco(argument)
 
+    def do_budget_prove(self, argument: str) -> None:
+        self._budget_flows.prove(argument)
+
     def do_budget_undo(self, _argument: str) -> None:
         self._budget_flows.undo()
 

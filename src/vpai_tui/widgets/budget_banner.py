@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from vpai_tui.budget.alerts import SUBJECT
 from vpai_tui.budget.model import BudgetSnapshot, Enforcement, Mode
+from vpai_tui.budget.notes import BYTEPLUS
 from vpai_tui.clock import duration
 from vpai_tui.fleet.model import Severity
 from vpai_tui.widgets import budget_words as words
@@ -28,7 +30,7 @@ def banner_lines(look: BudgetLook, now_boot_s: float, width: int, most: int) -> 
     for glyph, role, text, remedy in sayings(found):
         rows += _told(glyph, role, text, remedy, width)
     most = most if rows else max(1, most - 1)  # notes alone take less
-    for note in found.notes:
+    for note in (it for it in found.notes if it != BYTEPLUS):  # it has a row of its own
         rows += _told("·", "dim", note, "", width)
     return _cut(rows, most, width)
 
@@ -37,15 +39,17 @@ def sayings(found: BudgetSnapshot) -> list[tuple[str, str, str, str]]:
     """Glyph, role, what is so and what to do: an error, the mode that acts, alerts."""
     rows: list[tuple[str, str, str, str]] = []
     if found.error:
-        rest = ""
-        if found.spend is not None:
-            rest = f"; the numbers are from {words.SOURCES[found.spend.total.source]}"
-        rows.append((paint.DOWN, "error", f"LiteLLM does not answer: {found.error}{rest}", found.remedy))
-    if found.enforcement is Enforcement.ENFORCED:
-        rows += _of_mode(found)
+        rest = f"; the numbers are from {words.SOURCES[found.spend.total.source]}" if found.spend is not None else ""
+        rows.append((paint.DOWN, "error", f"{found.error}{rest}", found.remedy))
+    of_mode = _of_mode(found) if found.enforcement is Enforcement.ENFORCED else []
+    rows += of_mode
     for alert in found.alerts:
+        of_cap = alert.subject.startswith(f"{SUBJECT}: ") and "%" in alert.subject
+        if of_cap and of_mode:
+            continue  # the mode says it already, and the sum stands above
         glyph, _ = paint.severity(alert.severity)
-        rows.append((glyph, _ROLES[alert.severity], alert.message, alert.remedy))
+        remedy = "M, a higher cap" if of_cap else alert.remedy
+        rows.append((glyph, _ROLES[alert.severity], alert.message, remedy))
     if found.enforcement is not Enforcement.ENFORCED and not found.alerts and found.why:
         role = "warn" if found.enforcement is Enforcement.DECLARED else "stale"
         rows.append((paint.WARN if role == "warn" else paint.STALE, role, found.why, ""))

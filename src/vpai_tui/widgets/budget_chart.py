@@ -83,10 +83,14 @@ def _title(name: str, notes: Sequence[str], part: Part | None, look: BudgetLook,
     """Name, a note, and where it was read; the longest note that fits."""
     read = ""
     if part is not None:
-        read = f"{words.SOURCES[part.source]} {duration(look.age_s(part, now_boot_s))} ago"
-    glyph = f"{paint.STALE} " if look.stale(now_boot_s) else ""
+        old = look.stale(now_boot_s)
+        age = duration(look.age_s(part, now_boot_s))
+        read = f"{words.SOURCES[part.source]} {age} ago"
+        read = f"{paint.STALE} {read.removesuffix('ago')}old" if old else read
+    role = "stale" if read.startswith(paint.STALE) else "dim"
     rows: list[Line] = [
-        ((name, "head"), (f"  {note}" if note else "", ""), (f"  {glyph}{read}", "stale" if glyph else "dim"))
+        ((title, "head"), (f"  {note}" if note else "", ""), (f"  {read}", role))
+        for title in (name, name.removeprefix("last "))
         for note in (*notes, "")
     ]
     return words.first_fit(rows, room)

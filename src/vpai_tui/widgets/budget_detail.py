@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vpai_tui.budget.model import BudgetSnapshot, Mode, ModelSpend, Part
+from vpai_tui.budget.notes import BYTEPLUS, words_of
 from vpai_tui.clock import duration
 from vpai_tui.widgets import budget_words as words
 from vpai_tui.widgets import paint
@@ -28,7 +29,7 @@ def model_section(it: ModelSpend, found: BudgetSnapshot, room: int) -> Section:
     part = words.share(it.spend_usd / whole if whole else None)
     rows: Pairs = [("spend", f"{words.usd(it.spend_usd)} today, {part} of all")]
     rows.append(("requests", f"{words.count(it.requests)}, {words.count(it.tokens)} tokens"))
-    if it.requests:
+    if it.requests and it.priced is not False:
         rows.append(("each", f"{_tiny(it.spend_usd / it.requests)} and {words.count(it.tokens / it.requests)} tokens"))
     prices = f"in {words.price(it.input_usd_per_million)}, out {words.price(it.output_usd_per_million)}"
     rows.append(("price", f"{prices} per million tokens"))
@@ -91,10 +92,10 @@ def budget_sections(look: BudgetLook, now_boot_s: float, room: int) -> list[Sect
         rows: Pairs = [("", f"{glyph} {text}" + (f" → {remedy}" if remedy else "")) for glyph, _, text, remedy in told]
         parts.append(_section("what to know", rows, room))
     parts += [_cap(found, room), _mode(look, found, now_boot_s, room), _sources(look, found, now_boot_s, room)]
-    name, monthly, why = words.OUTSIDE
-    parts.append(_section("outside this budget", [(name, f"{paint.STALE} {monthly}, cannot be known: {why}")], room))
-    if found.notes:
-        parts.append(_section("notes", [("", note) for note in found.notes], room))
+    parts.append(_section("outside this budget", [(words.OUTSIDE, f"{paint.STALE} {BYTEPLUS}")], room))
+    notes = [("", note) for note in found.notes if note != BYTEPLUS]
+    if notes:
+        parts.append(_section("notes", notes, room))
     return parts
 
 
@@ -144,7 +145,7 @@ def _sources(look: BudgetLook, found: BudgetSnapshot, now_boot_s: float, room: i
     def told(part: Part | None) -> str:
         if part is None:
             return "not known"
-        return f"{words.SOURCES_AT_LENGTH[part.source]}, {duration(look.age_s(part, now_boot_s))} ago"
+        return f"{words_of(part.source)}, {duration(look.age_s(part, now_boot_s))} ago"
 
     rows: Pairs = [
         ("sum, tables", told(spend.total if spend else None)),

@@ -15,16 +15,18 @@ from vpai_tui.budget.model import BudgetSnapshot, Mode
 from vpai_tui.widgets import budget_words as words
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.canvas import SafeStatic
-from vpai_tui.widgets.dialogs import Dialog, button, named, wrap
+from vpai_tui.widgets.dialogs import Choice, Confirm, Dialog, button, named, wrap
 from vpai_tui.widgets.paint import Line
 from vpai_tui.widgets.safe_table import Column, Row, SafeTable
 
 if TYPE_CHECKING:
     from vpai_tui.budget.change import Change
 
-_WIDE = 50  # cells right of a label in a dialog
+_LABEL = 12  # cells of a label in a dialog
+_WIDEST = 100  # cells of a wide dialog, and what of them its frame takes
+_FRAME = 9
 MODES = (
-    ("auto", "by itself: eco from 100 % of the cap on, until midnight"),
+    ("auto", "eco by itself at 100 % of the cap"),
     ("on", "eco now: a free model answers paid requests"),
     ("off", "normal now; refused while the cap is reached"),
     ("block", "paid requests are refused, free models answer"),
@@ -48,7 +50,7 @@ class ModeDialog(Dialog[str]):
         self._now = now
 
     def controls(self) -> ComposeResult:
-        yield SafeTable((Column("on", "", 4), Column("word", "", 6), Column("what", "")), header=False, id="rows")
+        yield SafeTable((Column("on", "", 5), Column("word", "", 6), Column("what", "")), header=False, id="rows")
         yield SafeStatic([(("enter", "key"), ("  shows what it would change and asks", "dim"))], id="left")
         with Horizontal(classes="dialog-buttons"):
             yield button("Cancel", id="cancel")
@@ -58,7 +60,7 @@ class ModeDialog(Dialog[str]):
         rows = []
         for word, what in MODES:
             here = word == self._now
-            sign = (f"{paint.OK} on", "ok") if here else ("", "")
+            sign = (f"{paint.OK} now", "ok") if here else ("", "")
             rows.append(Row(word, {"on": sign, "word": (word, "strong"), "what": (what, "" if here else "dim")}))
         table.styles.height = len(rows)
         table.show(rows)
@@ -91,26 +93,39 @@ def state_lines(found: BudgetSnapshot | None) -> list[Line]:
     ]
 
 
-def change_lines(change: Change) -> list[Line]:
+class ChangeDialog(Confirm):
+    """The question before a change, as wide as the screen lets it: what it says must be seen without scrolling."""
+
+    def __init__(self, change: Change, choice: Choice, screen_width: int) -> None:
+        wide = min(_WIDEST, screen_width * 96 // 100) - _FRAME - _LABEL
+        super().__init__(f"{choice.label}?", change_lines(change, wide), [choice], word=change.word)
+
+    def on_mount(self) -> None:
+        self.query_one(".dialog").add_class("-wide")
+        super().on_mount()
+
+
+def change_lines(change: Change, wide: int) -> list[Line]:
     """All of a change, before it is done: from what to what, its effects, where, until when, the way back."""
-    rows: list[Line] = [
-        ((paint.fit("from", 12), "dim"), (change.before, "del"), ("  →  ", "dim"), (change.after, "add")),
-    ]
-    rows += _listed("does", change.effects)
-    rows += _listed("where", change.where)
-    rows += _listed("ends", (change.ends,))
-    rows += _listed("way back", (change.undo,))
-    warnings = [piece for text in change.warnings for piece in _marked(text)]
-    return [*rows, *([()] if warnings else []), *(((piece, "warn"),) for piece in warnings)]
+    before, after = _amount(change.before), _amount(change.after)
+    rows: list[Line] = [((paint.fit("from", _LABEL), "dim"), (before, "del"), ("  →  ", "dim"), (after, "add"))]
+    rows += _listed("does", change.effects, wide)
+    for text in change.warnings:
+        marked = [f"{paint.WARN if not at else ' '} {piece}" for at, piece in enumerate(wrap(text, wide - 2))]
+        rows += [((" " * _LABEL, ""), (piece, "warn")) for piece in marked]
+    rows += _listed("where", change.where, wide)
+    rows += _listed("ends", (change.ends,), wide)
+    return rows + _listed("way back", (change.undo,), wide)
 
 
-def _listed(label: str, texts: Sequence[str]) -> list[Line]:
+def _amount(text: str) -> str:
+    """Caps are told as plain numbers."""
+    return f"${text}" if text[:1].isdigit() else text
+
+
+def _listed(label: str, texts: Sequence[str], wide: int) -> list[Line]:
     """Each text below the other, the label at the first."""
     rows: list[Line] = []
-    for text in filter(None, texts):
-        rows += [named(label if not rows and not at else "", piece) for at, piece in enumerate(wrap(text, _WIDE))]
+    for piece in (piece for text in filter(None, texts) for piece in wrap(text, wide)):
+        rows.append(named(label if not rows else "", piece))
     return rows
-
-
-def _marked(text: str) -> list[str]:
-    return [f"{paint.WARN if not at else ' '} {piece}" for at, piece in enumerate(wrap(text, _WIDE + 8))]

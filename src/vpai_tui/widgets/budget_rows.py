@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vpai_tui.budget.model import TARGETS, BudgetSnapshot, ModelSpend, ProviderSpend, Spend
+from vpai_tui.budget.notes import BYTEPLUS
 from vpai_tui.widgets import budget_words as words
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.history_rows import result
@@ -164,10 +165,11 @@ def pieces(spend: Spend | None, view: str) -> list[Piece]:
     found.sort(key=lambda it: (order.index(it.provider) if it.provider in order else len(order), -money(it)))
     rows = [Piece(it.provider, money(it), money(it) / whole if whole else None, it.target_share) for it in found]
     rest = 1 - sum(TARGETS.values())
-    name, monthly, why = words.OUTSIDE
-    return [*rows, Piece(_UNASSIGNED, None, None, rest, "the plan gives it to nobody"), Piece(
-        name, None, None, None, f"{paint.STALE} cannot be known: {monthly}, {why}"
-    )]  # fmt: skip
+    return [
+        *rows,
+        Piece(_UNASSIGNED, None, None, rest, "the plan gives it to nobody"),
+        Piece(words.OUTSIDE, None, None, None, f"{paint.STALE} {BYTEPLUS}"),
+    ]
 
 
 def pick_pieces(spend: Spend | None, view: str, needle: str, order: str) -> list[Piece]:

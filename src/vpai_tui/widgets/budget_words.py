@@ -19,17 +19,8 @@ SOURCES = {
     Source.SQL: "SQL",
     Source.COUNTERS: "counters",
 }
-SOURCES_AT_LENGTH = {
-    Source.ACTIVITY: "LiteLLM's daily activity",
-    Source.SPEND: "LiteLLM's spend by provider and day",
-    Source.SQL: "SQL, in LiteLLM's database",
-    Source.COUNTERS: "the callback's counters in Redis",
-}
-OUTSIDE = (
-    "byteplus",
-    "$5 a month",
-    "n8n calls BytePlus by itself, past LiteLLM, and the provider has no interface that tells what was spent",
-)
+# BytePlus has a budget of its own: its name and what `BYTEPLUS` says of it.
+OUTSIDE = "byteplus"
 
 
 def usd(value: float | None) -> str:
@@ -125,7 +116,7 @@ def state_lines(look: BudgetLook, now_boot_s: float) -> list[Line]:
     if found is None:
         return [()]
     if found.mode is None and found.enforcement is Enforcement.UNKNOWN:
-        return [((f"{paint.STALE} mode and enforcement unknown", "stale"),), ((f"{paint.STALE} unknown", "stale"),)]
+        return [((f"{paint.STALE} mode and enforcement unknown", "stale"),)]
     mode = mode_span(found, stale=look.stale(now_boot_s))
     return [(mode, ("  ", ""), proof) for proof in enforcement_spans(look, now_boot_s)]
 
