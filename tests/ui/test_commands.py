@@ -35,8 +35,9 @@ from .conftest import TALL, OpenCockpit
 # DESIGN.md "Keys", for what exists.
 DESIGNED = {
     "fleet": {
-        "1": "go.fleet", "2": "go.deploy", "5": "go.vpn", "h": "scope", "slash": "filter", "question_mark": "help",
-        "colon": "palette", "ctrl+p": "palette", "enter": "describe", "y": "yaml", "l": "logs", "ctrl+r": "refresh",
+        "1": "go.fleet", "2": "go.deploy", "4": "go.budget", "5": "go.vpn", "h": "scope", "slash": "filter",
+        "question_mark": "help", "colon": "palette", "ctrl+p": "palette", "enter": "describe",
+        "y": "yaml", "l": "logs", "ctrl+r": "refresh",
         "escape": "back", "D": "deploy", "B": "rollback", "R": "restart", "S": "stop", "U": "start", "o": "sort",
         "space": "mark", "c": "copy", "v": "log", "q": "leave", "ctrl+q": "quit",
     },
@@ -44,6 +45,10 @@ DESIGNED = {
     "vpn": {
         "5": "go.vpn", "a": "vpn.add", "e": "vpn.edit", "u": "vpn.undo", "X": "vpn.remove", "A": "apply",
         "o": "sort", "space": "mark", "enter": "describe", "slash": "filter", "c": "copy", "tab": "vpn.part",
+    },
+    "budget": {
+        "4": "go.budget", "E": "budget.eco", "M": "budget.cap", "u": "budget.undo", "enter": "describe", "o": "sort",
+        "c": "copy", "ctrl+r": "refresh", "slash": "filter", "tab": "budget.part",
     },
     "plan": {"A": "apply", "escape": "back", "v": "log"},
     "operation": {"B": "rollback", "escape": "back"},
@@ -68,7 +73,11 @@ def test_a_key_means_the_same_on_every_screen() -> None:
             for key in item.key.split(","):
                 meanings.setdefault(key, set()).add(str(item.id))
     several = {key: names for key, names in meanings.items() if len(names) > 1}
-    assert several == {"e": {"env.check", "vpn.edit"}}  # what the row stands for is edited
+    assert several == {
+        "e": {"env.check", "vpn.edit"},  # what the row stands for is edited
+        "u": {"budget.undo", "vpn.undo"},  # the last change is taken back
+        "tab": {"budget.part", "vpn.part"},  # the next table
+    }
 
 
 def test_every_command_has_help_and_words_of_its_own() -> None:

@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vpai_tui
+from vpai_tui.budget.change import Change
+from vpai_tui.deploy.chronicle import Chronicle, Told
 from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.operation import Finished, Journaled, Outcome
 from vpai_tui.vpn.guard import Action, Verdict
@@ -19,10 +21,11 @@ from vpai_tui.widgets.backend import Description, Section
 from vpai_tui.widgets.dialogs import Choice, Confirm, ErrorDialog, error_lines, wrap
 from vpai_tui.widgets.paint import Line, clip, fit, safe, width_of
 
+from . import fake_budget, fake_mesh
 from . import fake_fleet as fake
-from . import fake_mesh
 from .conftest import TALL, Cockpit, OpenCockpit
 from .fake_backend import FakeBackend
+from .fake_budget import FakeBudget
 from .fake_vpn import FakeVpn
 from .hostile_backend import HostileBackend, poisoned_fleet
 
@@ -204,6 +207,33 @@ async def test_the_vpn_screen_survives_hostile_names_and_records(cockpit: OpenCo
         assert at.screen == "VpnRunScreen"
         assert at.app.is_running
         assert all(clean_screen(shown) for shown in seen)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+async def test_the_budget_screen_survives_hostile_aliases_and_notes(cockpit: OpenCockpit, text: str) -> None:
+    backend = FakeBackend(fake.calm())
+    found = backend.fake_budget = FakeBudget(fake_budget.poisoned(text))
+    told = Told(text, text, "sese", f"budget {text}", text, text, text)
+    backend.chronicle = Chronicle((told,), 0, ())
+    found.planned = Change("cap", text, text, text, (text,), (text,), text, (text,), None, text)
+    found.script = [Journaled(text, text, text), Finished(text, Outcome.FAILED, text, text, text)]
+    async with cockpit(size=TALL, backend=backend) as at:
+        seen = [at.text()]
+        for keys in (
+            ("4",),
+            ("enter",),
+            *(("tab",) for _ in range(4)),
+            ("c", "escape", "E"),
+            ("escape", "M"),
+            ("3", "enter"),
+            ("right", "enter"),
+        ):
+            await at.press(*keys)
+            seen.append(at.text())
+        assert at.screen == "BudgetRunScreen"
+        assert at.app.is_running
+        assert all(clean_screen(shown) for shown in seen)
+        assert len(set(seen)) == len(seen)
 
 
 HOSTILE_TEXT = st.one_of(

@@ -74,7 +74,7 @@ class BudgetFlows:
                     raise
                 self._ask_cap(fields, error)
 
-        self._work("planning a cap", plan)
+        self._work(f"budget set {text}", plan)
 
     def eco(self, argument: str) -> None:
         """`E`, or `budget eco on`: without a word it is chosen from the four."""
@@ -92,7 +92,7 @@ class BudgetFlows:
         async def plan() -> None:
             self._ask(await self._budget.plan_mode(word))
 
-        self._work(f"planning eco {word}", plan)
+        self._work(f"budget eco {word}", plan)
 
     def undo(self) -> None:
         """Back to what was before the newest change of this laptop."""
@@ -104,7 +104,7 @@ class BudgetFlows:
             else:
                 self._ask(change)
 
-        self._work("looking for the way back", plan)
+        self._work("budget undo", plan)
 
     def prove(self, argument: str) -> None:
         """A live call that shows which model answers; what it costs is said before."""
@@ -112,7 +112,7 @@ class BudgetFlows:
         async def look() -> None:
             self._ask_live(await self._budget.question(argument or None))
 
-        self._work("looking for a model to ask", look)
+        self._work("budget prove", look)
 
     def _ask_live(self, question: Question) -> None:
         rows = [

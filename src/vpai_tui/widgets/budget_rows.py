@@ -79,7 +79,9 @@ def holds(needle: str, *texts: str) -> bool:
 
 def pick_models(found: BudgetSnapshot, needle: str, order: str) -> list[ModelSpend]:
     """What was used today, and below it the aliases that were not, as far as the configuration tells them."""
-    used = list(found.spend.models) if found.spend else []
+    if found.spend is None:
+        return []
+    used = found.spend.models
     names = {it.model for it in used}
     free = found.beat.free if found.beat else ()
     idle = [
