@@ -41,7 +41,7 @@ RESETS = datetime(2026, 2, 26, 23, 0, tzinfo=UTC)
 DAY = date(2026, 2, 26)
 SERVICE = "sese/apps/litellm"
 FILE = "/opt/vpai/configs/litellm/litellm_config.yaml"
-UNPRICED = "no price is known of kimi-k2: what they cost is not in the sum"
+UNPRICED = "no price is known of kimi-k2: the sum is the least that was spent"
 STAMP = "2026-02-26T23:04:00Z"
 
 # alias, share of the day, requests, tokens, dollars per million in and out; None: LiteLLM knows no price.

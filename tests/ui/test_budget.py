@@ -127,7 +127,8 @@ async def test_a_sum_that_is_not_known_is_no_zero(cockpit: OpenCockpit, picture:
 @BOTH
 async def test_providers_against_the_plan_in_two_views(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     async with cockpit(backend=on(FakeBudget()), size=size) as at:
-        await at.press("4", "tab")
+        await at.press("4")
+        await at.press("tab")
         assert shown(at, "name", "share", "target", "note") == [
             "openrouter 80% 65% +15 points",
             "anthropic 0% 15% −15 points",
@@ -148,7 +149,8 @@ async def test_providers_against_the_plan_in_two_views(cockpit: OpenCockpit, pic
 async def test_keys_by_alias_and_who_changed_what(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     backend = on(FakeBudget())
     async with cockpit(backend=backend, size=size) as at:
-        await at.press("4", "tab", "tab", "tab")
+        await at.press("4")
+        await at.press("tab", "tab", "tab")
         assert shown(at, "name", "spend", "share")[0] == "n8n-prod $0.37 61%"
         await at.press("tab")
         assert shown(at, "by", "what", "result", "detail") == [
@@ -170,7 +172,8 @@ async def test_a_history_that_cannot_be_had_is_said_where_it_would_stand(cockpit
     backend = on(FakeBudget())
     backend.chronicle = OperatorError("the journal cannot be read")
     async with cockpit(backend=backend) as at:
-        await at.press("4", "tab", "tab", "tab", "tab")
+        await at.press("4")
+        await at.press("tab", "tab", "tab", "tab")
         assert "◌ not known: the journal cannot be read" in at.text()
 
 
@@ -187,7 +190,8 @@ async def test_models_without_a_price_are_a_floor(cockpit: OpenCockpit) -> None:
 
 async def test_models_are_filtered_sorted_and_copied(cockpit: OpenCockpit) -> None:
     async with cockpit(backend=on(FakeBudget())) as at:
-        await at.press("4", "o")
+        await at.press("4")
+        await at.press("o")
         assert shown(at, "name")[:2] == ["claude-haiku", "claude-sonnet"]
         await at.press("o")
         assert shown(at, "name")[0] == "claude-sonnet"  # by requests
@@ -206,10 +210,11 @@ async def test_all_that_is_known_of_a_model_and_of_the_budget(
     cockpit: OpenCockpit, picture: Picture, size: Size
 ) -> None:
     async with cockpit(backend=on(FakeBudget(budget.over())), size=size) as at:
-        await at.press("4", "j", "j", "j", "j", "j", "enter")
+        await at.press("4")
+        await at.press("j", "j", "j", "j", "j", "enter")
         picture(at, "describe")
         text = " ".join(screen_of(at)._detail.text.split())
-        assert "LiteLLM counts what it cannot price as nothing" in text
+        assert "where the provider does not tell the cost itself, LiteLLM counts nothing" in text
         assert "qwen3-coder answers in its place" in text
         assert "in force $5.00 a day (general_settings.max_budget)" in text
         assert "reached at 13:22, $5.02 of $5.00" in text
@@ -224,7 +229,8 @@ async def test_all_that_is_known_of_a_model_and_of_the_budget(
 
 async def test_describing_a_provider_a_key_and_a_change(cockpit: OpenCockpit) -> None:
     async with cockpit(backend=on(FakeBudget()), size=TALL) as at:
-        await at.press("4", "tab", "enter")
+        await at.press("4")
+        await at.press("tab", "enter")
         words = []
         for _ in range(4):
             words.append(" ".join(screen_of(at)._detail.text.split()))
@@ -284,7 +290,8 @@ async def test_a_fleet_without_litellm(cockpit: OpenCockpit, picture: Picture) -
 async def test_the_screen_asks_every_ten_seconds_and_ages_tick(cockpit: OpenCockpit) -> None:
     found = FakeBudget()
     async with cockpit(backend=on(found), size=TALL) as at:
-        await at.press("4", "j", "k")
+        await at.press("4")
+        await at.press("j", "k")
         assert len(did(found, "snapshot")) == 1
         at.clock.passed_s = 7
         await at.press("j")

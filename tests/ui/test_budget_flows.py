@@ -17,7 +17,8 @@ from .fake_budget import FakeBudget
 async def test_a_cap_is_typed_planned_confirmed_and_proven(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeBudget()
     async with cockpit(backend=on(found), size=size) as at:
-        await at.press("4", "M")
+        await at.press("4")
+        await at.press("M")
         assert at.screen == "Form"
         assert "$5.00 a day" in at.text()
         picture(at, "set-cap")
@@ -46,7 +47,8 @@ async def test_a_cap_is_typed_planned_confirmed_and_proven(cockpit: OpenCockpit,
 async def test_what_is_no_cap_comes_back_with_the_reason(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeBudget()
     async with cockpit(backend=on(found), size=size) as at:
-        await at.press("4", "M")
+        await at.press("4")
+        await at.press("M")
         await at.press("minus", "3", "enter")
         assert at.screen == "Form"
         assert at.app.screen.query_one("#field-cap", Input).value == "-3"
@@ -67,7 +69,8 @@ async def test_the_mode_is_chosen_from_four_and_the_one_that_is_on_is_marked(
 ) -> None:
     found = FakeBudget()
     async with cockpit(backend=on(found), size=size) as at:
-        await at.press("4", "E")
+        await at.press("4")
+        await at.press("E")
         assert at.screen == "ModeDialog"
         assert "✔ now auto" in at.text()
         picture(at, "eco")
@@ -87,7 +90,8 @@ async def test_the_mode_set_by_hand_is_the_one_marked(cockpit: OpenCockpit) -> N
     for mode, row in ((Mode.ECO, "✔ now on"), (Mode.BLOCKED, "✔ now block")):
         found = FakeBudget(budget.make_snapshot(1.0, mode=mode, manual=mode))
         async with cockpit(backend=on(found)) as at:
-            await at.press("4", "E")
+            await at.press("4")
+            await at.press("E")
             assert row in at.text()
 
 
@@ -128,7 +132,8 @@ async def test_a_change_under_way_belongs_to_the_app(cockpit: OpenCockpit, pictu
     found = FakeBudget()
     found.script = budget.COMMITTED[:1]
     async with cockpit(backend=on(found)) as at:
-        await at.press("4", "M")
+        await at.press("4")
+        await at.press("M")
         await at.type("3")
         await at.press("enter", "right", "enter")
         assert "… enforced" in at.text()
@@ -164,7 +169,8 @@ async def test_a_lost_link_is_not_told_as_an_end(cockpit: OpenCockpit) -> None:
 
     found.apply = lost  # type: ignore[method-assign, assignment]
     async with cockpit(backend=on(found)) as at:
-        await at.press("4", "M")
+        await at.press("4")
+        await at.press("M")
         await at.type("3")
         await at.press("enter", "right", "enter")
         assert "◌ unknown" in at.text()
@@ -174,7 +180,8 @@ async def test_a_lost_link_is_not_told_as_an_end(cockpit: OpenCockpit) -> None:
 async def test_undo_is_a_change_like_any_other(cockpit: OpenCockpit, picture: Picture) -> None:
     found = FakeBudget()
     async with cockpit(backend=on(found)) as at:
-        await at.press("4", "u")
+        await at.press("4")
+        await at.press("u")
         assert "this laptop has changed nothing" in at.toasts()[-1]
         found.undone = budget.BACK
         await at.press("u")

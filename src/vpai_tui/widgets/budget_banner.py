@@ -81,5 +81,5 @@ def _cut(rows: list[Line], most: int, width: int) -> list[Line]:
     if len(rows) <= most:
         return rows
     kept = rows[:most]
-    more: Span = ("  … enter", "dim")
+    more: Span = ("  ↵ more", "dim")
     return [*kept[:-1], (*paint.clip(kept[-1], width - paint.width_of((more,))), more)] if kept else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vpai_tui.budget.model import BudgetSnapshot, Part
+from vpai_tui.budget.model import BudgetSnapshot, DaySpend, Part
 from vpai_tui.clock import duration
 from vpai_tui.widgets import budget_words as words
 from vpai_tui.widgets import paint
@@ -104,11 +104,12 @@ def _hours(look: BudgetLook, found: BudgetSnapshot, now_boot_s: float, cell: int
     if spend is None or spend.hours is None:
         empty: list[Line] = [()] * (height - 1)
         return [(("today by the hour", "head"),), ((f"{paint.STALE} the hours are not known", "stale"),), *empty]
+    role = "stale" if look.stale(now_boot_s) else ""
     by_hour = {it.hour: it.spend_usd for it in spend.hours}
     peak = max(by_hour, key=lambda hour: by_hour[hour], default=0)
     most = by_hour.get(peak, 0.0)
     bars = [
-        Bar(by_hour.get(hour, 0.0), "strong" if hour == this else "accent", "·" if hour > this else " ")
+        Bar(by_hour.get(hour, 0.0), role or ("strong" if hour == this else "accent"), "·" if hour > this else " ")
         for hour in range(_HOURS)
     ]
     notes = (f"most {words.usd(most)} at {peak:02d}h",) if most > 0 else ("nothing yet",)
@@ -121,6 +122,10 @@ def _hour_axis(cell: int) -> Line:
     return tuple((fit(f"{hour:02d}h", cell * 3), "dim") for hour in range(0, _HOURS, 3))
 
 
+def _day_role(it: DaySpend, found: BudgetSnapshot, cap: float | None) -> str:
+    return "error" if cap and it.spend_usd >= cap else "strong" if it.day == found.day else "accent"
+
+
 def _short(usd: float) -> str:
     """Dollars in four cells."""
     return f"{usd:.2f}" if usd < 9.995 else f"{usd:.1f}" if usd < 99.95 else f"{usd:.0f}"
@@ -130,16 +135,10 @@ def _days(look: BudgetLook, found: BudgetSnapshot, now_boot_s: float, cell: int,
     spend, cap = found.spend, found.cap_usd
     if spend is None or spend.days is None:
         return [(("last 7 days", "head"),), ((f"{paint.STALE} the days are not known", "stale"),)]
-    days = spend.days[-_DAYS:]
+    days, stale = spend.days[-_DAYS:], look.stale(now_boot_s)
     most = max((it.spend_usd for it in days), default=0.0)
     top = max(most, cap or 0.0)
-    bars = [
-        Bar(
-            it.spend_usd,
-            "error" if cap and it.spend_usd >= cap else "strong" if it.day == found.day else "accent",
-        )
-        for it in days
-    ]
+    bars = [Bar(it.spend_usd, "stale" if stale else _day_role(it, found, cap)) for it in days]
     rows = bar_rows(bars, top, height, wide=cell - 1, gap=1, line_at=cap)
     if cap and top > 0:
         level = min(height - 1, int(height * cap / top - 1e-9))

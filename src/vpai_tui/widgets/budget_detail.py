@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.chronicle import Told
 
 _LABEL = 16
+_NO_PRICE = (
+    "no price: where the provider does not tell the cost itself, LiteLLM counts nothing, so its spend and the day's sum "
+    "are a floor. Give the alias a price in litellm_config.yaml"
+)
 Pairs = list[tuple[str, str]]
 
 
@@ -36,8 +40,7 @@ def model_section(it: ModelSpend, found: BudgetSnapshot, room: int) -> Section:
     if it.free:
         rows.append(("", f"{paint.OK} free: answers in eco mode too, costs nothing"))
     elif it.priced is False:
-        rows.append(("", f"{paint.WARN} no price: LiteLLM counts what it cannot price as nothing, so its spend and the "
-                         "day's sum are a floor. Give the alias a price in litellm_config.yaml"))  # fmt: skip
+        rows.append(("", f"{paint.WARN} {_NO_PRICE}"))
     elif it.priced is None:
         rows.append(("", f"{paint.STALE} whether LiteLLM knows its price is not known"))
     if not it.free:

@@ -12,6 +12,7 @@ from textual.containers import Horizontal
 from textual.widgets import Button
 
 from vpai_tui.budget.model import BudgetSnapshot, Mode
+from vpai_tui.budget.plans import UNDO
 from vpai_tui.widgets import budget_words as words
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.canvas import SafeStatic
@@ -115,7 +116,8 @@ def change_lines(change: Change, wide: int) -> list[Line]:
         rows += [((" " * _LABEL, ""), (piece, "warn")) for piece in marked]
     rows += _listed("where", change.where, wide)
     rows += _listed("ends", (change.ends,), wide)
-    return rows + _listed("way back", (change.undo,), wide)
+    way = change.undo.replace(UNDO, "u, or `budget undo`", 1)
+    return rows + _listed("way back", (way,), wide)
 
 
 def _amount(text: str) -> str:

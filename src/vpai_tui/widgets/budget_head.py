@@ -155,17 +155,18 @@ def tile_lines(look: BudgetLook, now_boot_s: float, width: int) -> list[Line]:
     if found is None:
         return []
     now = look.now(now_boot_s) or found.at
-    roomy = width >= 110
+    roomy, old = width >= 110, look.stale(now_boot_s)
     names: list[Span] = []
     values: list[Span] = []
     used = 0
-    for name, (value, role) in [*_money_tiles(found, now, roomy=roomy), *_count_tiles(found)]:
+    tiles = [*_money_tiles(found, now, roomy=roomy), *(_count_tiles(found) if roomy else ())]
+    for name, (value, role) in tiles:
         cells = max(len(name), paint.width_of(((value, role),)))
         if used + _BETWEEN + cells > width:
             break
         gap = " " * (_BETWEEN if used else 1)
         names += [(gap, ""), (paint.fit(name, cells), "head")]
-        values += [(gap, ""), (paint.fit(value, cells), role)]
+        values += [(gap, ""), (paint.fit(value, cells), "stale" if old and name != "resets in" else role)]
         used += len(gap) + cells
     return [tuple(names), tuple(values)]
 

@@ -21,6 +21,7 @@ _MOST = 4
 
 def side_lines(found: BudgetSnapshot, changes: Sequence[Told] | None, part: str, width: int, height: int) -> list[Line]:
     """The parts whose table is not seen, each with a blank row before it; the last one gets what is left."""
+    width -= 1  # a blank cell at the screen's edge
     parts = {
         "billed by": _shares(found.spend, width),
         "keys": _keys(found.spend, width),
