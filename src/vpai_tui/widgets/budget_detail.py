@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _LABEL = 16
 _NO_PRICE = (
-    "no price: where the provider does not tell the cost itself, LiteLLM counts nothing, so its spend and the day's sum "
-    "are a floor. Give the alias a price in litellm_config.yaml"
+    "no price: where the provider does not tell the cost itself, LiteLLM counts nothing, so its spend and the day's "
+    "sum are a floor. Give the alias a price in litellm_config.yaml"
 )
 Pairs = list[tuple[str, str]]
 
