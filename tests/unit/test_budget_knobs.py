@@ -13,6 +13,7 @@ import pytest
 from budget_host import Link, busy
 from fleet_things import stack
 
+from hostile_text import HOSTILE, MARK
 from vpai_tui import config
 from vpai_tui.budget import apply, persist
 from vpai_tui.budget.change import Change
@@ -29,6 +30,8 @@ from vpai_tui.demo.litellm.world import PREFIX, World, fresh
 from vpai_tui.errors import LinkLost, LockHeld, OperatorError, PreflightRefused, StalePlan, UsageError
 from vpai_tui.fleet.history import History
 from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome
+from vpai_tui.text import clean
+from vpai_tui.verbs import say_budget as show
 
 SHIPPED = Path(__file__).parents[2] / "stacks/sese/apps/configs/litellm/litellm_config.yaml"
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()
@@ -426,6 +429,31 @@ async def test_what_is_no_mode_in_redis_acts_as_none_and_is_left(budget: Budget,
     assert not any("\x1b" in line for line in change.where)
     await done(budget, change)
     assert host.key("mode") == "eco"
+
+
+async def test_hostile_text_of_redis_and_the_file_is_shown_without_its_power(
+    budget: Budget, host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alias = json.dumps(f"evil{HOSTILE}")
+    model = f"  - model_name: {alias}\n    litellm_params: {{model: openai/gpt-4o}}\n"
+    text = host.file.read_text().replace("model_list:\n", f"model_list:\n{model}")
+    for file in (host.file, host.root / "loaded"):
+        file.write_text(text)
+    host.put("mode", f"eco{HOSTILE}")
+    host.put("cap", f"7{HOSTILE}")
+    show.budget(await budget.snapshot(), as_json=False)
+    show.budget(await budget.snapshot(), as_json=True)
+    for change in (await budget.plan_cap("3"), await budget.plan_mode("on")):
+        show.change(change, as_json=False)
+        await done(budget, change)
+    undo = await budget.plan_undo()
+    assert undo is not None
+    show.change(undo, as_json=False)
+    with pytest.raises(UsageError) as told:
+        await budget.question(f"none{HOSTILE}")
+    out = capsys.readouterr().out + str(told.value) + told.value.remedy
+    assert clean(out) == out and MARK in out
+    assert all(clean(line) == line for entry in journal(host) for line in entry)
 
 
 # ── LiteLLM's own cap ────────────────────────────────────────────────────────────────────────────────────────────────
