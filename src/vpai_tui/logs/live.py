@@ -1,8 +1,8 @@
 """A query followed live, with the proof that nothing is missing: Loki's tail loses, doubles and hides what it lost.
 
-Validate, backfill, tail; every line goes into the ordered buffer once. Some seconds behind, stretch by stretch, what is
-here is counted against Loki's own count; where they differ the stretch is paged, and what the tail lost is marked
-`recovered`. The same mends every outage: the tail is only a hint of what is new.
+Backfill (which validates), tail; every line goes into the ordered buffer once. Some seconds behind, stretch by stretch,
+what is here is counted against Loki's own count; where they differ the stretch is paged, and what the tail lost is
+marked `recovered`. The same mends every outage: the tail is only a hint of what is new.
 """
 
 from __future__ import annotations
@@ -76,11 +76,10 @@ class Following:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def begin(self, lines: int, since_s: float) -> None:
-        """Validates and backfills, then starts the tasks."""
-        await self.loki.validate(self.query)
+        """Backfills, then starts the tasks. A query that can be asked for lines can be followed; no other is."""
         now = self.loki.now_ns()
         from_ns = max(now - int(since_s * SECOND_NS), 0)
-        found, complete = await newest(self.loki, self.query, from_ns, now + AHEAD_NS, lines)
+        found, complete = await newest(self.loki, self.query, from_ns, now + AHEAD_NS, max(lines, 1))
         if found and not complete:
             from_ns = found[0].ns + 1  # its own nanosecond may hold more of them
         self.buffer.from_ns = found[0].ns if found and not complete else from_ns

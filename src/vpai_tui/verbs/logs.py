@@ -9,10 +9,11 @@ import sys
 from argparse import Namespace
 from contextlib import aclosing, suppress
 
-from vpai_tui.errors import UsageError
+from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.logs.buffer import Buffer
 from vpai_tui.logs.live import AHEAD_NS
 from vpai_tui.logs.model import Level, Window
+from vpai_tui.logs.past import price, worth_asking
 from vpai_tui.logs.query import least_level, time_ns
 from vpai_tui.logs.session import Choice, Logs
 from vpai_tui.verbs import say_logs as show
@@ -56,6 +57,7 @@ async def _read(
     logs: Logs, choice: Choice, printer: show.Printer, args: Namespace, since_ns: int, until_ns: int | None
 ) -> int:
     to_ns = until_ns or logs.now_ns() + AHEAD_NS
+    await _tell_price(logs, choice, since_ns, min(to_ns, logs.now_ns()))
     found = await logs.read(choice, Buffer(max(args.limit, 1) + _KEPT), since_ns, to_ns, args.limit)
     printer.lines(found.lines)
     sys.stdout.flush()
@@ -104,6 +106,13 @@ async def _print_all(logs: Logs, choice: Choice, printer: show.Printer, limit: i
     async with aclosing(logs.follow(choice, buffer, lines=limit, since_s=since_s)) as events:
         async for event in events:
             printer.event(event)
+
+
+async def _tell_price(logs: Logs, choice: Choice, from_ns: int, to_ns: int) -> None:
+    """What a wide span will cost the server, before it is read."""
+    if choice.query is not None and worth_asking(from_ns, to_ns):
+        with suppress(OperatorError):  # the query itself will tell
+            show.price(await price(logs.link, choice.query, from_ns, to_ns))
 
 
 def _tell_skew(logs: Logs) -> None:

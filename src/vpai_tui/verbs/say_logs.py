@@ -28,6 +28,7 @@ from vpai_tui.logs.model import (
     moment,
     rfc3339_ns,
 )
+from vpai_tui.logs.past import Price
 from vpai_tui.logs.save import SourceOf, document
 from vpai_tui.redact import redact
 from vpai_tui.text import clean_line
@@ -143,6 +144,13 @@ def cut(count: int, expected: int | None) -> None:
     """Says that there are more lines than were asked for."""
     of = f" of {expected:,}" if expected is not None else ""
     _tell(f"the newest {count:,}{of} lines; --limit N reads more")
+
+
+def price(it: Price) -> None:
+    """Says what a wide query may have to read; silent where that is little."""
+    if it.dear:
+        young = ", and what is in its memory" if it.young else ""
+        _tell(f"Loki may have to read {it.bytes / 1e6:,.0f} MB ({it.entries:,} lines){young}; ctrl+c ends it")
 
 
 def skewed(ahead_s: float) -> None:
