@@ -205,6 +205,20 @@ def test_a_burst_is_lost_in_part_and_some_of_it_silently(folder: Path, tmp_path:
     assert max(len(frame["streams"]) for frame in frames) == 100
 
 
+def test_a_stream_that_gets_too_much_is_divided(folder: Path) -> None:
+    server = Server(folder)
+    server.pushed = Pushed()
+    server.loki = Loki(server.pushed, server.pushed, lambda: server.now)
+    values = [[str(server.now + number), "x" * 200_000] for number in range(20)]
+    body = json.dumps({"streams": [{"stream": {"job": "large"}, "values": values}]}).encode()
+    headers = {"content-type": "application/json"}
+    assert answer(server.loki, Request("POST", "/loki/api/v1/push", headers, body)).status == 204
+    found = json.loads(answer(server.loki, Request("GET", "/loki/api/v1/series?match[]={job=%22large%22}", {})).body)
+    assert sorted(it["__stream_shard__"] for it in found["data"]) == ["0", "1", "2"]
+    found = json.loads(answer(server.loki, Request("GET", "/loki/api/v1/labels", {})).body)
+    assert found["data"] == ["__stream_shard__", "job", "service_name"]
+
+
 def test_how_tails_end(folder: Path) -> None:
     server = Server(folder)
     server.loki.max_duration_s = 4

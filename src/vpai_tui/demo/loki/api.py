@@ -3,77 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from collections.abc import Callable, Iterable
 
-from vpai_tui.demo.loki import fields, params, push, shapes, syntax
-from vpai_tui.demo.loki.faults import Faults
+from vpai_tui.demo.loki import amounts, params, push, shapes, syntax
 from vpai_tui.demo.loki.metrics import Work, evaluate, steps
-from vpai_tui.demo.loki.model import Entry, Key, Labels, Match, Refused, S, Source
-from vpai_tui.demo.loki.params import Params, one
+from vpai_tui.demo.loki.model import Refused
+from vpai_tui.demo.loki.params import one
 from vpai_tui.demo.loki.parser import parse, selector
-from vpai_tui.demo.loki.stages import Pipeline, Row, matches
-from vpai_tui.demo.loki.store import Pushed
+from vpai_tui.demo.loki.server import Answer, Loki, Request, in_order, json_answer, lines, looked_up, streams
+from vpai_tui.demo.loki.stages import Row, matches
+
+__all__ = ["Answer", "Loki", "Request", "answer"]
 
 VERSION = "3.6.5"
-_TEXT = "text/plain; charset=utf-8"
-_JSON = "application/json; charset=UTF-8"
-_FORM = "application/x-www-form-urlencoded"
 _BASE = "/loki/api/v1/"
-_FLAGS_HEADER = "x-loki-response-encoding-flags"
-_IN_STORE_NS = 2 * 3600 * S  # what is older has left the ingester, and only that is in the index's statistics
-
-
-class Answer(NamedTuple):
-    """What goes back."""
-
-    status: int
-    body: bytes = b""
-    kind: str = _TEXT
-
-
-class Request(NamedTuple):
-    """What came in; header names in lower case."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes = b""
-
-    @property
-    def path(self) -> str:
-        return unquote(urlsplit(self.target).path)
-
-    @property
-    def params(self) -> Params:
-        """Of the address, and of a form in the body."""
-        found = parse_qs(urlsplit(self.target).query, keep_blank_values=True)
-        if self.method == "POST" and self.headers.get("content-type", "").startswith(
-            "application/x-www-form-urlencoded"
-        ):
-            for name, values in parse_qs(self.body.decode("utf-8", "replace"), keep_blank_values=True).items():
-                found[name] = values + found.get(name, [])
-        return found
-
-    @property
-    def flags(self) -> list[str]:
-        return [flag for flag in self.headers.get(_FLAGS_HEADER, "").split(",") if flag]
-
-
-@dataclass(slots=True)
-class Loki:
-    """One server: where its lines come from, what it takes in, its clock (nanoseconds) and its faults."""
-
-    source: Source
-    pushed: Pushed
-    now: Callable[[], int]
-    faults: Callable[[], Faults] = Faults
-    alive: Callable[[], bool] = lambda: True  # whether its container still runs as it did
-    max_tails: int = 10
-    max_duration_s: float = 3600.0
-    tails: set[object] = field(default_factory=set)
 
 
 def answer(loki: Loki, request: Request) -> Answer:
@@ -87,7 +30,7 @@ def answer(loki: Loki, request: Request) -> Answer:
         call: _Call | None = lambda loki, request: _label_values(loki, request, value_of[1])  # noqa: E731
         name = "label"
     elif found := re.fullmatch(r"detected_field/([^/]+)/values", name):
-        call = lambda loki, request: _field_values(loki, request, found[1])  # noqa: E731
+        call = lambda loki, request: amounts.field_values(loki, request, found[1])  # noqa: E731
         name = "detected_field"
     else:
         call = _CALLS.get(name) if path.startswith(_BASE) else None
@@ -104,10 +47,6 @@ def answer(loki: Loki, request: Request) -> Answer:
 _Call = Callable[[Loki, Request], Answer]
 
 
-def _json(value: Any, kind: str = _JSON) -> Answer:
-    return Answer(200, shapes.encoded(value).encode(), kind)
-
-
 def _ready(loki: Loki, request: Request) -> Answer:
     if request.method != "GET":
         return Answer(405)
@@ -117,7 +56,7 @@ def _ready(loki: Loki, request: Request) -> Answer:
 
 def _buildinfo(loki: Loki, request: Request) -> Answer:
     known = {"version": VERSION, "revision": "6a5ff7a3", "branch": "HEAD", "buildUser": "root@buildkitsandbox"}
-    return _json({**known, "buildDate": "2026-02-06T14:21:07Z", "goVersion": "go1.25.7"}, "application/json")
+    return json_answer({**known, "buildDate": "2026-02-06T14:21:07Z", "goVersion": "go1.25.7"}, "application/json")
 
 
 def _limits(loki: Loki, request: Request) -> Answer:
@@ -127,7 +66,7 @@ def _limits(loki: Loki, request: Request) -> Answer:
     limits = {"max_entries_limit_per_query": params.MAX_ENTRIES, "max_query_length": "30d1h", "max_query_series": 500}
     limits |= {"max_query_lookback": "0s", "query_timeout": "1m", "retention_period": "0s", "volume_enabled": True}
     known = {"limits": limits, "pattern_ingester_enabled": False, "version": VERSION}
-    return _json(known, "application/json")
+    return json_answer(known, "application/json")
 
 
 def _no_upgrade(loki: Loki, request: Request) -> Answer:
@@ -137,33 +76,18 @@ def _no_upgrade(loki: Loki, request: Request) -> Answer:
 # ── labels and series ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _streams(loki: Loki, match: Match) -> list[Labels]:
-    """The labels of streams that match: of those in the ingester, whatever the window."""
-    return [labels for labels in map(dict, loki.source.streams(loki.now())) if match(labels)]
-
-
-def _looked_up(loki: Loki, request: Request) -> list[Labels]:
-    given = request.params
-    bounds = params.bounds(given, loki.now())
-    match = matches(selector(one(given, "query"), any_stream=True))
-    if bounds.end < bounds.start:
-        raise Refused(400, "this data is no longer available, it is past now - max_query_lookback (0s)")
-    params.check_range(bounds)
-    return _streams(loki, match)
-
-
 def _listed(values: Iterable[str]) -> Answer:
     """`data` is not there when it would be empty."""
     data = sorted(values)
-    return _json({"status": "success", "data": data} if data else {"status": "success"})
+    return json_answer({"status": "success", "data": data} if data else {"status": "success"})
 
 
 def _labels(loki: Loki, request: Request) -> Answer:
-    return _listed({name for labels in _looked_up(loki, request) for name in labels})
+    return _listed({name for labels in looked_up(loki, request) for name in labels})
 
 
 def _label_values(loki: Loki, request: Request, name: str) -> Answer:
-    return _listed({labels[name] for labels in _looked_up(loki, request) if name in labels})
+    return _listed({labels[name] for labels in looked_up(loki, request) if name in labels})
 
 
 def _series(loki: Loki, request: Request) -> Answer:
@@ -171,8 +95,8 @@ def _series(loki: Loki, request: Request) -> Answer:
     asked = given.get("match[]", []) + given.get("match", []) or ["{}"]
     tests = [matches(selector(text, any_stream=True)) for text in asked]
     params.bounds(given, loki.now())
-    found = _streams(loki, lambda labels: any(test(labels) for test in tests))
-    return _json({"status": "success", "data": found})
+    found = streams(loki, lambda labels: any(test(labels) for test in tests))
+    return json_answer({"status": "success", "data": found})
 
 
 # ── lines and counts ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -192,38 +116,12 @@ def _query_range(loki: Loki, request: Request) -> Answer:
     work = Work()
     if not isinstance(query, syntax.Log):
         times = list(steps(bounds.start, bounds.end, step))
-        return _json(shapes.matrix(evaluate(loki.source, query, times, loki.now(), work), work))
+        return json_answer(shapes.matrix(evaluate(loki.source, query, times, loki.now(), work), work))
     params.check_entries(wanted)
     rows = lines(loki, query, bounds, work)
     rows = in_order(rows, forward=forward)
     rows = _thinned(rows, interval)[:wanted] if interval else rows[:wanted]
-    return _json(shapes.streams(rows, request.flags, work))
-
-
-def lines(loki: Loki, query: syntax.Log, bounds: params.Bounds, work: Work) -> list[Row]:
-    """The rows of a log query, stream by stream, each in time order."""
-    pipeline = Pipeline(query.stages)
-    rows = []
-    for stream, entries in _selected(loki, query, bounds):
-        labels = dict(stream)
-        for entry in entries:
-            work.lines += 1
-            work.bytes += len(entry.line)
-            row = pipeline.run(labels, entry)
-            if row is not None:
-                work.kept += 1
-                rows.append(row)
-    return rows
-
-
-def in_order(rows: list[Row], *, forward: bool) -> list[Row]:
-    """By time; inside one nanosecond in the order of arrival, backward in its exact reverse."""
-    found = sorted(rows, key=lambda row: row.ts)
-    return found if forward else found[::-1]
-
-
-def _selected(loki: Loki, query: syntax.Log, bounds: params.Bounds) -> Iterable[tuple[Key, list[Entry]]]:
-    return sorted(loki.source.select(matches(query.matchers), bounds.start, bounds.end, loki.now()))
+    return json_answer(shapes.streams(rows, request.flags, work))
 
 
 def _thinned(rows: list[Row], interval: int) -> list[Row]:
@@ -246,7 +144,9 @@ def _query(loki: Loki, request: Request) -> Answer:
         raise Refused(400, told)
     work = Work()
     found = evaluate(loki.source, query, [time], loki.now(), work)
-    return _json(shapes.vector(((key, time, points[time]) for key, points in sorted(found.items()) if points), work))
+    return json_answer(
+        shapes.vector(((key, time, points[time]) for key, points in sorted(found.items()) if points), work)
+    )
 
 
 def _format_query(loki: Loki, request: Request) -> Answer:
@@ -255,129 +155,7 @@ def _format_query(loki: Loki, request: Request) -> Answer:
     except Refused as error:
         body = shapes.encoded({"status": "invalid-query", "error": error.text})
         return Answer(error.status, body.encode(), "application/json; charset=utf-8")
-    return _json({"status": "success", "data": told}, "application/json; charset=utf-8")
-
-
-# ── how much there is ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _sizes(loki: Loki, request: Request, bounds: params.Bounds) -> list[tuple[Key, int, int]]:
-    """Stream, time and bytes of each entry in the window."""
-    match = matches(selector(one(request.params, "query"), any_stream=True))
-    return [
-        (stream, entry.ts, len(entry.line.encode()) + sum(len(text.encode()) for _, text in entry.meta))
-        for stream, entries in loki.source.select(match, bounds.start, bounds.end, loki.now())
-        for entry in entries
-    ]
-
-
-def _volumes(loki: Loki, request: Request, stamp: Callable[[int], int]) -> dict[Key, dict[int, float]]:
-    """Bytes by what is asked for, at the moments `stamp` gives."""
-    given = request.params
-    by = one(given, "aggregateBy", "series")
-    if by not in ("series", "labels"):
-        raise Refused(400, "invalid aggregation option")
-    bounds = params.bounds(given, loki.now())
-    matchers = selector(one(given, "query"), any_stream=True)
-    params.check_range(bounds)
-    wanted = [name for name in one(given, "targetLabels").split(",") if name]
-    wanted = wanted or ([] if by == "labels" else [matcher.name for matcher in matchers])
-    found: dict[Key, dict[int, float]] = {}
-    for stream, ts, size in _sizes(loki, request, bounds):
-        if by == "labels":
-            keys: list[Key] = [((name, ""),) for name, _ in stream if not wanted or name in wanted]
-        else:
-            keys = [tuple((name, text) for name, text in stream if not wanted or name in wanted)]
-        for key in keys:
-            points = found.setdefault(key, {})
-            points[stamp(ts)] = points.get(stamp(ts), 0) + size
-    most = params.limit(given)
-    largest = sorted(found.items(), key=lambda item: (-sum(item[1].values()), item[0]))
-    return dict(largest[:most])
-
-
-def _volume(loki: Loki, request: Request) -> Answer:
-    end = params.bounds(request.params, loki.now()).end
-    found = _volumes(loki, request, lambda _: end)
-    return _json(shapes.vector(((key, end, int(points[end])) for key, points in found.items()), Work()))
-
-
-def _volume_range(loki: Loki, request: Request) -> Answer:
-    """A vector where no series has more than one bucket; buckets are stamped at their end."""
-    bounds = params.bounds(request.params, loki.now())
-    step = params.step(request.params, bounds)
-
-    def stamp(ts: int) -> int:
-        last = ts - ts % step + step
-        return bounds.end if last >= bounds.end else last - 10**6
-
-    found = _volumes(loki, request, stamp)
-    if all(len(points) <= 1 for points in found.values()):
-        single = ((key, time, int(value)) for key, points in found.items() for time, value in points.items())
-        return _json(shapes.vector(single, Work()))
-    whole = {key: {time: int(value) for time, value in points.items()} for key, points in found.items()}
-    result = shapes.matrix({}, Work())
-    result["data"]["result"] = [
-        {"metric": dict(key), "values": [[shapes.seconds(time), str(it)] for time, it in sorted(points.items())]}
-        for key, points in whole.items()
-    ]
-    return _json(result)
-
-
-def _stats(loki: Loki, request: Request) -> Answer:
-    """Of the store alone: what is still in the ingester is not counted."""
-    bounds = params.bounds(request.params, loki.now())
-    selector(one(request.params, "query"))
-    params.check_range(bounds)
-    flushed = params.Bounds(bounds.start, min(bounds.end, loki.now() - _IN_STORE_NS))
-    sizes = [] if loki.pushed is loki.source else _sizes(loki, request, flushed)
-    streams = {stream for stream, _, _ in sizes}
-    chunks = {(stream, ts // _IN_STORE_NS) for stream, ts, _ in sizes}
-    known = {"streams": len(streams), "chunks": len(chunks), "bytes": sum(size for _, _, size in sizes)}
-    return _json({**known, "entries": len(sizes)})
-
-
-# ── what lines hold ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _newest(loki: Loki, request: Request) -> tuple[list[Row], bool]:
-    """The newest lines of a query, and whether the query parses them itself."""
-    given = request.params
-    bounds = params.bounds(given, loki.now())
-    query = parse(one(given, "query"))
-    if not isinstance(query, syntax.Log):
-        raise Refused(400, "only log selector is supported")
-    params.check_range(bounds)
-    rows = lines(loki, query, bounds, Work())
-    rows = in_order(rows, forward=False)
-    return rows[: params.integer(given, "line_limit", 100)], Pipeline(query.stages).parses
-
-
-def _fields_limit(request: Request) -> int:
-    return params.integer(request.params, "limit", params.integer(request.params, "field_limit", 1000))
-
-
-def _detected_fields(loki: Loki, request: Request) -> Answer:
-    rows, parsed = _newest(loki, request)
-    most = _fields_limit(request)
-    found = fields.detected(rows, parsed=parsed)[:most]
-    return _json({"fields": [it.document() for it in found], "limit": most} if found else {})
-
-
-def _field_values(loki: Loki, request: Request, name: str) -> Answer:
-    rows, parsed = _newest(loki, request)
-    most = _fields_limit(request)
-    found = next((it.values for it in fields.detected(rows, parsed=parsed) if it.label == name), {})
-    return _json({"limit": most, "values": list(found)[:most]} if found else {})
-
-
-def _detected_labels(loki: Loki, request: Request) -> Answer:
-    streams = _looked_up(loki, request)
-    found = [
-        {"label": name, "cardinality": len({labels[name] for labels in streams if name in labels})}
-        for name in sorted({name for labels in streams for name in labels})
-    ]
-    return _json({"detectedLabels": found} if found else {})
+    return json_answer({"status": "success", "data": told}, "application/json; charset=utf-8")
 
 
 def _patterns(loki: Loki, request: Request) -> Answer:
@@ -399,11 +177,11 @@ _CALLS: dict[str, _Call] = {
     "series": _series,
     "query_range": _query_range,
     "query": _query,
-    "index/volume": _volume,
-    "index/volume_range": _volume_range,
-    "index/stats": _stats,
-    "detected_fields": _detected_fields,
-    "detected_labels": _detected_labels,
+    "index/volume": amounts.volume,
+    "index/volume_range": amounts.volume_range,
+    "index/stats": amounts.stats,
+    "detected_fields": amounts.detected_fields,
+    "detected_labels": amounts.detected_labels,
     "patterns": _patterns,
     "format_query": _format_query,
     "status/buildinfo": _buildinfo,

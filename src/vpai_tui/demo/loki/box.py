@@ -7,11 +7,11 @@ from pathlib import Path
 
 from vpai_tui.demo.engine.life import life
 from vpai_tui.demo.engine.store import Doc, Engine
-from vpai_tui.demo.loki.api import Loki
 from vpai_tui.demo.loki.chorus import Chorus
 from vpai_tui.demo.loki.faults import Switches
 from vpai_tui.demo.loki.model import S
 from vpai_tui.demo.loki.net import PORT, Handler, handler
+from vpai_tui.demo.loki.server import Loki
 from vpai_tui.demo.loki.store import Pushed, Together
 
 FOLDER = "loki"  # in the demo's folder: what was pushed, and the switches
@@ -41,13 +41,14 @@ class Box:
     def _server(self, engine: Engine, container: Doc) -> Loki:
         stamp = _stamp(container)
         if stamp not in self._servers:
-            self._servers[stamp] = Loki(
+            server = Loki(
                 Together(self._chorus, self._pushed),
                 self._pushed,
                 lambda: int(engine.now() * S),
                 self.switches.read,
                 lambda: (seen := _running(engine)) is not None and _stamp(seen) == stamp,
             )
+            self._servers = {stamp: server}
         return self._servers[stamp]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -81,6 +82,7 @@ class Chorus:
     def __init__(self, folder: Path, hosts: Sequence[str], seed: int) -> None:
         self._engines = {host: Engine(folder / host) for host in hosts}
         self._seed = seed
+        self._lock = threading.Lock()  # requests are answered in threads
         self._singers: dict[str, tuple[tuple[int, int], list[Singer]]] = {}
         self._minutes: OrderedDict[tuple[str, str, int], list[tuple[str, Entry]]] = OrderedDict()
 
@@ -156,9 +158,11 @@ class Chorus:
     def _minute(self, singer: Singer, minute: int) -> list[tuple[str, Entry]]:
         """What it says in a minute in which it runs."""
         wanted = (singer.host, singer.service, minute)
-        if wanted in self._minutes:
-            self._minutes.move_to_end(wanted)
-            return self._minutes[wanted]
+        with self._lock:
+            known = self._minutes.get(wanted)
+            if known is not None:
+                self._minutes.move_to_end(wanted)
+                return known
         dice = Random(f"{self._seed} {' '.join(map(str, wanted))}")  # noqa: S311 (a demo's lines)
         found: list[tuple[str, Entry]] = []
         trouble = singer.host == "sese" and self.trouble(minute)
@@ -166,9 +170,10 @@ class Chorus:
             seconds = minute * 60 + place * 60
             for number, said in enumerate(singer.kind.voice(Moment(seconds, dice, trouble))):
                 found.append((said.level, _entry(singer, seconds + number * 0.000_2, said)))
-        self._minutes[wanted] = found
-        if len(self._minutes) > _MINUTES_KEPT:
-            self._minutes.popitem(last=False)
+        with self._lock:
+            self._minutes[wanted] = found
+            if len(self._minutes) > _MINUTES_KEPT:
+                self._minutes.popitem(last=False)
         return found
 
     def trouble(self, minute: int) -> bool:

@@ -14,8 +14,9 @@ from wsproto.events import AcceptConnection, CloseConnection, Event, Ping, TextM
 from wsproto.events import Request as Upgrade
 from wsproto.utilities import ProtocolError
 
-from vpai_tui.demo.loki.api import Answer, Loki, Request, answer
+from vpai_tui.demo.loki.api import answer
 from vpai_tui.demo.loki.model import Refused, S
+from vpai_tui.demo.loki.server import Answer, Loki, Request
 from vpai_tui.demo.loki.tail import POLL_S, Ended, Tail
 
 PORT = 3100

@@ -14,6 +14,8 @@ from vpai_tui.demo.loki.model import Entry, Key, Labels, Refused, S, key_of, lab
 
 MAX_LINE = 256 << 10
 MAX_LABELS = 15
+SHARD = "__stream_shard__"
+SHARD_BYTES = 1536 << 10
 MAX_VALUE = 2048
 _AHEAD_NS = 600 * S
 _SCHEMA_START = 1577836800  # seconds: the first of 2020; nothing before that has a place
@@ -46,7 +48,21 @@ def read(body: bytes, headers: Mapping[str, str], now: int) -> Batch:
     batch = Batch([], [])
     for stream in streams:
         _take(stream, batch, now)
-    return batch
+    return Batch(_sharded(batch.entries), batch.refused)
+
+
+def _sharded(entries: list[tuple[Key, Entry]]) -> list[tuple[Key, Entry]]:
+    """A stream that gets too much at once is divided, and shows it by a label more."""
+    sizes: dict[Key, int] = {}
+    for stream, entry in entries:
+        sizes[stream] = sizes.get(stream, 0) + len(entry.line.encode())
+    parts = {stream: -(-size // SHARD_BYTES) for stream, size in sizes.items() if size > SHARD_BYTES}
+    if not parts:
+        return entries
+    return [
+        (key_of({**dict(stream), SHARD: str(at % parts[stream])}) if stream in parts else stream, entry)
+        for at, (stream, entry) in enumerate(entries)
+    ]
 
 
 def _streams(body: bytes) -> list[Any]:

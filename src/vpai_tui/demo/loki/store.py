@@ -5,8 +5,10 @@ from __future__ import annotations
 import bisect
 import fcntl
 import json
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from vpai_tui.demo.loki.model import Arrived, Entry, Key, Match, Source
 
@@ -16,6 +18,7 @@ class Pushed:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
+        self._lock = threading.RLock()  # requests are answered in threads
         self._read_to = 0
         self._arrived: list[Arrived] = []
         self._streams: dict[Key, list[Entry]] = {}
@@ -26,7 +29,8 @@ class Pushed:
     def push(self, batch: Sequence[tuple[Key, Entry]], now: int) -> None:
         """Take entries in. One that equals its stream's last line is passed over, as an ingester does."""
         if self._path is None:
-            self._take([Arrived(now, stream, entry) for stream, entry in batch])
+            with self._lock:
+                self._take([Arrived(now, stream, entry) for stream, entry in batch])
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps([now, stream, *entry]) + "\n" for stream, entry in batch]
@@ -39,9 +43,12 @@ class Pushed:
         """Read what was added to the file since."""
         if self._path is None or not self._path.exists():
             return
-        with self._path.open("rb") as file:
-            file.seek(self._read_to)
-            data = file.read()
+        with self._lock, self._path.open("rb") as file:
+            self._read_on(file)
+
+    def _read_on(self, file: BinaryIO) -> None:
+        file.seek(self._read_to)
+        data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
         self._read_to += len(whole)
         new = []
@@ -70,19 +77,25 @@ class Pushed:
 
     def select(self, match: Match, start: int, end: int, now: int) -> Iterable[tuple[Key, list[Entry]]]:
         self._refresh()
-        for stream, entries in list(self._streams.items()):
-            if match(dict(stream)):
-                low = bisect.bisect_left(entries, start, key=lambda it: it.ts)
-                high = bisect.bisect_left(entries, end, key=lambda it: it.ts)
-                if low < high:
-                    yield stream, entries[low:high]
+        with self._lock:
+            return [
+                (stream, found)
+                for stream, entries in self._streams.items()
+                if match(dict(stream)) and (found := _between(entries, start, end))
+            ]
 
     def arrivals(self, match: Match, after: int, until: int) -> list[Arrived]:
         self._refresh()
-        self._told_to = max(self._told_to, until)
-        low = bisect.bisect_right(self._arrived, after, key=lambda it: it.at)
-        high = bisect.bisect_right(self._arrived, until, key=lambda it: it.at)
-        return [item for item in self._arrived[low:high] if match(dict(item.stream))]
+        with self._lock:
+            self._told_to = max(self._told_to, until)
+            low = bisect.bisect_right(self._arrived, after, key=lambda it: it.at)
+            high = bisect.bisect_right(self._arrived, until, key=lambda it: it.at)
+            return [item for item in self._arrived[low:high] if match(dict(item.stream))]
+
+
+def _between(entries: list[Entry], start: int, end: int) -> list[Entry]:
+    low = bisect.bisect_left(entries, start, key=lambda it: it.ts)
+    return entries[low : bisect.bisect_left(entries, end, key=lambda it: it.ts)]
 
 
 class Together:

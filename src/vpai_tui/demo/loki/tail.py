@@ -8,11 +8,11 @@ from collections import deque
 from typing import Any
 
 from vpai_tui.demo.loki import params, shapes, syntax
-from vpai_tui.demo.loki.api import Loki, Request, in_order, lines
 from vpai_tui.demo.loki.metrics import Work
 from vpai_tui.demo.loki.model import Arrived, Key, Labels, Refused, S
 from vpai_tui.demo.loki.params import one
 from vpai_tui.demo.loki.parser import parse
+from vpai_tui.demo.loki.server import Loki, Request, in_order, lines
 from vpai_tui.demo.loki.stages import Pipeline, Row, matches
 
 POLL_S = 0.5
