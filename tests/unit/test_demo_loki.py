@@ -13,7 +13,7 @@ import pytest
 
 from vpai_tui.clock import SystemClock
 from vpai_tui.demo import fleet
-from vpai_tui.demo.engine import containers
+from vpai_tui.demo.engine import containers, logs
 from vpai_tui.demo.engine.store import Doc, Engine
 from vpai_tui.demo.loki.api import Loki, Request, answer
 from vpai_tui.demo.loki.chorus import Chorus
@@ -300,6 +300,23 @@ def test_a_service_that_crashes_keeps_its_past(own: Path) -> None:
     after = [entry.line for _, entry in server.entries(server.now - 2 * MINUTE, server.now, service="caddy")]
     assert after.count("panic: exit status 1") >= 5
     assert not any("handled request" in line for line in after[-3:])
+
+
+def test_docker_logs_say_what_loki_has(folder: Path) -> None:
+    server = Server(folder)
+    engine = Engine(folder / "sese")
+    server.now = int(engine.now() * S)
+    one = container(engine.read(), "vpai-litellm-1")
+    printed = logs.lines(one, server.now / S, server.chorus)
+    assert len(printed) == 400
+    assert {stream for _, stream, _ in printed} == {"stdout", "stderr"}
+    end = server.now
+    server.now += 30 * S  # all of it has come
+    have = [
+        entry.line
+        for _, entry in sorted(server.entries(int(printed[0][0] * S) - S, end, service="litellm"), key=lambda it: it[1])
+    ]
+    assert [text for _, _, text in printed] == have[-400:]
 
 
 # ── what lies in the folder ──────────────────────────────────────────────────────────────────────────────────────────

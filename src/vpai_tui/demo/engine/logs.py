@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vpai_tui.demo.engine.life import CRASH_RUN_S, life
 from vpai_tui.demo.engine.store import Doc, fraction
 from vpai_tui.demo.engine.views import stamp
 
+if TYPE_CHECKING:
+    from vpai_tui.demo.loki.chorus import Chorus
+    from vpai_tui.demo.loki.model import Entry
+
 _PERIOD_S = 4.0
 _KEPT = 400
+_REACH_S = 1800  # how far back is looked at once for so many
+_S = 10**9
 _COMMON = (
     'level=info msg="request completed" method=GET path=/health status=200 duration_ms={n}',
     'level=info msg="request completed" method=GET path=/metrics status=200 duration_ms={n}',
@@ -16,22 +24,36 @@ _COMMON = (
     'level=info msg="job finished" id={n} result=ok',
     'level=warn msg="slow operation" duration_ms=1{n}0',
 )
-_OWN = {
-    "postgres": (
-        "LOG:  checkpoint complete: wrote {n} buffers (0.{m}%)",
-        'LOG:  automatic vacuum of table "n8n.public.execution_entity"',
-    ),
-    "redis": ("* {n} changes in 300 seconds. Saving...", "* Background saving terminated with success"),
-    "n8n": ('Execution {n}: workflow "creative-pipeline" finished', "Webhook received on /webhook/relay-{n}"),
-    "litellm": ('INFO:     172.20.2.{n} - "POST /v1/chat/completions HTTP/1.1" 200 OK', "spend flush: {n} rows"),
-    "caddy": ('{{"level":"info","logger":"http.log.access","msg":"handled request","status":200,"size":{n}}}',),
-    "headscale": ("INF poll.go > node connected node=workstation-pi id={n}", "INF map response sent peers={n}"),
-}
 _REFUSED = 'level=error msg="dependency check failed" error="dial tcp 127.0.0.1:5432: connect: connection refused"'
 
 
-def lines(container: Doc, now: float) -> list[tuple[float, str, str]]:
-    """All lines kept at `now`, oldest first: time, stream (`stdout` or `stderr`), text without newline."""
+def lines(container: Doc, now: float, chorus: Chorus | None = None) -> list[tuple[float, str, str]]:
+    """All lines kept at `now`, oldest first: time, stream (`stdout` or `stderr`), text without newline.
+
+    With `chorus`, a service that has a voice of its own says what Loki has of it.
+    """
+    from vpai_tui.demo.loki.voices import known
+
+    if chorus is None or not known(container["image"]) or container["behaviour"] not in ("", "flap"):
+        return _usual(container, now)
+    return _spoken(container, now, chorus)
+
+
+def _spoken(container: Doc, now: float, chorus: Chorus) -> list[tuple[float, str, str]]:
+    seen = life(container, now)
+    if not seen.started_at:
+        return []
+    end = int((seen.finished_at if seen.status == "exited" else now) * _S) + 1
+    start = end
+    found: list[tuple[str, Entry]] = []
+    while len(found) < _KEPT and start > container["created"] * _S:
+        start = max(start - _REACH_S * _S, int(container["created"] * _S))
+        found = chorus.own(container, start, end)
+    streams = {"error": "stderr", "critical": "stderr"}
+    return [(entry.ts / _S, streams.get(level, "stdout"), entry.line) for level, entry in found[-_KEPT:]]
+
+
+def _usual(container: Doc, now: float) -> list[tuple[float, str, str]]:
     seen = life(container, now)
     if not seen.started_at:
         return []
@@ -55,9 +77,7 @@ def _banner(container: Doc) -> tuple[str, ...]:
 
 def _line(container: Doc, number: int) -> tuple[str, str]:
     key = f"{container['id'][:12]} {number}"
-    own = next((texts for word, texts in _OWN.items() if word in container["image"]), ())
-    texts = (*own, *own, *_COMMON)
-    text = texts[int(fraction(key) * len(texts))]
+    text = _COMMON[int(fraction(key) * len(_COMMON))]
     return "stdout", text.format(n=1 + int(90 * fraction("n " + key)), m=1 + int(30 * fraction("m " + key)))
 
 
@@ -73,9 +93,11 @@ def _crashing(container: Doc, started: float, restarts: int, now: float) -> list
     return [line for line in found if line[0] <= now]
 
 
-def rendered(container: Doc, now: float, *, tail: int | None, since: float, timestamps: bool) -> list[tuple[str, str]]:
+def rendered(
+    container: Doc, now: float, chorus: Chorus, *, tail: int | None, since: float, timestamps: bool
+) -> list[tuple[str, str]]:
     """`lines` as `docker logs` shows them: stream and text."""
-    found = [line for line in lines(container, now) if line[0] > since]
+    found = [line for line in lines(container, now, chorus) if line[0] > since]
     if tail is not None:
         found = found[len(found) - min(tail, len(found)) :]
     return [(stream, f"{stamp(at)} {text}" if timestamps else text) for at, stream, text in found]

@@ -120,9 +120,13 @@ def follow_logs(
     pause: Pause = sleep,
 ) -> Iterator[tuple[str, str]]:
     """The lines of a container, each with its stream; with `follow`, also those still to come while it runs."""
-    container = containers.need(engine.read(), name)
+    from vpai_tui.demo.loki.chorus import Chorus
+
+    state = engine.read()
+    container = containers.need(state, name)
+    chorus = Chorus(engine.home.parent, (engine.home.name,), state["seed"])
     now = engine.now()
-    yield from logs.rendered(container, now, tail=tail, since=since, timestamps=timestamps)
+    yield from logs.rendered(container, now, chorus, tail=tail, since=since, timestamps=timestamps)
     while follow:
         if not pause(POLL_S):
             return
@@ -130,7 +134,7 @@ def follow_logs(
         if found is None:
             return
         later = engine.now()
-        yield from logs.rendered(found, later, tail=None, since=now, timestamps=timestamps)
+        yield from logs.rendered(found, later, chorus, tail=None, since=now, timestamps=timestamps)
         now = later
         if not life(found, later).running:
             return

@@ -115,6 +115,14 @@ class Chorus:
         late = _LATE_S if fraction(f"late {entry.ts}") < _LATE_SHARE else 0.0
         return int((sent + late) * S)
 
+    def own(self, container: Doc, start: int, end: int) -> list[tuple[str, Entry]]:
+        """What a container itself has of its lines in [start, end), each with its level."""
+        everybody = list(self._all())
+        mine = next((it for it in everybody if it.container["id"] == container["id"]), None)
+        if mine is None:
+            return []
+        return [item for item in self._lines(mine, everybody, start, end) if start <= item[1].ts < end]
+
     # ── who there is ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _all(self) -> Iterator[Singer]:
@@ -167,9 +175,10 @@ class Chorus:
         found: list[tuple[str, Entry]] = []
         trouble = singer.host == "sese" and self.trouble(minute)
         for place in sorted(dice.random() for _ in range(round(singer.kind.a_minute * (0.5 + dice.random())))):
-            seconds = minute * 60 + place * 60
+            seconds = minute * 60 + place * 59.99  # all that is said at once is of this minute
             for number, said in enumerate(singer.kind.voice(Moment(seconds, dice, trouble))):
                 found.append((said.level, _entry(singer, seconds + number * 0.000_2, said)))
+        found.sort(key=lambda it: it[1].ts)
         with self._lock:
             self._minutes[wanted] = found
             if len(self._minutes) > _MINUTES_KEPT:
@@ -180,7 +189,7 @@ class Chorus:
         """Whether the database of Sese-AI lets nobody in: three minutes of most hours."""
         hour, place = divmod(minute, 60)
         begins = int(fraction(f"{self._seed} trouble at {hour}") * 56)
-        return fraction(f"{self._seed} trouble {hour}") < 0.6 and begins <= place < begins + 3
+        return fraction(f"{self._seed} trouble {hour}") < 0.9 and begins <= place < begins + 3
 
     # ── what happens to them ─────────────────────────────────────────────────────────────────────────────────────
 

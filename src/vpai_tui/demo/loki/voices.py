@@ -279,10 +279,18 @@ _KINDS = {
 _OTHER = Kind(5, _other, ("info", "warn"))
 
 
+def known(image: str) -> bool:
+    """Whether it is a service that has a voice of its own."""
+    return _name(image) in _KINDS
+
+
 def kind_of(image: str) -> Kind:
     """The kind of service an image is of."""
-    name = image.rpartition("/")[2].partition(":")[0].partition("@")[0]
-    return _KINDS.get(name, _OTHER)
+    return _KINDS.get(_name(image), _OTHER)
+
+
+def _name(image: str) -> str:
+    return image.rpartition("/")[2].partition(":")[0].partition("@")[0]
 
 
 def refused(at: Moment, kind: str, needed: str, port: int) -> list[Said]:
