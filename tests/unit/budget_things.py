@@ -48,6 +48,15 @@ def recorded(version: str) -> dict[str, Answer]:
     return found
 
 
+def recorded_row(version: str) -> tuple[float, str]:
+    """Spend and moment of the one row of `/spend/logs/v2` that was written down, though cut short."""
+    text = (RECORDED / f"ep-{version}.txt").read_text(encoding="utf-8")
+    row = text.partition("## GET /spend/logs/v2")[2].splitlines()[1]
+    found = re.search(r'"spend":([0-9.]+),.*?"startTime":"([^"]+)"', row)
+    assert found
+    return float(found[1]), found[2]
+
+
 def aggregated(version: str) -> Any:
     """One whole body of the daily aggregated activity."""
     return json.loads((RECORDED / f"daily-aggregated-{version}.json").read_text(encoding="utf-8"))
