@@ -44,11 +44,14 @@ audit: $(READY) ## ask for known holes in the pinned dependencies (needs pip-aud
 	echo "not checked: pip-audit is not installed here (pip install pip-audit, or pipx install pip-audit)" >&2; exit 3; }; \
 	pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
-litellm: ## LiteLLM in environments of its own below .litellm/, for the tests of eco mode and caps (redis-server too)
-	@test -n "$(PYTHON)"
-	for version in 1.81.3 1.106.2; do test -x .litellm/$$version/bin/litellm || { \
-	$(PYTHON) -m venv .litellm/$$version && \
-	.litellm/$$version/bin/python -m pip install --quiet --disable-pip-version-check -c tests/contract/eco/$$version.txt "litellm[proxy]==$$version"; } || exit; done
+# asyncpg carries the stand-in for the database's driver (tests/contract/prisma_stub).
+litellm: $(patsubst tests/contract/eco/%.txt,.litellm/%/.ready,$(wildcard tests/contract/eco/*.txt)) ## LiteLLM in environments of its own below .litellm/, for the tests of caps and eco mode (redis-server, PostgreSQL too)
+
+.litellm/%/.ready: tests/contract/eco/%.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (on Debian: python3-venv)" >&2; exit 1; }
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c $< "litellm[proxy]==$*" asyncpg
+	@touch $@
 
 lab: ## start three real hosts on this machine (root, Docker)
 	$(if $(PYTHON),$(PYTHON),python3) tests/lab/lab.py up

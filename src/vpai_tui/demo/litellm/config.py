@@ -9,7 +9,7 @@ import yaml
 
 Doc = dict[str, Any]
 
-# Dollars per million tokens, in and out: what LiteLLM 1.81.3 ships of the demo's models.
+# Dollars per million tokens, in and out, of the demo's models. Like LiteLLM's own list it lacks some of OpenRouter's.
 PRICES: dict[str, tuple[float, float]] = {
     "anthropic/claude-opus-4-20250514": (15.0, 75.0),
     "anthropic/claude-sonnet-4-20250514": (3.0, 15.0),
@@ -21,6 +21,9 @@ PRICES: dict[str, tuple[float, float]] = {
     "gemini/gemini-2.0-flash": (0.1, 0.4),
     "openrouter/deepseek/deepseek-chat": (0.14, 0.28),
     "openrouter/deepseek/deepseek-r1": (0.55, 2.19),
+    "openrouter/minimax/minimax-m1": (0.4, 2.2),
+    "openrouter/perplexity/sonar-pro": (3.0, 15.0),
+    "openrouter/z-ai/glm-5": (0.8, 2.56),
     "zai/glm-4.6": (0.6, 2.2),
 }
 # A model that was added on the admin page: the proxy keeps it in its database (STORE_MODEL_IN_DB).

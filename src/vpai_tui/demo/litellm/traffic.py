@@ -39,12 +39,6 @@ _USE: dict[str, tuple[float, int, float, dict[str, float]]] = {
     "deepseek-v3-free": (0.0, 58, 0.4, {"telegram-bot": 1.0}),
     "deepseek-r1-free": (0.0, 17, 0.9, {"opencode": 1.0}),
 }
-# What OpenRouter says that a call cost, where LiteLLM itself has no price: dollars per token, in and out.
-_TOLD = {
-    "glm-5": (0.7e-6, 2.6e-6),
-    "perplexity-pro": (3e-6, 15e-6),
-    "minimax-m1": (0.4e-6, 2.2e-6),
-}
 _CACHED = {"anthropic": 0.45, "openai": 0.2, "openrouter": 0.1}  # share of the prompt that the provider had already
 _TOKENS = 1900  # of one call, where no price says how many
 _FAILS = {"grok-search": 0.06, "perplexity-pro": 0.03, "deepseek-v3-free": 0.08}
@@ -162,7 +156,7 @@ def _of_model(
 
 def _per_input(model: Doc, ratio: float) -> float:
     """Dollars per input token, with the output that belongs to it."""
-    price = _TOLD.get(model["alias"], (0.0, 0.0)) if None in model["price"] else model["price"]
+    price = [it or 0.0 for it in model["price"]]
     return float(price[0] + ratio * price[1])
 
 
