@@ -1,4 +1,4 @@
-"""A real LiteLLM proxy with real Redis, on loopback, without a database: what eco mode and caps are tested against.
+"""A real LiteLLM proxy with real Redis, on loopback: what eco mode and caps are tested against.
 
 The proxies live in environments of their own (`make litellm`), since their pins conflict with ours. No provider is
 called: every model answers by `mock_response`, and the switches below keep LiteLLM from looking up anything outside.
@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ import httpx
 REPOSITORY = Path(__file__).resolve().parents[3]
 SHIPPED = REPOSITORY / "stacks/sese/apps/configs/litellm"
 ENVIRONMENTS = REPOSITORY / ".litellm"
-VERSIONS = ("1.81.3", "1.106.2")
+VERSIONS = ("1.81.3", "1.83.3", "1.106.2")
 MASTER_KEY = "sk-contract-master"
 QUIET = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -95,12 +95,41 @@ class Redis:
 
 @dataclass
 class Proxy:
-    """One running proxy."""
+    """One proxy. `words` and `environ` are what it is started with, in `folder`."""
 
     url: str
     redis: Redis
     version: str
     log: Path
+    words: Sequence[str]
+    environ: Mapping[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Until it answers."""
+        with self.log.open("ab") as out:
+            self.process = process = subprocess.Popen(
+                self.words, cwd=self.log.parent, env=dict(self.environ), stdout=out, stderr=out
+            )
+        until(lambda: process.poll() is not None or self.answers(), "LiteLLM answers", 180)
+        assert process.poll() is None, self.log.read_text()[-3000:]
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def answers(self) -> bool:
+        try:
+            return httpx.get(self.url + "/health/liveliness", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
 
     def post(self, path: str, body: Mapping[str, Any], **headers: str) -> httpx.Response:
         sent = {"Authorization": f"Bearer {MASTER_KEY}", **headers}
@@ -160,24 +189,9 @@ def proxy(version: str, redis: Redis, config: str, folder: Path, environ: Mappin
         **environ,
     }
     words = [str(ENVIRONMENTS / version / "bin/litellm"), "--config", "config.yaml", "--host", "127.0.0.1"]
-    with log.open("wb") as out:
-        process = subprocess.Popen([*words, "--port", str(port)], cwd=folder, env=settings, stdout=out, stderr=out)
-        started = Proxy(f"http://127.0.0.1:{port}", redis, version, log)
-        try:
-            until(lambda: process.poll() is not None or _answers(started), "LiteLLM answers", 120)
-            assert process.poll() is None, log.read_text()[-3000:]
-            yield started
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _answers(started: Proxy) -> bool:
+    found = Proxy(f"http://127.0.0.1:{port}", redis, version, log, [*words, "--port", str(port)], settings)
     try:
-        return httpx.get(f"{started.url}/health/liveliness", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
+        found.start()
+        yield found
+    finally:
+        found.stop()

@@ -1,0 +1,325 @@
+"""Hosts with LiteLLM for one suite: the demo's, and a real proxy with real Redis, with and without a real PostgreSQL.
+
+The real ones are behind an SSH server on loopback too, so that the client runs unchanged. In place of Docker such a
+host has the program `docker` below: its containers are processes of this machine, and `exec` runs the same command
+line here, with the environment that the container would have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import yaml
+
+from vpai_tui import config, demo
+from vpai_tui.budget.model import BudgetSnapshot
+from vpai_tui.clock import SystemClock
+from vpai_tui.demo.servers import HostServer
+from vpai_tui.fleet.stacks import Stack, load_stacks
+from vpai_tui.remote.connection import Connection, connect
+
+from .eco.proxy import MASTER_KEY, PREFIX, Proxy, Redis, proxy, redis_server
+from .postgres_kit import STUB, Postgres
+
+HOST = "sese"
+USER = "operator"
+CAP = 5.0  # dollars, as the configuration has it
+_SECTION = {"max_budget": CAP, "proxy_batch_write_at": 1, "master_key": "os.environ/LITELLM_MASTER_KEY"}
+_PAID = {"input_cost_per_token": 0.001, "output_cost_per_token": 0.002}  # 10 + 20 tokens a call: $0.05
+_FREE = {"input_cost_per_token": 0, "output_cost_per_token": 0}
+_MODELS = (
+    ("claude-sonnet", "anthropic/claude-sonnet-4-20250514", "paid", _PAID),
+    ("gpt-4o", "openai/gpt-4o", "paid", _PAID),
+    ("glm-5", "openrouter/z-ai/glm-5", "paid", _PAID),
+    ("kimi-k2", "openrouter/moonshotai/kimi-k2", "unpriced", {}),
+    ("qwen3-coder", "openrouter/qwen/qwen3-coder:free", "FIRST", _FREE),
+    ("deepseek-v3-free", "openrouter/deepseek/deepseek-chat:free", "SECOND", _FREE),
+)
+_COMPOSE = """
+services:
+  litellm: {image: "ghcr.io/berriai/litellm:v1"}
+"""
+_DOCKER = '''#!%(python)s
+"""`docker` of a host whose containers are processes of this machine."""
+import json, os, pathlib, sys, time
+
+HOME = pathlib.Path(%(home)r)
+KNOWN = json.loads((HOME / "containers.json").read_text())
+
+
+def need(name):
+    for it in KNOWN:
+        if name in (it["id"], it["name"]):
+            return it
+    sys.exit("Error response from daemon: No such container: " + name)
+
+
+def row(it):
+    return "\\t".join(it[key] for key in ("id", "name", "image", "state", "project", "service"))
+
+
+verb, rest = sys.argv[1], sys.argv[2:]
+if verb == "ps":
+    print("\\n".join(map(row, KNOWN)))
+elif (verb, rest[0]) == ("container", "inspect"):
+    it = need(rest[-1])
+    env = [key + "=" + value for key, value in it["env"].items()]
+    print(json.dumps({"entrypoint": [], "command": it["command"], "mounts": it["mounts"], "env": [*env, None]}))
+elif verb == "exec":
+    it = need(rest[0])
+    if it["state"] != "running":
+        sys.exit("Error response from daemon: container " + it["id"] + " is not running")
+    os.execvpe(rest[1], rest[1:], {**os.environ, **it["env"]})
+elif verb == "restart":
+    it = need(rest[-1])
+    (HOME / "restart").write_text(it["name"])
+    while (HOME / "restart").exists():
+        time.sleep(0.05)
+    print(it["name"])
+elif verb == "logs":
+    pass
+else:
+    sys.exit("docker: unknown command: " + " ".join(sys.argv[1:]))
+'''
+
+
+def configuration(*, callback: bool = True) -> str:
+    """litellm_config.yaml, with a comment that must stay."""
+    models = [
+        {
+            "model_name": alias,
+            "litellm_params": {"model": model, "api_key": "sk-none", "mock_response": said},
+            **({"model_info": price} if price else {}),
+        }
+        for alias, model, said, price in _MODELS
+    ]
+    callbacks = {"callbacks": ["eco_mode.instance", "budget_alerts.instance"]} if callback else {}
+    body = {"model_list": models, "litellm_settings": {"num_retries": 0, **callbacks}}
+    general = yaml.safe_dump({"general_settings": _SECTION}, sort_keys=False)
+    return general.replace(f"{CAP}\n", f"{CAP:.2f}  # dollars a day\n") + yaml.safe_dump(body, sort_keys=False)
+
+
+@dataclass
+class Site:
+    """One host with LiteLLM. `reset` brings back the day on which nothing was set by hand."""
+
+    kind: str
+    fleet: config.Fleet
+    stacks: tuple[Stack, ...]
+    reset: Callable[[], None]
+    database: bool
+    version: str
+    callback: bool = True
+    real: Real | None = None
+    demo: demo.DemoFleet | None = None
+    _connections: dict[str, Connection] = field(default_factory=dict)
+
+    async def connection(self, host: str) -> Connection:
+        if host not in self._connections or self._connections[host].closed:
+            self._connections[host] = await self.fresh(host)
+        return self._connections[host]
+
+    async def fresh(self, host: str) -> Connection:
+        return await connect(host, self.fleet.hosts[host])
+
+    async def close(self) -> None:
+        for connection in self._connections.values():
+            await connection.close()
+
+    async def until(self, look: Callable[[], Any], right: Callable[[Any], bool], timeout_s: float = 20.0) -> Any:
+        """The first answer of the coroutine `look` that is right; the last one after that time, for an assertion."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + timeout_s
+        while True:
+            found = await look()
+            if right(found) or clock() > end:
+                return found
+            await asyncio.sleep(0.1)
+
+
+# ── the demo ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def demo_site(folder: Path, *, callback: bool = True) -> AsyncIterator[Site]:
+    """The demo with an eighth of the cap spent."""
+    async with demo.start(folder) as running:
+        path = running.root(HOST) / "configs/litellm/litellm_config.yaml"
+        content = path.read_bytes()
+
+        def reset() -> None:
+            path.write_bytes(content)
+            running.budget("usual")
+            running.budget("12")
+            if not callback:
+                running.budget("no-callback")
+
+        stacks = load_stacks(running.stacks_dir, running.fleet)
+        site = Site("demo", running.fleet, stacks, reset, True, "1.81.3", callback, demo=running)
+        try:
+            yield site
+        finally:
+            await site.close()
+
+
+# ── the real ones ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Real:
+    """The processes of a host, and what its `docker` says of them."""
+
+    folder: Path
+    proxy: Proxy
+    redis: Redis
+    postgres: Postgres | None
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yaml"
+
+    def describe(self, **states: str) -> None:
+        """What `docker` knows; a state that is not given is running."""
+        path = os.environ["PATH"]
+        litellm = {"PATH": f"{Path(sys.executable).parent}:{path}", "LITELLM_MASTER_KEY": MASTER_KEY}
+        words = ["--config", "/app/config.yaml", "--port", self.proxy.url.rpartition(":")[2]]
+        mounts = [{"Type": "bind", "Source": str(self.config), "Destination": "/app/config.yaml"}]
+        found = [
+            self._container("litellm", "ghcr.io/berriai/litellm:v1", states, litellm, words, mounts),
+            self._container("redis", "redis:8", states, {"PATH": f"{self.folder}/redis-bin:{path}"}),
+        ]
+        if self.postgres is not None:
+            found.append(self._container("postgresql", "postgres:18", states, {"PATH": path, **self.postgres.environ}))
+        whole = self.folder / "containers.new"
+        whole.write_text(json.dumps(found))
+        whole.replace(self.folder / "containers.json")
+
+    def _container(
+        self,
+        name: str,
+        image: str,
+        states: Mapping[str, str],
+        environ: Mapping[str, str],
+        words: list[str] | None = None,
+        mounts: list[dict[str, str]] | None = None,
+    ) -> dict[str, Any]:
+        return {
+            "id": f"{name:0<12}",
+            "name": f"vpai-{name}-1",
+            "image": image,
+            "state": states.get(name, "running"),
+            "project": "vpai",
+            "service": name,
+            "env": dict(environ),
+            "command": words or [],
+            "mounts": mounts or [],
+        }
+
+    def install(self) -> None:
+        """The programs of the host."""
+        _program(self.folder / "bin/docker", _DOCKER % {"python": sys.executable, "home": str(self.folder)})
+        client = f'#!/bin/sh\nexec /usr/bin/env PATH="{os.environ["PATH"]}" redis-cli -p {self.redis.port} "$@"\n'
+        _program(self.folder / "redis-bin/redis-cli", client)
+        self.describe()
+
+    def watch(self) -> None:
+        """Restarts the proxy when `docker restart` asks for it."""
+        asked = self.folder / "restart"
+        while not self._ended.wait(0.05):
+            if asked.exists():
+                self.proxy.stop()
+                self.proxy.start()
+                asked.unlink()
+
+    def end(self) -> None:
+        self._ended.set()
+
+    def reset(self, content: str) -> None:
+        """A day on which nothing was spent and nothing set."""
+        if self.config.read_text() != content:
+            self.config.write_text(content)
+        assert self.redis.run("FLUSHALL") == "OK"
+        if self.postgres is not None:
+            tables = '"LiteLLM_SpendLogs", "LiteLLM_DailyUserSpend"'
+            self.postgres.query(f"TRUNCATE {tables}")
+        if "eco_mode" in content:
+            self.proxy.settle("normal", spend=0.0, mode="normal", db_spend=0.0)
+
+
+def _program(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+@contextmanager
+def real_host(version: str, folder: Path, postgres: Postgres | None, *, callback: bool = True) -> Iterator[Real]:
+    """LiteLLM `version` with Redis, and with a database where `postgres` is one."""
+    environ = {"ECO_FREE_ALIASES": "qwen3-coder,deepseek-v3-free", "ECO_DB_POLL_SECONDS": "0.5"}
+    if postgres is not None:
+        postgres.create(version)
+        environ |= {"DATABASE_URL": postgres.url, "PYTHONPATH": str(STUB), "STORE_MODEL_IN_DB": "True"}
+        environ |= {"LITELLM_SALT_KEY": "sk-contract-salt", "DISABLE_SCHEMA_UPDATE": "true"}
+    with (
+        redis_server(folder) as redis,
+        proxy(version, redis, configuration(callback=callback), folder, environ) as running,
+    ):
+        real = Real(folder, running, redis, postgres)
+        real.install()
+        watching = threading.Thread(target=real.watch)
+        watching.start()
+        try:
+            yield real
+        finally:
+            real.end()
+            watching.join()
+
+
+@asynccontextmanager
+async def real_site(kind: str, real: Real, *, callback: bool = True) -> AsyncIterator[Site]:
+    """`real` behind an SSH server."""
+    key, host_key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
+    path = real.folder / "ssh-key"
+    path.touch(mode=0o600)
+    path.write_bytes(key.export_private_key())
+    environ = {"PATH": f"{real.folder}/bin:{os.environ['PATH']}", "HOME": str(real.folder), "LC_ALL": "C.UTF-8"}
+    server = HostServer(HOST, user=USER, key=key, host_key=host_key, env=environ, cwd=real.folder, forwarding=False)
+    async with AsyncExitStack() as stack:
+        await server.heal()
+        stack.push_async_callback(server.close)
+        public = host_key.export_public_key("openssh").decode().strip()
+        (real.folder / "known_hosts").write_text(f"[127.0.0.1]:{server.port} {' '.join(public.split()[:2])}\n")
+        ssh = config.Ssh(user=USER, port=server.port, key=str(path), known_hosts=str(real.folder / "known_hosts"))
+        host = config.Host(title="Real", addresses=("127.0.0.1",), ssh=ssh, sudo=False, root=str(real.folder / "root"))
+        fleet = config.Fleet(hosts={HOST: host}, stacks=(f"{HOST}/apps",))
+        stacks = real.folder / "stacks"
+        (stacks / HOST / "apps").mkdir(parents=True, exist_ok=True)
+        (stacks / HOST / "apps/compose.yaml").write_text(_COMPOSE)
+        (stacks / HOST / "apps/stack.yaml").write_text("title: Applications\nproject: vpai\n")
+        text = configuration(callback=callback)
+        found = load_stacks(stacks, fleet)
+        database = real.postgres is not None
+        site = Site(kind, fleet, found, lambda: real.reset(text), database, real.proxy.version, callback, real=real)
+        stack.push_async_callback(site.close)
+        yield site
+
+
+def by_provider(found: BudgetSnapshot) -> dict[str, float]:
+    """What each provider bills."""
+    assert found.spend is not None
+    return {it.provider: it.billed_usd for it in found.spend.providers}
+
+
+__all__ = ["CAP", "HOST", "PREFIX", "Real", "Site", "SystemClock", "by_provider", "demo_site", "real_host", "real_site"]
