@@ -23,9 +23,11 @@ import asyncssh
 import yaml
 
 from vpai_tui import config, demo
-from vpai_tui.budget.model import BudgetSnapshot
+from vpai_tui.budget.reading import Reader
+from vpai_tui.budget.session import Budget, Surface
 from vpai_tui.clock import SystemClock
 from vpai_tui.demo.servers import HostServer
+from vpai_tui.fleet.history import History
 from vpai_tui.fleet.stacks import Stack, load_stacks
 from vpai_tui.remote.connection import Connection, connect
 
@@ -114,16 +116,64 @@ def configuration(*, callback: bool = True) -> str:
 class Site:
     """One host with LiteLLM. `reset` brings back the day on which nothing was set by hand."""
 
-    kind: str
     fleet: config.Fleet
     stacks: tuple[Stack, ...]
+    folder: Path  # the laptop's
     reset: Callable[[], None]
     database: bool
     version: str
-    callback: bool = True
     real: Real | None = None
     demo: demo.DemoFleet | None = None
     _connections: dict[str, Connection] = field(default_factory=dict)
+
+    def budget(self) -> Budget:
+        """That of one operator."""
+        history = History(self.folder / "history.jsonl")
+        return Budget(
+            Surface(self.fleet, self.stacks, self.connection, self.fresh, SystemClock(), history, self.folder)
+        )
+
+    def reader(self) -> Reader:
+        return Reader(self.fleet, self.stacks, self.connection, SystemClock())
+
+    async def redis(self, *words: str) -> str:
+        """What `redis-cli` prints, asked by somebody else than the client."""
+        done = await (await self.connection(HOST)).run(["docker", "exec", "vpai-redis-1", "redis-cli", *words])
+        return done.text.strip()
+
+    async def stop(self, name: str) -> None:
+        """The proxy or Redis: its container stands there, stopped."""
+        if self.real is not None:
+            await asyncio.to_thread(self.real.stop, name)
+            return
+        await (await self.connection(HOST)).run(["docker", "stop", f"vpai-{name}-1"])
+
+    async def start(self, name: str) -> None:
+        """It answers again."""
+        if self.real is not None:
+            await asyncio.to_thread(self.real.start, name)
+            return
+        assert self.demo is not None
+        await (await self.connection(HOST)).run(["docker", "start", f"vpai-{name}-1"])
+        self.demo.advance(5)
+
+    async def lose_callback(self) -> None:
+        """The proxy as it was before the callback: with the keys in Redis, and nobody who reads them."""
+        if self.real is not None:
+            await asyncio.to_thread(self.real.restart, configuration(callback=False))
+            return
+        assert self.demo is not None
+        path = self.demo.root(HOST) / "configs/litellm/litellm_config.yaml"
+        path.write_text(path.read_text().replace("eco_mode.instance, ", ""))
+        await (await self.connection(HOST)).run(["docker", "restart", "vpai-litellm-1"])
+        self.demo.advance(5)
+
+    async def outlive_heartbeat(self) -> None:
+        """As long as the callback's last heartbeat stays in Redis."""
+        if self.demo is not None:
+            self.demo.advance(31)
+        else:
+            await self.redis("DEL", f"{PREFIX}hook")
 
     async def connection(self, host: str) -> Connection:
         if host not in self._connections or self._connections[host].closed:
@@ -152,21 +202,20 @@ class Site:
 
 
 @asynccontextmanager
-async def demo_site(folder: Path, *, callback: bool = True) -> AsyncIterator[Site]:
+async def demo_site(folder: Path) -> AsyncIterator[Site]:
     """The demo with an eighth of the cap spent."""
     async with demo.start(folder) as running:
         path = running.root(HOST) / "configs/litellm/litellm_config.yaml"
         content = path.read_bytes()
+        site = Site(running.fleet, load_stacks(running.stacks_dir, running.fleet), folder, lambda: None, True, "1.81.3")
+        site.demo = running
 
         def reset() -> None:
             path.write_bytes(content)
             running.budget("usual")
             running.budget("12")
-            if not callback:
-                running.budget("no-callback")
 
-        stacks = load_stacks(running.stacks_dir, running.fleet)
-        site = Site("demo", running.fleet, stacks, reset, True, "1.81.3", callback, demo=running)
+        site.reset = reset
         try:
             yield site
         finally:
@@ -246,16 +295,31 @@ class Real:
     def end(self) -> None:
         self._ended.set()
 
-    def reset(self, content: str) -> None:
+    def stop(self, name: str) -> None:
+        (self.redis if name == "redis" else self.proxy).stop()
+        self.describe(**{name: "exited"})
+
+    def start(self, name: str) -> None:
+        (self.redis if name == "redis" else self.proxy).start()
+        self.describe()
+
+    def restart(self, content: str) -> None:
+        """With another configuration."""
+        self.stop("litellm")
+        self.config.write_text(content)
+        self.start("litellm")
+
+    def reset(self) -> None:
         """A day on which nothing was spent and nothing set."""
-        if self.config.read_text() != content:
-            self.config.write_text(content)
+        content = configuration()
+        if "eco_mode" not in self.config.read_text():
+            self.restart(content)
+        self.config.write_text(content)
         assert self.redis.run("FLUSHALL") == "OK"
         if self.postgres is not None:
             tables = '"LiteLLM_SpendLogs", "LiteLLM_DailyUserSpend"'
             self.postgres.query(f"TRUNCATE {tables}")
-        if "eco_mode" in content:
-            self.proxy.settle("normal", spend=0.0, mode="normal", db_spend=0.0)
+        self.proxy.settle("normal", spend=0.0, mode="normal", db_spend=0.0)
 
 
 def _program(path: Path, text: str) -> None:
@@ -265,7 +329,7 @@ def _program(path: Path, text: str) -> None:
 
 
 @contextmanager
-def real_host(version: str, folder: Path, postgres: Postgres | None, *, callback: bool = True) -> Iterator[Real]:
+def real_host(version: str, folder: Path, postgres: Postgres | None) -> Iterator[Real]:
     """LiteLLM `version` with Redis, and with a database where `postgres` is one."""
     environ = {"ECO_FREE_ALIASES": "qwen3-coder,deepseek-v3-free", "ECO_DB_POLL_SECONDS": "0.5"}
     if postgres is not None:
@@ -274,7 +338,7 @@ def real_host(version: str, folder: Path, postgres: Postgres | None, *, callback
         environ |= {"LITELLM_SALT_KEY": "sk-contract-salt", "DISABLE_SCHEMA_UPDATE": "true"}
     with (
         redis_server(folder) as redis,
-        proxy(version, redis, configuration(callback=callback), folder, environ) as running,
+        proxy(version, redis, configuration(), folder, environ) as running,
     ):
         real = Real(folder, running, redis, postgres)
         real.install()
@@ -288,7 +352,7 @@ def real_host(version: str, folder: Path, postgres: Postgres | None, *, callback
 
 
 @asynccontextmanager
-async def real_site(kind: str, real: Real, *, callback: bool = True) -> AsyncIterator[Site]:
+async def real_site(real: Real) -> AsyncIterator[Site]:
     """`real` behind an SSH server."""
     key, host_key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
     path = real.folder / "ssh-key"
@@ -308,18 +372,7 @@ async def real_site(kind: str, real: Real, *, callback: bool = True) -> AsyncIte
         (stacks / HOST / "apps").mkdir(parents=True, exist_ok=True)
         (stacks / HOST / "apps/compose.yaml").write_text(_COMPOSE)
         (stacks / HOST / "apps/stack.yaml").write_text("title: Applications\nproject: vpai\n")
-        text = configuration(callback=callback)
-        found = load_stacks(stacks, fleet)
-        database = real.postgres is not None
-        site = Site(kind, fleet, found, lambda: real.reset(text), database, real.proxy.version, callback, real=real)
+        found, version = load_stacks(stacks, fleet), real.proxy.version
+        site = Site(fleet, found, real.folder, real.reset, real.postgres is not None, version, real=real)
         stack.push_async_callback(site.close)
         yield site
-
-
-def by_provider(found: BudgetSnapshot) -> dict[str, float]:
-    """What each provider bills."""
-    assert found.spend is not None
-    return {it.provider: it.billed_usd for it in found.spend.providers}
-
-
-__all__ = ["CAP", "HOST", "PREFIX", "Real", "Site", "SystemClock", "by_provider", "demo_site", "real_host", "real_site"]
