@@ -26,6 +26,7 @@ from vpai_tui import config, demo
 from vpai_tui.budget.reading import Reader
 from vpai_tui.budget.session import Budget, Surface
 from vpai_tui.clock import SystemClock
+from vpai_tui.demo.engine.cli import act_on
 from vpai_tui.demo.servers import HostServer
 from vpai_tui.fleet.history import History
 from vpai_tui.fleet.stacks import Stack, load_stacks
@@ -211,7 +212,11 @@ async def demo_site(folder: Path) -> AsyncIterator[Site]:
         site.demo = running
 
         def reset() -> None:
+            without = b"eco_mode" not in path.read_bytes()
             path.write_bytes(content)
+            if without:
+                act_on(running.engine(HOST), "vpai-litellm-1", "restart")
+                running.advance(5)
             running.budget("usual")
             running.budget("12")
 

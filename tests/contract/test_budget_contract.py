@@ -199,7 +199,7 @@ async def test_the_fleet_s_list_is_told_by_redis_alone(site: Site, budget: Budge
     await site.redis("SET", CAP_KEY, f"{spent.spend_usd / 0.95:.6f}")
     found = await site.until(budget.alerts, bool)
     assert len(found) == 1
-    assert "90" in found[0].message
+    assert "90 %" in found[0].subject
 
 
 # ── the mode ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -315,7 +315,7 @@ async def test_without_the_callback_a_key_is_declared_only(site: Site, budget: B
     found = await budget.snapshot()
     assert found.enforcement is Enforcement.DECLARED, found.why
     assert (found.manual, found.beat) == (Mode.ECO, None)
-    assert any("not enforced" in it.message for it in found.alerts), found.alerts
+    assert any("not enforced" in it.subject for it in found.alerts), found.alerts
     proof = await budget.prove("claude-sonnet")
     assert proof.answered == "claude-sonnet"  # the key says eco, and the paid model answers all the same
     end = await turn(budget, await budget.plan_mode("block"))
