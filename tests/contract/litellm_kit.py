@@ -212,7 +212,7 @@ async def demo_site(folder: Path) -> AsyncIterator[Site]:
         site.demo = running
 
         def reset() -> None:
-            without = b"eco_mode" not in path.read_bytes()
+            without = b"eco_mode.instance" not in path.read_bytes()
             path.write_bytes(content)
             if without:
                 act_on(running.engine(HOST), "vpai-litellm-1", "restart")
@@ -317,7 +317,7 @@ class Real:
     def reset(self) -> None:
         """A day on which nothing was spent and nothing set."""
         content = configuration()
-        if "eco_mode" not in self.config.read_text():
+        if "eco_mode.instance" not in self.config.read_text():
             self.restart(content)
         self.config.write_text(content)
         assert self.redis.run("FLUSHALL") == "OK"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SHIPPED = REPOSITORY / "stacks/sese/apps/configs/litellm"
@@ -42,6 +43,13 @@ def missing(version: str) -> str:
     if not (ENVIRONMENTS / version / "bin/litellm").exists():
         return f"LiteLLM {version} is not installed: make litellm"
     return "" if shutil.which("redis-server") else "redis-server is not installed"
+
+
+def demand(reason: str) -> None:
+    """Skips the test, or fails it where it must not be skipped."""
+    if os.environ.get("VPAI_LITELLM") == "require":
+        pytest.fail(f"VPAI_LITELLM=require, but {reason}", pytrace=False)
+    pytest.skip(reason)
 
 
 def free_port() -> int:
@@ -111,7 +119,7 @@ class Proxy:
             self.process = process = subprocess.Popen(
                 self.words, cwd=self.log.parent, env=dict(self.environ), stdout=out, stderr=out
             )
-        until(lambda: process.poll() is not None or self.answers(), "LiteLLM answers", 180)
+        until(lambda: process.poll() is not None or self.answers(), "LiteLLM answers", 600)
         assert process.poll() is None, self.log.read_text()[-3000:]
 
     def stop(self) -> None:
