@@ -8,7 +8,7 @@ WORKERS ?= 4
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 
-.PHONY: help demo test check audit lab lab-down bench matrix soak chaos snapshots
+.PHONY: help demo test check audit litellm lab lab-down bench matrix soak chaos snapshots
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
