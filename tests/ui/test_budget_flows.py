@@ -144,6 +144,8 @@ async def test_a_change_under_way_belongs_to_the_app(cockpit: OpenCockpit, pictu
         assert "budget sese/cap is still running on sese" in at.toasts()[-1]
         await at.press("1")
         assert "… budget sese/cap" in at.text()  # the chip: leaving the screen ends nothing
+        await at.press("ctrl+q")
+        assert "what it has set acts already; quitting leaves the rest undone" in at.text()
         found.gate.set()
 
 

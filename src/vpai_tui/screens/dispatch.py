@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vpai_tui.commands import BY_ID, Arg, Command, refusal
+from vpai_tui.screens.budget_run import BUDGET
 from vpai_tui.screens.flows import Flows
 from vpai_tui.screens.shell import Shell
 from vpai_tui.text import clean
@@ -343,10 +344,13 @@ def quit_question(running: tuple[Operation, ...]) -> list[Line]:
     for operation in running:
         host = operation.stack.partition("/")[0]
         goes_on = operation.progress.on_host
+        half_done = operation.kind == BUDGET and bool(operation.progress.told)  # a key is set before anything else
         rows.append((("… ", "busy"), (operation.title, "strong"), (f"  {operation.progress.phase}", "dim")))
         rows.append(
             ((f"  goes on by itself on {host}; the next look says how it ended", ""),)
             if goes_on
+            else (("  what it has set acts already; quitting leaves the rest undone", "warn"),)
+            if half_done
             else ((f"  not on {host} yet: quitting ends it, nothing was changed", "warn"),)
         )
     return rows
