@@ -99,11 +99,14 @@ class LiveBackend:
 
     async def _demo(self, what: str, host: str) -> None:
         running = self._world.demo
+        if running is not None and what == "budget":
+            running.budget(host)
+            return
         if running is not None and what == "loki":
             running.loki.switches.turn(host)
             return
         if running is None or what not in ("cut", "heal") or host not in self._world.fleet.hosts:
-            raise UsageError(f"demo {what} {host}", remedy="demo cut HOST, demo heal HOST, demo loki restart")
+            raise UsageError(f"demo {what} {host}", remedy="demo cut HOST, heal HOST, loki restart, budget 92")
         await (running.cut(host) if what == "cut" else running.heal(host))
 
     async def start(self) -> None:

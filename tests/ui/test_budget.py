@@ -92,6 +92,26 @@ async def test_a_key_that_nobody_reads_is_declared_only(cockpit: OpenCockpit, pi
         picture(at, "not-enforced")
 
 
+async def test_over_a_cap_that_nothing_holds(cockpit: OpenCockpit) -> None:
+    found = replace(budget.not_enforced(), manual=Mode.NORMAL, spend=budget.make_spend(5.21))
+    found = replace(found, alerts=(budget.OVER, budget.NOT_ENFORCED))
+    async with cockpit(backend=on(FakeBudget(found)), size=TALL) as at:
+        await at.press("4")
+        assert "▲ declared only: nothing acts on it" in at.text()
+        assert "normal" not in at.text().splitlines()[5]
+        text = at.text()
+        assert text.index("LiteLLM runs without the callback") < text.index("$5.21 of $5.00 are spent")
+        assert "M, a higher cap" not in text
+
+
+async def test_prices_are_not_missing_while_nobody_can_be_asked_for_them(cockpit: OpenCockpit) -> None:
+    async with cockpit(backend=on(FakeBudget(budget.down())), size=TALL) as at:
+        await at.press("4")
+        rows = {row.key: row for row in screen_of(at).table.rows}
+        assert rows["kimi-k2"].cells["note"][0] == "◌ price unknown"
+        assert rows["claude-sonnet"].cells["note"][0] == ""
+
+
 async def test_a_mode_set_by_hand_says_so_and_how_it_ends(cockpit: OpenCockpit) -> None:
     for mode, words in ((Mode.ECO, "▲ eco by hand"), (Mode.BLOCKED, "■ blocked by hand")):
         found = FakeBudget(budget.make_snapshot(1.42, mode=mode, manual=mode))

@@ -228,11 +228,13 @@ class Flows:
         steer = backend.demo if backend is not None else None
         word, _, host = text.partition(" ")
         if steer is None or not word or not host:
-            self._app.toast("demo cut HOST, demo heal HOST", severity="warning")
+            self._app.toast("demo cut HOST, demo heal HOST, demo budget 92", severity="warning")
             return
 
         async def run() -> None:
             await steer(word, host)
+            if word == "budget":
+                self._app.budget_watch.again()
 
         self.work(f"demo {text}", run)
 

@@ -6,7 +6,7 @@ from vpai_tui.budget.alerts import SUBJECT
 from vpai_tui.budget.model import BudgetSnapshot, Enforcement, Mode
 from vpai_tui.budget.notes import BYTEPLUS
 from vpai_tui.clock import duration
-from vpai_tui.fleet.model import Severity
+from vpai_tui.fleet.model import Alert, Severity
 from vpai_tui.widgets import budget_words as words
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.budget_look import BudgetLook
@@ -43,17 +43,22 @@ def sayings(found: BudgetSnapshot) -> list[tuple[str, str, str, str]]:
         rows.append((paint.DOWN, "error", f"{found.error}{rest}", found.remedy))
     of_mode = _of_mode(found) if found.enforcement is Enforcement.ENFORCED else []
     rows += of_mode
-    for alert in found.alerts:
-        of_cap = alert.subject.startswith(f"{SUBJECT}: ") and "%" in alert.subject
-        if of_cap and of_mode:
+    for alert in sorted(found.alerts, key=_of_cap):  # that nothing holds the cap goes before how full it is
+        if _of_cap(alert) and of_mode:
             continue  # the mode says it already, and the sum stands above
         glyph, _ = paint.severity(alert.severity)
-        remedy = "M, a higher cap" if of_cap else alert.remedy
+        remedy = alert.remedy
+        if _of_cap(alert):
+            remedy = "M, a higher cap" if found.enforcement is Enforcement.ENFORCED else ""
         rows.append((glyph, _ROLES[alert.severity], alert.message, remedy))
     if found.enforcement is not Enforcement.ENFORCED and not found.alerts and found.why:
         role = "warn" if found.enforcement is Enforcement.DECLARED else "stale"
         rows.append((paint.WARN if role == "warn" else paint.STALE, role, found.why, ""))
     return rows
+
+
+def _of_cap(alert: Alert) -> bool:
+    return alert.subject.startswith(f"{SUBJECT}: ") and "%" in alert.subject
 
 
 def _of_mode(found: BudgetSnapshot) -> list[tuple[str, str, str, str]]:

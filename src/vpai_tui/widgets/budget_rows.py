@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vpai_tui.budget.model import TARGETS, BudgetSnapshot, ModelSpend, ProviderSpend, Spend
@@ -81,7 +81,8 @@ def pick_models(found: BudgetSnapshot, needle: str, order: str) -> list[ModelSpe
     """What was used today, and below it the aliases that were not, as far as the configuration tells them."""
     if found.spend is None:
         return []
-    used = found.spend.models
+    # LiteLLM itself knows most prices: while it does not answer, one that lacks is not known to lack.
+    used = [replace(it, priced=None) if found.error and not it.priced else it for it in found.spend.models]
     names = {it.model for it in used}
     free = found.beat.free if found.beat else ()
     idle = [
@@ -90,7 +91,7 @@ def pick_models(found: BudgetSnapshot, needle: str, order: str) -> list[ModelSpe
             0.0,
             0,
             0,
-            it.known,
+            it.known or (None if found.error else False),
             name in free or it.free,
             it.input_usd_per_million,
             it.output_usd_per_million,

@@ -105,8 +105,8 @@ def mode_span(found: BudgetSnapshot, *, stale: bool) -> Span:
         Mode.BLOCKED: (paint.OFF, "error"),
     }[mode]
     how = "" if mode is Mode.NORMAL or declared else " by hand" if found.manual is mode else " by itself"
-    if stale or (declared and mode is Mode.NORMAL):
-        return (f"{paint.STALE} {mode.value}{how}", "stale" if stale else "dim")
+    if stale:
+        return (f"{paint.STALE} {mode.value}{how}", "stale")
     return (f"{glyph} {mode.value}{how}", role)
 
 
@@ -117,8 +117,11 @@ def state_lines(look: BudgetLook, now_boot_s: float) -> list[Line]:
         return [()]
     if found.mode is None and found.enforcement is Enforcement.UNKNOWN:
         return [((f"{paint.STALE} mode and enforcement unknown", "stale"),)]
+    proofs = enforcement_spans(look, now_boot_s)
+    if found.enforcement is Enforcement.DECLARED and found.manual not in (Mode.ECO, Mode.BLOCKED):
+        return [(proof,) for proof in proofs]  # there is no mode to speak of: nothing holds anything
     mode = mode_span(found, stale=look.stale(now_boot_s))
-    return [(mode, ("  ", ""), proof) for proof in enforcement_spans(look, now_boot_s)]
+    return [(mode, ("  ", ""), proof) for proof in proofs]
 
 
 def enforcement_spans(look: BudgetLook, now_boot_s: float) -> list[Span]:
