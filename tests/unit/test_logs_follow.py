@@ -218,7 +218,7 @@ def test_a_lost_link_is_told_and_what_went_by_is_fetched() -> None:
     assert START_NS + 10 * SECOND_NS <= gap.from_ns <= START_NS + 20 * SECOND_NS
     assert gap.to_ns >= START_NS + 60 * SECOND_NS
     (back,) = told.of(Reconnected)
-    assert 40 <= back.away_s <= 55
+    assert 40 <= back.away_s <= 45  # the count found it first, and the tail did not wait for its turn
     assert len(buffer) == 30
     assert len(told.of(Uncounted)) == 1  # said once, not each second
     assert all(window.complete for window in told.of(Window))

@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 
 from vpai_tui import config
 from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.fleet.containers import ContainerEvent
+from vpai_tui.fleet.history import Entry
 from vpai_tui.fleet.stacks import Stack, load_stacks
 from vpai_tui.logs import query
 from vpai_tui.logs.fields import folded
 from vpai_tui.logs.find import Directory, Target, base_name, places, target_of
 from vpai_tui.logs.fold import groups
+from vpai_tui.logs.happenings import of_containers, of_journal, timeline
 from vpai_tui.logs.levels import level_of
 from vpai_tui.logs.model import LATEST_NS, SECOND_NS, Labels, Level, Line, Mark, Source
 from vpai_tui.logs.save import document, plain, save
@@ -285,3 +288,36 @@ def test_what_is_copied_is_cut_and_redacted() -> None:
 def test_a_time_no_calendar_has_is_shown_all_the_same() -> None:
     assert Line(LATEST_NS, (), b"", Level.INFO).at > datetime(2200, 1, 1, tzinfo=UTC)
     assert Line(-(2**62), (), b"", Level.INFO).at < datetime.now(UTC) - timedelta(days=1)
+
+
+# ── what else happened ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_events_and_deploys_are_marks_in_time() -> None:
+    at = NOW.replace(microsecond=0)
+    base = NOW_NS - 500_000_000
+    events = [
+        ContainerEvent(at, "c1", "vpai-n8n-1", "die", "exit 137"),
+        ContainerEvent(at, "c1", "vpai-n8n-1", "die", "exit 0"),
+        ContainerEvent(at + timedelta(seconds=1), "c1", "vpai-n8n-1", "oom"),
+        ContainerEvent(at, "c2", "stranger", "start"),
+        ContainerEvent(at, "c2", "stranger", "rename"),
+        ContainerEvent(None, "c2", "stranger", "start"),
+    ]
+    containers = of_containers("sese", events, {"c1": "sese/apps/n8n"})
+    assert [(it.subject, it.text, it.bad) for it in containers] == [
+        ("sese/apps/n8n", "ended (exit 137)", True),
+        ("sese/apps/n8n", "ended (exit 0)", False),
+        ("sese/apps/n8n", "ran out of memory", True),
+        ("stranger", "started", False),
+    ]
+    deploys = of_journal(
+        [
+            Entry("2026-11-28T12:00:02Z", "me@laptop", "sese", "deploy", "sese/apps", "reverted"),
+            Entry("2026-11-28T12:00:03Z", "me@laptop", "sese", "deploy", "sese/apps", "committed"),
+            Entry("", "me@laptop", "sese", "deploy", "sese/apps", "committed"),
+        ]
+    )
+    assert [(it.ns - base, it.bad) for it in deploys] == [(2 * SECOND_NS, True), (3 * SECOND_NS, False)]
+    found = timeline(containers, deploys, containers, from_ns=base, to_ns=base + 3 * SECOND_NS)
+    assert [it.ns - base for it in found] == [0, 0, 0, SECOND_NS, 2 * SECOND_NS]

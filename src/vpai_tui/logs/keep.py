@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ class Keeper:
         self._quick = 0  # tails in a row that ended at once
         self._back_s = 2.0  # how far before the server's now a tail begins
         self._opened_once = False
+        self._way_is_back = asyncio.Event()
         self._running: set[asyncio.Task[TailEnd]] = set()
 
     async def run(self) -> None:
@@ -79,8 +81,18 @@ class Keeper:
                 await self._probe()
             wait = delay * random.uniform(0.8, 1.2)  # noqa: S311 - so that not all come back at once
             self._of.say(Disconnected(cause, end.reason, wait))
-            await asyncio.sleep(wait)
             delay = min(delay * 2, self._pace.retry_most_s)
+            await self._pause(wait)
+
+    def retry(self) -> None:
+        """There is a way again: no more waiting."""
+        self._way_is_back.set()
+
+    async def _pause(self, wait_s: float) -> None:
+        self._way_is_back.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._way_is_back.wait()
 
     # ── tails ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -16,10 +16,10 @@ from vpai_tui.fleet.containers import Engine
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.logs.client import PAGE, Build, LokiClient, ServerClock, Stats
 from vpai_tui.logs.find import Place, container_at, places
-from vpai_tui.logs.way import OverHttp, TailEnd
+from vpai_tui.logs.way import End, OverHttp, TailEnd
 from vpai_tui.logs.wire import Frame, Lines, LokiError, Series
 from vpai_tui.remote.connection import Connection
-from vpai_tui.remote.failures import NoAnswer
+from vpai_tui.remote.failures import NoAnswer, link_lost
 from vpai_tui.remote.http import as_operator_error, http_client
 
 T = TypeVar("T")
@@ -143,4 +143,8 @@ class Link:
     async def tail(
         self, query: str, start_ns: int, *, limit: int, opened: Callable[[], None], frame: Callable[[Frame], None]
     ) -> TailEnd:
-        return await self._through(lambda it: it.tail(query, start_ns, limit=limit, opened=opened, frame=frame))
+        end = await self._through(lambda it: it.tail(query, start_ns, limit=limit, opened=opened, frame=frame))
+        connection = self._connection
+        if end.end is End.LOST and connection is not None and connection.closed:
+            return TailEnd(End.UNREACHABLE, str(link_lost(connection.name)))
+        return end

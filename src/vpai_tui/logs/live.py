@@ -14,7 +14,7 @@ from typing import Protocol
 
 from vpai_tui.logs.buffer import Buffer
 from vpai_tui.logs.keep import Keeper
-from vpai_tui.logs.model import SECOND_NS, Backfilled, Cause, Dropped, Entry, Event, LinesCame, Mark
+from vpai_tui.logs.model import SECOND_NS, Backfilled, Dropped, Entry, Event, LinesCame, Mark
 from vpai_tui.logs.pace import Pace
 from vpai_tui.logs.pages import Pageable, newest
 from vpai_tui.logs.prove import Prover
@@ -139,10 +139,9 @@ class Following:
         """What went by meanwhile is to be counted at once."""
         self._prover.hurry()
 
-    @property
-    def lost_cause(self) -> Cause | None:
-        """Why there is no tail now; None while there is one."""
-        return self._keeper.away
+    def way_is_back(self) -> None:
+        """Loki answers again: the tail need not wait for its turn."""
+        self._keeper.retry()
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():

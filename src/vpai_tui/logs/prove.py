@@ -63,7 +63,9 @@ class Prover:
                 if _now_s() >= self._again_at_s:
                     await self._again()
                     self._again_at_s = _now_s() + self._pace.again_s
-                self._uncounted = False
+                if self._uncounted:
+                    self._uncounted = False
+                    self._of.way_is_back()
             except OperatorError as error:
                 await self._failed(error)
 
