@@ -133,7 +133,9 @@ def _range(query: str, at: int, line: int, column: int) -> tuple[Token, int]:
     text = query[at + 1 : end]
     found = span_ns(text.strip())
     if found is None:
-        raise error(f'not a valid duration string: "{text}"', 0, column)
+        unit = re.match(r"[\d.]+([A-Za-z]*)", text.strip())
+        told = "invalid duration" if unit is None else f'unknown unit "{unit[1]}" in duration' if unit[1] else ""
+        raise error(f'{told or "missing unit in duration"} "{text}"', 0, column)
     return Token("RANGE", text, 0, column, float(found)), end + 1
 
 

@@ -221,6 +221,9 @@ class _Words:
     def metric(self) -> syntax.Metric:
         if self.kind in _RANGES:
             return self._range()
+        if self.kind == "{":  # lines where numbers are wanted: what is wrong is what follows them
+            self.log()
+            raise self.wrong()
         function = self.expect(*_AGGREGATIONS, told=False).value
         without, names = self._grouping()
         self.expect("(", told=False)
@@ -235,6 +238,8 @@ class _Words:
             return False, ()
         without = self.take().kind == "without"
         self.expect("(")
+        if self.kind not in ("IDENTIFIER", ")"):
+            raise self.wrong("IDENTIFIER", ")")
         names = () if self.kind == ")" else self._names()
         self.expect(")", ",")
         return without, names

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import warnings
 from functools import lru_cache
 
 from vpai_tui.demo.loki.model import Refused
 
 _UNSUPPORTED = re.compile(r"(?<!\\)(?:\\\\)*(\((?:\?=|\?!|\?<=|\?<!|\?>))")
+_LATER_FLAGS = re.compile(r"(?s)\A(.+?)\(\?([ims]+)\)(.*)\Z")  # which Go takes anywhere
 _BACK_REFERENCE = re.compile(r"(?<!\\)(?:\\\\)*(\\[1-9])")
 
 
 @lru_cache(maxsize=256)
 def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern.replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sets in sets, which Go does not mind
+        return re.compile(_LATER_FLAGS.sub(r"\1(?\2:\3)", pattern.replace("(?<", "(?P<")))
 
 
 def compiled(pattern: str, before: str = "") -> re.Pattern[str]:
