@@ -40,6 +40,7 @@ class Link:
         self._connection: Connection | None = None
         self._making = asyncio.Lock()
         self.place = self._places[0]
+        self.version = ""  # Loki's, once it has answered
 
     async def client(self) -> LokiClient:
         """The client on the live connection.
@@ -72,7 +73,13 @@ class Link:
             return http_client(connection, container=name, base_url=f"http://{name}:{place.port}")
 
         way = OverHttp(place.host, make, lambda error: as_operator_error(error, connection, "loki"))
-        return LokiClient(way, self._clock, self._server_clock)
+        client = LokiClient(way, self._clock, self._server_clock)
+        try:
+            self.version = (await client.build()).version  # the first answer tells Loki's clock too
+        except BaseException:
+            await client.close()
+            raise
+        return client
 
     async def close(self) -> None:
         """Lets go; the connection is not ours."""

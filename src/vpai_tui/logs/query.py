@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
-from vpai_tui.clock import Clock
 from vpai_tui.errors import UsageError
 from vpai_tui.logs.model import LATEST_NS, SECOND_NS, Level
 from vpai_tui.text import clean_line
@@ -123,7 +123,13 @@ def span_s(text: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
-def time_ns(text: str, clock: Clock) -> int:
+class Now(Protocol):
+    """Whatever knows what time it is."""
+
+    def now(self) -> datetime: ...
+
+
+def time_ns(text: str, clock: Now) -> int:
     """A moment: a span before now (`1h`), `now`, `14:05` (the last there was), RFC 3339 or its beginning in local
     time, seconds, milliseconds or nanoseconds since 1970.
 

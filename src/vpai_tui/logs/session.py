@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vpai_tui.clock import Clock
@@ -17,7 +18,7 @@ from vpai_tui.logs.client import Build
 from vpai_tui.logs.find import Directory, Target, containers, target_of
 from vpai_tui.logs.link import Link
 from vpai_tui.logs.live import AHEAD_NS, follow
-from vpai_tui.logs.model import SECOND_NS, Event, Labels, Source
+from vpai_tui.logs.model import SECOND_NS, Event, Labels, Source, moment
 from vpai_tui.logs.pace import Pace
 from vpai_tui.logs.past import Found, read
 from vpai_tui.logs.query import containing
@@ -83,6 +84,10 @@ class Logs:
         """Loki's version. OperatorError when it does not answer."""
         return await self.link.build()
 
+    def now(self) -> datetime:
+        """The same as a time in UTC: what `1h` before now is counted from."""
+        return moment(self.now_ns())
+
     async def series(self, over_s: float = _SERIES_OVER_S) -> tuple[Mapping[str, str], ...]:
         """The label sets of all streams that had lines in the last `over_s` seconds; asked once a minute at most."""
         now_s = self._surface.clock.boot_s()
@@ -101,6 +106,7 @@ class Logs:
         """
         query = target.query
         try:
+            await self.link.client()  # times before now are Loki's from here on
             if query is None:
                 query = self.directory.selector(target, await self.series())
             if query is not None:

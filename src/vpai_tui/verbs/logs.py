@@ -12,9 +12,9 @@ from contextlib import aclosing, suppress
 from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.logs.buffer import Buffer
 from vpai_tui.logs.live import AHEAD_NS
-from vpai_tui.logs.model import Level, Window
+from vpai_tui.logs.model import SECOND_NS, Level, Window
 from vpai_tui.logs.past import price, worth_asking
-from vpai_tui.logs.query import least_level, time_ns
+from vpai_tui.logs.query import Now, least_level, time_ns
 from vpai_tui.logs.session import Choice, Logs
 from vpai_tui.verbs import say_logs as show
 from vpai_tui.verbs.run import Verb
@@ -28,29 +28,33 @@ _SKEW_TOLD_S = 5.0
 async def _logs(world: World, args: Namespace) -> int:
     if args.follow and args.until:
         raise UsageError("-f has no end", remedy="leave --until out, or -f")
+    _span(args, world.clock)  # mistakes are told before anybody is asked
     logs = world.logs()
     try:
-        target = logs.target(args.target)
-        since_ns = time_ns(args.since or _SINCE, world.clock)
-        until_ns = time_ns(args.until, world.clock) if args.until else None
-        if until_ns is not None and until_ns <= since_ns:
-            raise UsageError("--until lies before --since", remedy="give an earlier --since")
-        choice = await logs.choose(target, grep=args.grep)
+        choice = await logs.choose(logs.target(args.target), grep=args.grep)
+        since_ns, until_ns = _span(args, logs)
         if choice.query is None and args.grep:
             raise UsageError(f"{choice.reason}; --grep is Loki's", remedy="leave --grep out, and use grep")
         least = least_level(args.level) if args.level else Level.UNKNOWN
         printer = show.Printer(logs.source, as_json=args.json, utc=args.utc, least=least)
         try:
             if args.follow:
-                return await _follow(
-                    logs, choice, printer, args, (world.clock.now().timestamp() * 1e9 - since_ns) / 1e9
-                )
+                return await _follow(logs, choice, printer, args, (logs.now_ns() - since_ns) / SECOND_NS)
             return await _read(logs, choice, printer, args, since_ns, until_ns)
         except BrokenPipeError:  # whoever read it has what they wanted
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
     finally:
         await logs.close()
+
+
+def _span(args: Namespace, clock: Now) -> tuple[int, int | None]:
+    """Since and until, by the clock given. UsageError when they are none."""
+    since_ns = time_ns(args.since or _SINCE, clock)
+    until_ns = time_ns(args.until, clock) if args.until else None
+    if until_ns is not None and until_ns <= since_ns:
+        raise UsageError("--until lies before --since", remedy="give an earlier --since")
+    return since_ns, until_ns
 
 
 async def _read(
