@@ -74,6 +74,18 @@ def test_the_newest_are_taken_and_hostile_bytes_do_no_harm() -> None:
     assert complete is False
 
 
+def test_a_span_that_ended_is_not_asked_for_by_its_tail() -> None:
+    async def run() -> None:
+        engine = Engine(b"".join(row(second, f"line {second}") for second in range(10)))
+        it = Spoken(engine, "id", "web")
+        until = BASE_NS - 55 * 10**9
+        lines, complete = await fallback.read(it, Buffer(), from_ns=BASE_NS - 60 * 10**9, to_ns=until, limit=3)
+        assert [line.text for line in lines] == ["line 2", "line 3", "line 4"] and not complete
+        assert (engine.asked[0]["tail"], engine.asked[0]["until"]) == ("all", BASE_NS // 10**9 - 54)
+
+    in_virtual_time(run())
+
+
 def test_a_stopped_container_and_a_lost_link_are_told_and_nothing_comes_twice() -> None:
     first, second = row(10, "begin"), row(20, "half a li")[:-1]
     engine = Engine(

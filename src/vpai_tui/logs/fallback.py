@@ -61,13 +61,16 @@ async def read(
     it: Spoken, buffer: Buffer, *, from_ns: int, to_ns: int = LATEST_NS, limit: int = 1000
 ) -> tuple[tuple[Line, ...], bool]:
     """The newest `limit` lines of a span into `buffer`; and whether there are no older ones in it."""
+    tail: int | str = (
+        "all" if to_ns < LATEST_NS else limit + 1
+    )  # an engine counts `tail` from the end, then looks at `until`
     answer = await it.engine.call(
-        "logs", it.id, stdout=True, stderr=True, timestamps=True, **_span(from_ns, to_ns), tail=limit + 1
+        "logs", it.id, stdout=True, stderr=True, timestamps=True, **_span(from_ns, to_ns), tail=tail
     )
     text = answer if isinstance(answer, bytes) else b""
     entries = sorted((_entry(row, it) for row in text.split(b"\n") if row), key=lambda entry: entry.ns)
     wanted = [entry for entry in entries if from_ns <= entry.ns < to_ns]
-    return tuple(buffer.add(wanted[-limit:])), len(entries) <= limit
+    return tuple(buffer.add(wanted[-limit:])), len(entries if to_ns == LATEST_NS else wanted) <= limit
 
 
 async def follow(

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from vpai_tui.logs.model import SECOND_NS, Labels, Level, Line
+from vpai_tui.text import clean
 
 NEAR_NS = 2 * SECOND_NS  # what belongs together is written at once
 MOST = 500  # lines of one group
 
-_ANSI = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]|\[[0-9;]{1,12}m")
+_LOOK = 400  # bytes of a line that tell what it is
+_ANSI = re.compile(rb"\x1b\[[0-9;:]*[A-Za-z]")
 _DETAIL = re.compile(r"(?:^|\s|\])(DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION):  ")
 _INSIDE = re.compile(
     r"[ \t]+\S"  # indented
@@ -48,7 +50,7 @@ class Folder:
 
     def joins(self, line: Line) -> bool:
         """Whether `line` belongs to the group that its stream's line before it began or joined."""
-        text = _ANSI.sub("", line.text[:400])
+        text = clean(_ANSI.sub(b"", line.raw[:_LOOK]))
         last = self._last.get(line.labels)
         if last is not None and last.takes(line, text):
             return True

@@ -18,7 +18,7 @@ from vpai_tui.logs.client import Build
 from vpai_tui.logs.find import Directory, Target, containers, target_of
 from vpai_tui.logs.link import Link
 from vpai_tui.logs.live import AHEAD_NS, follow
-from vpai_tui.logs.model import SECOND_NS, Event, Labels, Source, moment
+from vpai_tui.logs.model import LATEST_NS, SECOND_NS, Event, Labels, Source, moment
 from vpai_tui.logs.pace import Pace
 from vpai_tui.logs.past import Found, read
 from vpai_tui.logs.query import containing
@@ -145,6 +145,7 @@ class Logs:
         if choice.query is not None:
             return await read(self.link, choice.query, from_ns, to_ns, limit, buffer)
         it = await self._container(choice.target)
+        to_ns = to_ns if to_ns < self.now_ns() else LATEST_NS
         lines, complete = await fallback.read(it, buffer, from_ns=from_ns, to_ns=to_ns, limit=limit)
         return Found(lines, None, complete, choice.reason)
 

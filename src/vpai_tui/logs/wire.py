@@ -16,6 +16,7 @@ from vpai_tui.text import clean, clean_line
 SHARD = "__stream_shard__"
 _PLACE = re.compile(r"parse error at line (\d+), col (\d+): ")
 _LONGEST_TOLD = 500
+_STREAMS_KNOWN = 20_000
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -137,6 +138,8 @@ class Reader:
         key = tuple(stream.items())
         known = self._known.get(key)
         if known is None:
+            if len(self._known) > _STREAMS_KNOWN:  # a server that puts trace ids into labels
+                self._known.clear()
             known = self._known[key] = tuple(sorted((name, it) for name, it in key if name != SHARD))
         return known
 
