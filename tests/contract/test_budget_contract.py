@@ -250,8 +250,8 @@ async def test_a_cap_acts_at_once_and_is_kept_in_the_file(site: Site, budget: Bu
 async def test_a_cap_below_what_was_spent_turns_eco_on(site: Site, budget: Budget) -> None:
     before = money(await budget.snapshot()).spend_usd
     await spending(site, before + await paid_call(site))
-    change = await budget.plan_cap("0.02")
-    assert any("eco comes on now" in it for it in change.effects)
+    change = await site.until(lambda: budget.plan_cap("0.02"), lambda it: "eco comes on now" in " ".join(it.effects))
+    assert "eco comes on now" in " ".join(change.effects), change
     await turned(budget, change)
     found = await site.until(budget.snapshot, lambda it: it.mode is Mode.ECO and it.reached is not None)
     assert (found.mode, found.manual, found.enforcement) == (Mode.ECO, Mode.NORMAL, Enforcement.ENFORCED)
