@@ -133,7 +133,6 @@ async def test_every_part_of_the_spend_is_the_whole(site: Site, budget: Budget) 
     assert spent.total.source is (Source.ACTIVITY if site.database else Source.COUNTERS)
     assert spent.keys is not None
     assert spent.hours is not None
-    assert spent.days is not None
     # Sources that are read at the same time are of moments that differ by a little where traffic goes on.
     near = 0.02 if site.demo else 1e-6
     whole = pytest.approx(spent.spend_usd, abs=1e-6)
@@ -142,7 +141,9 @@ async def test_every_part_of_the_spend_is_the_whole(site: Site, budget: Budget) 
     assert sum(it.spend_usd for it in spent.models) == whole
     assert sum(it.spend_usd for it in spent.keys) == whole
     assert sum(it.spend_usd for it in spent.hours) == pytest.approx(spent.spend_usd, abs=near)
-    assert spent.days[-1].spend_usd == pytest.approx(spent.spend_usd, abs=near)
+    assert (spent.days is not None) == site.database  # the callback's counters begin today there
+    if spent.days is not None:
+        assert spent.days[-1].spend_usd == pytest.approx(spent.spend_usd, abs=near)
     assert set(TARGETS) <= {it.provider for it in spent.providers}
     assert sum(it.share or 0 for it in spent.providers) == pytest.approx(1)
     sonnet = next(it for it in spent.models if it.model == "claude-sonnet")
