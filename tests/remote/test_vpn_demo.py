@@ -155,7 +155,14 @@ def test_the_story_of_a_record(run: Run, demo_dir: Path) -> None:
     assert all(it["problems"] == [] for it in told["records"])
     assert run("dns", "add", "singa.ewutelo.cloud", "A", "100.64.0.5")[0] == 78
     assert run("dns", "add", "x.ewutelo.cloud", "A", "fd7a::1")[0] == 2
-    run("dns", "add", "wiki.ewutelo.cloud", "A", "sese")
+    assert run("dns", "add", "wiki.ewutelo.cloud", "A", "sese")[1]["warnings"] == []
+    _, told = run("dns", "add", "wiki.ewutelo.cloud", "A", "100.64.0.1")
+    assert [it.partition(";")[0] for it in told["warnings"]] == [
+        "wiki.ewutelo.cloud A 100.64.0.1: this name has several addresses of one family"
+    ]
+    assert run("dns", "undo")[1]["warnings"] == []
+    assert "no node has this address" in run("dns", "add", "y.ewutelo.cloud", "A", "100.64.0.99")[1]["warnings"][0]
+    run("dns", "undo")
     run("dns", "remove", "oc.ewutelo.cloud")
     assert run("dns", "undo")[1]["staged"] == [
         {"kind": "add", "old": None, "new": {"name": "wiki.ewutelo.cloud", "type": "A", "value": "100.64.0.14"}}

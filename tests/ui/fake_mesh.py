@@ -99,7 +99,7 @@ RECORDS = (
 )
 _BEHIND = {"100.64.0.14": "sese", "100.64.0.1": "workstation-pi", "100.64.0.9": "old-phone", "87.106.30.160": "seko"}
 _WRONG = {
-    "old.example": (Problem(Severity.WARN, "points at old-phone, whose key has expired"),),
+    "old.example": (Problem(Severity.WARN, "the key of old-phone has expired"),),
     "ghost.example": (
         Problem(Severity.WARN, "no node has this address; after a restart Headscale may give it to another machine"),
     ),

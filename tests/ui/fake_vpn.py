@@ -56,6 +56,7 @@ class FakeVpn:
         self.script: Sequence[Event] = COMMITTED
         self.gate = asyncio.Event()  # an apply goes on past its script when set
         self.hangs = False
+        self.warnings: tuple[str, ...] = ()  # of what is staged next
 
     @property
     def nodes(self) -> FakeVpn:
@@ -191,7 +192,7 @@ class FakeVpn:
     def stage(self, staged: Staged) -> Staged:
         assert isinstance(self.found, VpnSnapshot)
         self.found = replace(self.found, dns=make_dns(staged))
-        return staged
+        return replace(staged, warnings=self.warnings)
 
     async def add(self, name: str, kind: str, value: str) -> Staged:
         self._did("add", name, kind, value)

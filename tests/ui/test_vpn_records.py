@@ -11,7 +11,7 @@ from . import fake_mesh as mesh
 from . import fake_vpn as vpn
 from .conftest import OpenCockpit
 from .fake_vpn import FakeVpn
-from .vpn_kit import BOTH, Picture, Size, command, did, on, shown
+from .vpn_kit import BOTH, Picture, Size, command, did, on, screen_of, shown
 
 # -- records --------------------------------------------------------------------------------------------------------
 
@@ -56,12 +56,16 @@ async def test_records_are_added_edited_and_removed_on_the_laptop_only(cockpit: 
         await at.type("sese")
         await at.press("enter")
         assert did(found, "add") == [("add", "draw.example", "A", "sese")]
+        record = screen_of(at).record()
+        assert record is not None and record.record.name == "draw.example"  # the cursor is on what was staged
+        assert at.toasts() == []  # which no word covers
         await at.press("g", "j", "e")
         at.app.screen.query_one("#field-value", Input).value = "100.64.0.1"
         at.app.screen.query_one("#act", Button).press()
         await at.settle()
         assert did(found, "change") == [("change", mesh.RECORDS[1], "mayi.example", "A", "100.64.0.1")]
-        await at.press("G", "k", "space", "X", "right", "enter")
+        await at.press("G", "k", "space", "X")
+        assert at.screen == "VpnScreen"  # nothing is asked: it only stages
         assert did(found, "remove_all") == [("remove_all", (mesh.RECORDS[7],))]
         await command(at, "dns retarget")
         at.app.screen.query_one("#field-old", Input).value = "100.64.0.14"
@@ -71,6 +75,18 @@ async def test_records_are_added_edited_and_removed_on_the_laptop_only(cockpit: 
         await at.settle()
         assert did(found, "retarget") == [("retarget", "100.64.0.14", "100.64.0.21")]
         assert did(found, "apply") == []
+
+
+async def test_what_is_doubtful_is_staged_with_a_warning(cockpit: OpenCockpit) -> None:
+    found = FakeVpn()
+    found.warnings = ("mayi.example A 100.64.0.1: this name has several addresses of one family",)
+    async with cockpit(backend=on(found)) as at:
+        await at.press("5", "tab", "a")
+        await at.type("mayi.example")
+        await at.press("enter", "enter")
+        await at.type("workstation-pi")
+        await at.press("enter")
+        assert at.toasts() == list(found.warnings)
 
 
 @BOTH

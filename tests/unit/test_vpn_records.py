@@ -88,10 +88,18 @@ def test_dead_records(record: Record, why: str) -> None:
 def test_orphans_duplicates_and_expired_nodes_are_warnings() -> None:
     good = Record("a.b", "A", "100.64.0.14")
     assert "no node has this address" in warnings(Record("a.b", "A", "100.64.0.77"))[0]
-    assert "key has expired" in warnings(Record("a.b", "A", "100.64.0.9"))[0]
+    assert "the key of old has expired" in warnings(Record("a.b", "A", "100.64.0.9"))[0]
     assert "twice" in warnings(good, Record("a.b", "A", "100.64.0.14"))[0]
     assert "only the first" in warnings(good, Record("A.b", "A", "100.64.0.1"))[0]
     assert warnings(good, Record("a.b", "AAAA", "fd7a::1")) == []
+
+
+def test_without_known_nodes_a_record_is_judged_by_itself() -> None:
+    unknown = replace(around(), nodes=None)
+    orphan, dead = Record("a.b", "A", "100.64.0.77"), Record("A.b", "A", "100.64.0.78")
+    found = lint([orphan, dead], unknown)
+    assert [it.message.partition(";")[0] for it in found[0]] == ["this name has several addresses of one family"]
+    assert "upper case" in found[1][0].message
 
 
 def test_settings_that_spoil_every_record() -> None:

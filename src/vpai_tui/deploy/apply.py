@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -34,7 +33,7 @@ from vpai_tui.fleet.operation import (
 from vpai_tui.redact import redact
 from vpai_tui.remote.connection import Connection
 from vpai_tui.remote.docker import Docker
-from vpai_tui.remote.job import JournalLine, follow, parse_line, script_name, start_command
+from vpai_tui.remote.job import JournalLine, Patience, follow, parse_line, script_name, start_command
 from vpai_tui.text import last_lines, number
 
 _OUTCOMES = {
@@ -262,28 +261,6 @@ class Run:
 
     def _now(self) -> str:
         return rfc3339(self._clock.now())
-
-
-class Patience:
-    """How long, and how often, a host that is gone is asked for: pauses of 0.5 s doubling to 10 s, ten in the first
-    minute. Time counts while this machine is awake, so that a laptop opened again does not give up at once."""
-
-    def __init__(self, within_s: float) -> None:
-        self._within_s = within_s
-        self.renew()
-
-    def renew(self) -> None:
-        """There was news: from the beginning."""
-        self._pause_s = 0.5
-        self._until = asyncio.get_running_loop().time() + self._within_s
-
-    async def pause(self) -> bool:
-        """Waits before the next try; False, at once, when there is no patience left."""
-        pause_s, self._pause_s = self._pause_s, min(self._pause_s * 2, 10.0)
-        if asyncio.get_running_loop().time() + pause_s > self._until:
-            return False
-        await asyncio.sleep(pause_s)
-        return True
 
 
 def _install(place: Place, path: str, runner: bytes) -> str:

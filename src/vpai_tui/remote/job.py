@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import shlex
 from collections.abc import AsyncIterator
@@ -99,3 +100,25 @@ async def follow(
         async for raw in lines:
             if line := parse_line(raw):
                 yield line
+
+
+class Patience:
+    """How long, and how often, a host that is gone is asked for: pauses of 0.5 s doubling to 10 s, ten in the first
+    minute. Time counts while this machine is awake, so that a laptop opened again does not give up at once."""
+
+    def __init__(self, within_s: float) -> None:
+        self._within_s = within_s
+        self.renew()
+
+    def renew(self) -> None:
+        """There was news: from the beginning."""
+        self._pause_s = 0.5
+        self._until = asyncio.get_running_loop().time() + self._within_s
+
+    async def pause(self) -> bool:
+        """Waits before the next try; False, at once, when there is no patience left."""
+        pause_s, self._pause_s = self._pause_s, min(self._pause_s * 2, 10.0)
+        if asyncio.get_running_loop().time() + pause_s > self._until:
+            return False
+        await asyncio.sleep(pause_s)
+        return True

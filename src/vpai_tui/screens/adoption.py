@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from vpai_tui.errors import OperatorError
-from vpai_tui.screens.shell import Shell
+from vpai_tui.screens.shell import Shell, Work
 from vpai_tui.widgets.dialogs import Choice, Confirm, error_lines, named
 from vpai_tui.widgets.paint import Line
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.survey import Survey
 
 _SHOWN = 12  # lines of the file, or of its difference
-Work = Callable[[str, Callable[[], Awaitable[None]]], None]
 
 
 class AdoptionFlow:

@@ -13,6 +13,7 @@ from vpai_tui.widgets.operations import Operation
 from vpai_tui.widgets.paint import Line
 
 _LISTED = 8
+_WARNED = 3  # of one step
 
 
 class DnsFlows:
@@ -30,7 +31,7 @@ class DnsFlows:
         body: list[Line] = [(("Staged on this laptop; the host changes only by an apply.", "dim"),)]
 
         async def run(values: dict[str, str]) -> str:
-            return _staged(await self._desk.vpn.dns.add(values["name"], values["type"], values["value"]))
+            return self._staged(await self._desk.vpn.dns.add(values["name"], values["type"], values["value"]))
 
         self._desk.ask(Question("Add a record", body, _fields(Record("", "A", "")), "Stage it", "staging", run))
 
@@ -47,33 +48,29 @@ class DnsFlows:
         body = [named("record", str(old), f"on {view.node}" if view.node else "")]
 
         async def run(values: dict[str, str]) -> str:
-            return _staged(await self._desk.vpn.dns.change(old, values["name"], values["type"], values["value"]))
+            return self._staged(await self._desk.vpn.dns.change(old, values["name"], values["type"], values["value"]))
 
         self._desk.ask(Question("Edit a record", body, _fields(old), "Stage it", "staging", run))
 
     def remove(self) -> None:
-        """Stage the removal of the records that are marked or under the cursor."""
+        """Stage the removal of the records that are marked or under the cursor.
+
+        Nothing is asked: it is on this laptop alone, and `u` takes it back. The question comes with the apply.
+        """
         screen = self._desk.screen
         views = [it for it in screen.records() if it.staged in ("", "add")] if screen else []
         if not views:
             self._desk.warn("nothing to remove here")
             return
         records = [it.record for it in views]
-        rows = [named("record" if not at else "", str(it)) for at, it in enumerate(records[:_LISTED])]
-        rows += [named("", f"… {len(records) - _LISTED} more")] if records[_LISTED:] else []
-        rows += [named("effect", "staged only; A applies it"), named("way back", "u takes it back")]
 
         async def run() -> str:
             done = await self._desk.vpn.dns.remove_all(records)
             if screen is not None:
                 screen.marks["dns"] = frozenset()
-            return _staged(done)
+            return self._staged(done)
 
-        what = records[0].name if len(records) == 1 else f"{len(records)} records"
-        self._desk.app.push_screen(
-            Confirm(f"Remove {what}?", rows, [Choice("stage", "Stage the removal", "warning")]),
-            lambda answer: self._desk.go("staging", run) if answer == "stage" else None,
-        )
+        self._desk.go("staging", run)
 
     def undo(self) -> None:
         """Take the last staged step back."""
@@ -113,9 +110,17 @@ class DnsFlows:
         ]
 
         async def run(values: dict[str, str]) -> str:
-            return _staged(await self._desk.vpn.dns.retarget(values["old"], values["new"]))
+            return self._staged(await self._desk.vpn.dns.retarget(values["old"], values["new"]))
 
         self._desk.ask(Question("Retarget records", body, fields, "Stage it", "staging", run))
+
+    def _staged(self, staged: Staged) -> str:
+        """What is said when something was staged: nothing but warnings, which would cover the rows that show it."""
+        for warning in staged.warnings[:_WARNED]:
+            self._desk.warn(warning)
+        if self._desk.screen is not None and staged.steps:
+            self._desk.screen.seek(staged.steps[-1][0])
+        return ""
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -211,12 +216,6 @@ def _fields(record: Record) -> list[Field]:
         Field("type", "type", record.type or "A", "A or AAAA"),
         Field("value", "value", record.value, "an IP address, or a node's name"),
     ]
-
-
-def _staged(staged: Staged) -> str:
-    edits = ", ".join(str(edit) for edit in staged.steps[-1][:2]) if staged.steps else "nothing"
-    more = f" and {len(staged.steps[-1]) - 2} more" if staged.steps and staged.steps[-1][2:] else ""
-    return f"staged: {edits}{more}; A applies, u undoes"
 
 
 def _count(diff: Diff) -> str:

@@ -10,14 +10,13 @@ from vpai_tui.deploy.envfiles import EnvReport
 from vpai_tui.deploy.envinit import EnvPlan, still_to_fill
 from vpai_tui.deploy.envwords import report_lines, step_lines, warning
 from vpai_tui.errors import OperatorError, UsageError
-from vpai_tui.screens.shell import Shell
+from vpai_tui.screens.shell import Shell, Work
 from vpai_tui.widgets.backend import Backend
 from vpai_tui.widgets.dialogs import Choice, Confirm, wrap
 from vpai_tui.widgets.paint import Line
 
 _ROWS = 11  # of a dialog at 80x24
 _ROLES = {"ok": ("✔", "ok"), "warn": ("▲", "warn"), "error": ("✖", "error")}
-Work = Callable[[str, Callable[[], Awaitable[None]]], None]
 
 
 class EnvFlows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from textual.app import App
@@ -12,6 +13,8 @@ from vpai_tui.screens.vpn_watch import VpnWatch
 from vpai_tui.text import clean_line
 from vpai_tui.widgets.context import Context
 
+# Runs what is slow, named by the first argument, and shows its error.
+Work = Callable[[str, Callable[[], Awaitable[None]]], None]
 _TOAST_S = 6.0
 
 

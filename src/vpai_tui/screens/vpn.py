@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.binding import BindingType
@@ -34,6 +34,9 @@ from vpai_tui.widgets.paint import Line
 from vpai_tui.widgets.safe_table import Row, SafeTable
 from vpai_tui.widgets.vpn_banner import banner_lines, head_line
 
+if TYPE_CHECKING:
+    from vpai_tui.vpn.dns.changes import Edit
+
 PARTS = ("nodes", "dns")
 _SORTS = {"nodes": NODE_SORTS, "dns": RECORD_SORTS}
 _STALE_DAYS = 30.0
@@ -59,6 +62,7 @@ class VpnScreen(CockpitScreen):
         self.orders = {part: sorts[0] for part, sorts in _SORTS.items()}
         self.marks: dict[str, frozenset[str]] = dict.fromkeys(PARTS, frozenset())
         self._picked: dict[str, RecordView] = {}
+        self._sought: Edit | None = None
 
     def body(self) -> Iterable[Widget]:
         nodes, records = SafeTable(node_columns(()), id="nodes"), SafeTable(record_columns(()), id="dns")
@@ -99,6 +103,10 @@ class VpnScreen(CockpitScreen):
         table.set_columns(record_columns(rows))
         table.empty_line = self._empty("record", needle, unknown=bool(found and found.dns is None))
         self._fill(table, "dns", rows, set(self._picked) if not needle else set(self._picked) | self.marks["dns"])
+        if self._sought is not None and dns is not None and self._sought in dns.staged.edits:
+            wanted = self._sought.new or self._sought.old
+            table.select(next((key for key, it in self._picked.items() if it.record == wanted and it.staged), ""))
+            self._sought = None
 
     def _fill(self, table: SafeTable, part: str, rows: list[Row], known: set[str]) -> None:
         table.sorted_by = self.orders[part]
@@ -237,6 +245,10 @@ class VpnScreen(CockpitScreen):
         if view is not None and self.query_one("#nodes", SafeTable).select(str(view.node.id)):
             self._detail.display = True
             self.redraw()
+
+    def seek(self, edit: Edit) -> None:
+        """Put the cursor on what was just staged, as soon as a look shows it."""
+        self._sought = edit
 
     def _describe(self) -> None:
         """Open the pane; when it is open, go into it to scroll."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vpai_tui.errors import OperatorError, PreflightRefused, UsageError
-from vpai_tui.screens.shell import Shell
+from vpai_tui.screens.shell import Shell, Work
 from vpai_tui.screens.vpn import VpnScreen
 from vpai_tui.vpn.view import VpnSnapshot
 from vpai_tui.widgets.form import Field, Form, refilled
@@ -16,8 +16,6 @@ from vpai_tui.widgets.paint import Line
 
 if TYPE_CHECKING:
     from vpai_tui.vpn.session import Vpn
-
-Work = Callable[[str, Callable[[], Awaitable[None]]], None]
 
 
 @dataclass(frozen=True)

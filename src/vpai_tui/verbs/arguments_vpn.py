@@ -21,8 +21,11 @@ def add_vpn(verb: Add, confirm: Callable[[argparse.ArgumentParser], None], commo
     """Adds the four verbs."""
 
     def group(name: str, text: str) -> Add:
-        actions = verb(name, text).add_subparsers(dest="action", metavar="ACTION", required=True)
-        return lambda action, what: actions.add_parser(action, parents=[common], help=what, description=what)
+        parent = verb(name, text)
+        actions = parent.add_subparsers(dest="action", metavar="ACTION", required=True)
+        return lambda action, what: actions.add_parser(
+            action, parents=[common], help=what, description=what, epilog=parent.epilog
+        )
 
     _nodes(
         group("nodes", "the machines of the VPN: list, rename, expire, delete, tag, routes, move, register"), confirm
@@ -36,7 +39,7 @@ def _nodes(action: Add, confirm: Callable[[argparse.ArgumentParser], None]) -> N
     action("list", "all machines with addresses, routes, expiry, and the records that point at them")
     one = action("rename", "another MagicDNS name")
     one.add_argument("name", metavar="NAME", help=_NODE)
-    one.add_argument("new", metavar="NEW")
+    one.add_argument("new", metavar="NEW", help="2 to 63 characters of a-z, 0-9 and -")
     confirm(one)
     for name, text in (("expire", "end the key: the machine must log in again"), ("delete", "remove the machine")):
         one = action(name, text)
@@ -50,35 +53,35 @@ def _nodes(action: Add, confirm: Callable[[argparse.ArgumentParser], None]) -> N
         confirm(one)
     one = action("tag", "add and take away tags")
     one.add_argument("name", metavar="NAME", help=_NODE)
-    one.add_argument("--add", action="append", default=[], metavar="TAG")
-    one.add_argument("--remove", action="append", default=[], metavar="TAG")
+    one.add_argument("--add", action="append", default=[], metavar="TAG", help="server, or tag:server; again for more")
+    one.add_argument("--remove", action="append", default=[], metavar="TAG", help="the same")
     confirm(one)
     one = action("routes", "approve and reject routes; without any, show them")
     one.add_argument("name", metavar="NAME", help=_NODE)
     one.add_argument("--approve", action="append", default=[], metavar="PREFIX", help="10.0.0.0/24, or exit")
-    one.add_argument("--reject", action="append", default=[], metavar="PREFIX")
+    one.add_argument("--reject", action="append", default=[], metavar="PREFIX", help="the same")
     confirm(one)
     one = action("move", "to another user (not from 0.28 on)")
     one.add_argument("name", metavar="NAME", help=_NODE)
-    one.add_argument("user", metavar="USER")
+    one.add_argument("user", metavar="USER", help="a name or #id")
     confirm(one)
     one = action("register", "let in the machine whose `tailscale up` printed this URL")
-    one.add_argument("url", metavar="URL")
-    one.add_argument("--user", required=True, metavar="USER")
+    one.add_argument("url", metavar="URL", help="as the new machine shows it, or only the id in it")
+    one.add_argument("--user", required=True, metavar="USER", help="whose machine it will be")
     confirm(one)
 
 
 def _users(action: Add, confirm: Callable[[argparse.ArgumentParser], None]) -> None:
     action("list", "all users")
     one = action("create", "a new user")
-    one.add_argument("name", metavar="NAME")
+    one.add_argument("name", metavar="NAME", help="letters, digits, - . _; at least 2, no digit first")
     confirm(one)
     one = action("rename", "another name for a user")
-    one.add_argument("name", metavar="NAME")
-    one.add_argument("new", metavar="NEW")
+    one.add_argument("name", metavar="NAME", help="a name or #id")
+    one.add_argument("new", metavar="NEW", help="as for create")
     confirm(one)
     one = action("delete", "remove a user that has no machine")
-    one.add_argument("name", metavar="NAME")
+    one.add_argument("name", metavar="NAME", help="its name")
     confirm(one)
 
 
@@ -89,23 +92,23 @@ def _keys(action: Add, confirm: Callable[[argparse.ArgumentParser], None]) -> No
     one.add_argument("--life", default="1h", metavar="SPAN", help="how long it lets in: 30m, 24h, 7d (1h)")
     one.add_argument("--reusable", action="store_true", help="more than one machine may use it")
     one.add_argument("--ephemeral", action="store_true", help="its machines are forgotten when they go away")
-    one.add_argument("--tag", action="append", default=[], metavar="TAG")
+    one.add_argument("--tag", action="append", default=[], metavar="TAG", help="what its machines are tagged with")
     one.add_argument("--show", action="store_true", help="print the key itself, once")
     confirm(one)
     for name, text in (("expire", "nobody can join with it any more"), ("delete", "remove it (from 0.28 on)")):
         one = action(name, text)
-        one.add_argument("id", type=int, metavar="ID")
+        one.add_argument("id", type=int, metavar="ID", help="as keys list shows it")
         confirm(one)
 
 
 def _dns(action: Add, confirm: Callable[[argparse.ArgumentParser], None]) -> None:
     action("list", "the records: in the file, loaded, resolving, and what is wrong with them")
     one = action("add", "stage one more record")
-    one.add_argument("name", metavar="NAME")
+    one.add_argument("name", metavar="NAME", help="the whole name: app.example.org")
     one.add_argument("type", metavar="TYPE", help="A or AAAA")
     one.add_argument("value", metavar="VALUE", help="an address, or a machine's name")
     one = action("remove", "stage the removal of a name's records")
-    one.add_argument("name", metavar="NAME")
+    one.add_argument("name", metavar="NAME", help="the whole name")
     one.add_argument("value", nargs="?", metavar="VALUE", help="only the record with this address")
     one = action("retarget", "stage all records of one address onto another: after a machine has joined again")
     one.add_argument("old", metavar="OLD", help="the address that they have")

@@ -264,10 +264,12 @@ def check(found: VpnSnapshot, *, as_json: bool) -> None:
 def staged(found: Staged, *, as_json: bool) -> None:
     """What is staged after a step."""
     if as_json:
-        document({"staged": [_edit(it) for it in found.edits]})
+        document({"staged": [_edit(it) for it in found.edits], "warnings": list(found.warnings)})
         return
     for edit in found.edits:
         print(f"  {edit}")
+    for warning in found.warnings:
+        print(f"▲ {warning}")
     print(f"{len(found.edits)} staged; vpai-tui dns diff, dns apply" if found.edits else "nothing is staged")
 
 

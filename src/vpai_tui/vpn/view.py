@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from vpai_tui.errors import UsageError
 from vpai_tui.fleet.model import Alert
-from vpai_tui.vpn.dns.changes import Staged
-from vpai_tui.vpn.dns.lint import Problem
-from vpai_tui.vpn.dns.settings import Settings
 from vpai_tui.vpn.model import Mark, Node, Record, Server, User
+
+if TYPE_CHECKING:  # these read YAML: slow, and the screen is drawn before anything is read
+    from vpai_tui.vpn.dns.changes import Staged
+    from vpai_tui.vpn.dns.lint import Problem
+    from vpai_tui.vpn.dns.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from vpai_tui.fleet.model import Severity
-from vpai_tui.vpn.dns.lint import Problem
-from vpai_tui.vpn.dns.settings import Settings
 from vpai_tui.vpn.view import DnsView, RecordView, VpnSnapshot
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.backend import Section
@@ -14,11 +13,15 @@ from vpai_tui.widgets.dialogs import wrap
 from vpai_tui.widgets.paint import Line, Span
 from vpai_tui.widgets.safe_table import Column, Row, widest
 
+if TYPE_CHECKING:
+    from vpai_tui.vpn.dns.lint import Problem
+    from vpai_tui.vpn.dns.settings import Settings
+
 RECORD_SORTS = ("file", "name", "value", "problem")
 _STAGED: dict[str, tuple[str, str, str]] = {  # sign, role, words
-    "add": ("+", "add", "staged: comes with the next apply"),
-    "remove": ("-", "del", "staged: goes with the next apply"),
-    "change": ("~", "warn", "staged: changes with the next apply"),
+    "add": ("+", "add", "staged: comes with the next apply; u takes it back"),
+    "remove": ("-", "del", "staged: goes with the next apply; u takes it back"),
+    "change": ("~", "warn", "staged: changes with the next apply; u takes it back"),
 }
 _LABEL = 16
 _ROLES = {Severity.ERROR: "error", Severity.WARN: "warn", Severity.INFO: "dim"}
@@ -89,11 +92,11 @@ def three(value: bool | None, *, bad: str = "dim") -> Span:
 
 
 def problem_span(first: Problem | None, count: int) -> Span:
-    """The worst problem, and how many more there are."""
+    """The worst problem up to its first pause, and how many more there are; the note below has all of it."""
     if first is None:
         return ("", "")
     more = f" (+{count - 1})" if count > 1 else ""
-    return (f"{paint.severity(first.severity)[0]} {first.message}{more}", _ROLES[first.severity])
+    return (f"{paint.severity(first.severity)[0]} {first.message.partition('; ')[0]}{more}", _ROLES[first.severity])
 
 
 def pick_records(dns: DnsView, needle: str, order: str) -> list[tuple[str, RecordView]]:

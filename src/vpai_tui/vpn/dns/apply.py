@@ -15,12 +15,21 @@ from vpai_tui.errors import HostUnreachable, LinkLost, LockHeld, OperatorError
 from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome, RevertStarted, RunnerStarted
 from vpai_tui.redact import redact
 from vpai_tui.remote.connection import Connection
-from vpai_tui.remote.job import JournalLine, follow, journal_length, parse_line, script_name, start_command, with_lock
+from vpai_tui.remote.job import (
+    JournalLine,
+    Patience,
+    follow,
+    journal_length,
+    parse_line,
+    script_name,
+    start_command,
+    with_lock,
+)
 from vpai_tui.text import last_lines
 from vpai_tui.vpn.hub import Hub
 
 HEALTH_S = 25  # for Headscale to answer again; it takes 0.2 s, twice that on a bad day
-RECONNECT_WITHIN_S = 90.0  # since the journal last said something
+RECONNECT_WITHIN_S = 90.0  # awake, since the journal last said something
 _KEPT = 10  # runs whose copies stay on the host
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OUTPUT_LINES = 50
@@ -182,7 +191,7 @@ class Run:
 
         The end is `unknown` when no connection can be had: not within `RECONNECT_WITHIN_S`, or refused.
         """
-        patience = _Patience(self._clock)
+        patience = Patience(RECONNECT_WITHIN_S)
         while True:
             yield Journaled(self._now(), "link_lost", "the link was lost; the host goes on")
             seen = self._seen
@@ -201,7 +210,7 @@ class Run:
                 yield self._unknown(lost)
                 return
 
-    async def _once_more(self, patience: _Patience) -> AsyncIterator[Event]:
+    async def _once_more(self, patience: Patience) -> AsyncIterator[Event]:
         """The journal over one more connection. HostUnreachable when none can be had, LinkLost when it ends too."""
         connection = self._connection = await self._connected(patience)
         try:
@@ -214,7 +223,7 @@ class Run:
         finally:
             await connection.close()
 
-    async def _connected(self, patience: _Patience) -> Connection:
+    async def _connected(self, patience: Patience) -> Connection:
         """The first connection that can be had while there is patience; else the last error, at once if refused."""
         while True:
             try:
@@ -229,27 +238,6 @@ class Run:
 
     def _now(self) -> str:
         return rfc3339(self._clock.now())
-
-
-class _Patience:
-    """How long a host that is gone is asked for, and how often: pauses of 0.5 s doubling to 10 s."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.renew()
-
-    def renew(self) -> None:
-        """There was news: from the beginning."""
-        self._pause_s = 0.5
-        self._until_boot_s = self._clock.boot_s() + RECONNECT_WITHIN_S
-
-    async def pause(self) -> bool:
-        """Waits before the next try; False, at once, when there is no patience left."""
-        pause_s, self._pause_s = self._pause_s, min(self._pause_s * 2, 10.0)
-        if self._clock.boot_s() + pause_s > self._until_boot_s:
-            return False
-        await asyncio.sleep(pause_s)
-        return True
 
 
 async def interrupted(connection: Connection) -> str | None:

@@ -37,10 +37,14 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What is staged. A step is what one command did: undo takes the last back. `base` is the file's sha256 then."""
+    """What is staged. A step is what one command did: undo takes the last back. `base` is the file's sha256 then.
+
+    `warnings` are of the step just staged, in words; they are not kept.
+    """
 
     base: str = ""
     steps: tuple[tuple[Edit, ...], ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def edits(self) -> tuple[Edit, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,8 @@ class Dns:
         is_loaded = loaded(read, notes)
         new = [record for record in merged.records if record not in read.records]
         listed = [*read.records, *new]
-        around = self._around(read.settings, nodes or ())
-        problems = lint(listed, around) if nodes is not None else [()] * len(listed)
+        around = self._around(read.settings, nodes)
+        problems = lint(listed, around)
         answers = await self._answers(listed, notes) if resolve else {}
         rows = []
         for record, found in zip(listed, problems, strict=True):
@@ -117,7 +118,7 @@ class Dns:
         notes.append(f"resolves: no resolver of the VPN could be asked: {why}")
         return {}
 
-    def _around(self, settings: Settings, nodes: Sequence[Node]) -> Surroundings:
+    def _around(self, settings: Settings, nodes: Sequence[Node] | None) -> Surroundings:
         domain = self._surface.fleet.domain or ""
         now = self._surface.clock.now()
         return Surroundings(settings, nodes, self._surface.addresses, self._link.host, domain, now)
@@ -188,7 +189,10 @@ class Dns:
         return found[0]
 
     async def _stage(self, edits: Sequence[Edit]) -> Staged:
-        """Refused when it could lock the operator out: the control plane's, a relay's or an SSH host's own name."""
+        """Refused when it could lock the operator out: the control plane's, a relay's or an SSH host's own name.
+
+        What is only doubtful (a second address of one name, an address that no machine has) is staged with a warning.
+        """
         self._may_change()
         read = await self.read()
         staged = self._store.load()
@@ -200,9 +204,26 @@ class Dns:
         staged = staged.plus(read.hash, edits)
         if conflicts := merge(read.records, staged.edits).conflicts:
             raise UsageError(conflicts[-1], remedy="vpai-tui dns list")
-        read.edited(merge(read.records, staged.edits).records)  # a file that cannot be edited is told now
+        after = merge(read.records, staged.edits).records
+        read.edited(after)  # a file that cannot be edited is told now
         self._store.save(staged)
-        return staged
+        return replace(staged, warnings=await self._doubts(after, new, read.settings))
+
+    async def _doubts(self, after: Sequence[Record], new: Sequence[Record], settings: Settings) -> tuple[str, ...]:
+        """What is doubtful about new records among those that would stand there then."""
+        if not new:
+            return ()
+        try:
+            nodes = await (await self._link.live()).client.nodes()
+        except OperatorError:
+            nodes = None  # Headscale is down: its nodes are not known
+        judged = zip(after, lint(after, self._around(settings, nodes)), strict=True)
+        return tuple(
+            f"{record}: {it.message}"
+            for record, problems in judged
+            for it in problems
+            if record in new and it.severity is Severity.WARN
+        )
 
     # ── applying ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -264,7 +285,7 @@ class Dns:
 
     def _may_be_set(self, new: Sequence[Record], settings: Settings) -> None:
         """PreflightRefused for a record that could lock the operator out."""
-        for record, problems in zip(new, lint(new, self._around(settings, ())), strict=True):
+        for record, problems in zip(new, lint(new, self._around(settings, None)), strict=True):
             if bad := next((it for it in problems if it.severity is Severity.ERROR), None):
                 raise PreflightRefused(f"{record}: {bad.message}", host=self._link.host, step="dns")
 

@@ -15,6 +15,7 @@ from vpai_tui.vpn.dns.settings import Settings, path_is_watched
 from vpai_tui.vpn.model import Node, Record, same_address
 
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
+_SEVERAL = "this name has several addresses of one family; clients answer only the first and do not take turns"
 _FAMILY = {4: "A", 6: "AAAA"}
 
 
@@ -28,10 +29,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What records are judged against. `hosts`: the fleet's hosts and their addresses or names, `hub` one of them."""
+    """What records are judged against. `hosts`: the fleet's hosts and their addresses or names, `hub` one of them.
+
+    `nodes` None: they are not known, so no address is called an orphan.
+    """
 
     settings: Settings
-    nodes: Sequence[Node]
+    nodes: Sequence[Node] | None
     hosts: Mapping[str, Sequence[str]]
     hub: str
     domain: str
@@ -39,7 +43,9 @@ class Surroundings:
 
     def node_of(self, address: str) -> Node | None:
         """The node that has this address."""
-        return next((node for node in self.nodes if any(same_address(address, it) for it in node.addresses)), None)
+        return next(
+            (node for node in self.nodes or () if any(same_address(address, it) for it in node.addresses)), None
+        )
 
     def host_of(self, address: str) -> str | None:
         """The fleet host that is reached at this address."""
@@ -121,7 +127,10 @@ def _double(records: Sequence[Record], index: int) -> Iterator[Problem]:
     if any(same_address(it.value, record.value) for it in same):
         yield Problem(Severity.WARN, "stands there twice")
     elif any((":" in it.value) == (":" in record.value) for it in same):
-        yield Problem(Severity.WARN, "several addresses of one family: clients answer only the first")
+        yield Problem(
+            Severity.WARN,
+            "this name has several addresses of one family; clients answer only the first and do not take turns",
+        )
 
 
 def _address(record: Record, around: Surroundings) -> Iterator[Problem]:
@@ -129,10 +138,12 @@ def _address(record: Record, around: Surroundings) -> Iterator[Problem]:
         ipaddress.ip_address(record.value)
     except ValueError:
         return  # told already
+    if around.nodes is None:
+        return
     node = around.node_of(record.value)
     if node is not None:
         if node.expired(around.now):
-            yield Problem(Severity.WARN, f"points at {node.name}, whose key has expired")
+            yield Problem(Severity.WARN, f"the key of {node.name} has expired")
     elif around.settings.in_vpn(record.value):
         yield Problem(
             Severity.WARN, "no node has this address; after a restart Headscale may give it to another machine"
