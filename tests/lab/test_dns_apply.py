@@ -47,11 +47,12 @@ NEW = OLD + "    - {name: c.d, type: A, value: 100.64.0.2}\n"
 CALLS = {
     1: "running?",
     2: "nodes before",
-    3: "configtest",
-    4: "restart",
-    5: "restarts",
-    6: "running again?",
-    7: "nodes",
+    3: "address",
+    4: "configtest",
+    5: "restart",
+    6: "restarts",
+    7: "running again?",
+    8: "nodes",
 }
 
 
@@ -153,7 +154,7 @@ async def test_applied_reverted_and_refused(desk: Desk) -> None:
     assert leftovers == ["config.yaml"]
 
 
-HOLDS = [*(f"before.{number}" for number in CALLS), "after.3", "after.4", "after.7"]
+HOLDS = [*(f"before.{number}" for number in CALLS), "after.4", "after.5", "after.8"]
 
 
 async def test_killed_at_every_step(desk: Desk) -> None:
@@ -173,11 +174,11 @@ async def test_killed_at_every_step(desk: Desk) -> None:
 
 
 async def test_killed_while_docker_restarts_it(desk: Desk) -> None:
-    desk.reset("before.4")
+    desk.reset("before.5")
     run = await desk.run()
     going = asyncio.create_task(_all(run, desk.order(NEW)))
     await until(desk.host, "[ -e /run/held/at ]")
-    desk.host.sh("rm -f /run/held/before.4")
+    desk.host.sh("rm -f /run/held/before.5")
     desk.host.sh(f"sleep 0.3; {desk.killing} || true")
     end = (await asyncio.wait_for(going, 40))[-1]
     assert isinstance(end, Finished)
@@ -186,13 +187,13 @@ async def test_killed_while_docker_restarts_it(desk: Desk) -> None:
 
 
 async def test_a_cut_link_changes_nothing_for_the_host(desk: Desk) -> None:
-    desk.reset("before.4")
+    desk.reset("before.5")
     run = await desk.run()
     connection = await desk.me.world.connection(desk.host.name)
     going = asyncio.create_task(_all(run, desk.order(NEW)))
     await until(desk.host, "[ -e /run/held/at ]")
     desk.host.cut()
-    desk.host.sh("rm -f /run/held/before.4")
+    desk.host.sh("rm -f /run/held/before.5")
     await until(desk.host, f"[ -e {run.directory}/status ]", 30)
     await asyncio.wait_for(connection.wait_closed(), 30)  # the laptop has noticed, however soon the host was done
     desk.host.heal()

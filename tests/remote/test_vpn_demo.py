@@ -172,6 +172,9 @@ def test_the_story_of_a_record(run: Run, demo_dir: Path) -> None:
     assert diff["restart_needed"] and [it["name"] for it in diff["added"]] == ["wiki.ewutelo.cloud"]
     code, events = run("dns", "apply", "--yes")
     assert code == 0 and events[-1]["outcome"] == "committed"
+    told = {event["what"]: event["detail"] for event in events if event["event"] == "journaled"}
+    assert told["checked"].endswith(" nodes, /health of here https://singa.ewutelo.cloud")
+    assert told["verified"].endswith(" nodes answer; wiki.ewutelo.cloud resolves")
     assert file.read_text() == before + "    - {name: wiki.ewutelo.cloud, type: A, value: 100.64.0.14}\n"
     _, told = run("dns", "list")
     new = next(it for it in told["records"] if it["name"] == "wiki.ewutelo.cloud")
@@ -198,6 +201,20 @@ def test_a_headscale_that_does_not_come_back_gets_its_old_records(run: Run, demo
     assert file.read_bytes() == before
     assert len(run("nodes", "list")[1]["nodes"]) == 5
     assert len(run("dns", "diff")[1]["added"]) == 1, "what was staged is still there"
+
+
+def test_a_restart_that_would_find_no_relays_is_refused(run: Run, demo_dir: Path) -> None:
+    file = demo_dir / CONFIG
+    before = file.read_text()
+    without = before.replace("    enabled: true", "    enabled: false")
+    file.write_text(without)
+    code, events = run("dns", "apply", "--yes")
+    assert code == 78 and "neither an embedded relay" in events[-1]["error"]["message"]
+    file.write_text(without.replace("  urls: []", "  urls: [https://relays.example/map]"))
+    code, events = run("dns", "apply", "--yes")
+    assert code == 78 and events[-1]["reason"].startswith("Headscale would not start again without a relay map: https:")
+    file.write_text(before)
+    assert len(run("dns", "diff")[1]["added"]) == 1, "nothing was changed, and it is staged still"
 
 
 def test_another_writer_is_noticed(run: Run, demo_dir: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,11 +16,21 @@ from vpai_tui.vpn.dns.apply import script
 ENGINE = """#!/bin/sh
 case "$*" in
   *State.Running*) echo true ;;
+  *NetworkMode*) echo net 192.0.2.9 ;;
   *RestartCount*) echo 0 ;;
   *"nodes list"*) printf '[{\\n"machine_key": "a"\\n}]\\n' ;;
-  restart*) echo restarted >>{root}/restarts ;;
+  restart*) echo restarted >>{root}/restarts; [ ! -e {root}/at-restart ] || sh {root}/at-restart ;;
 esac
 """
+# The network: what lies in a file of the URL's name, else no answer.
+CURL = """#!/bin/sh
+for word do url=$word; done
+echo "$url" >>{root}/fetched
+cat "{root}/web/$(echo "$url" | tr -c 'a-z0-9.\\n' _)" 2>/dev/null || { echo "curl: (6) no $url" >&2; exit 6; }
+"""
+TOOLS = "sh date sync mv readlink rm timeout sha256sum cut flock grep head sleep dirname tail setsid ln cat cp sed tr"
+HERE, PUBLIC, MAP = "http://192.0.2.9:8080", "https://vpn.example", "https://relays.example/map"
+WELL = '{"status":"pass"}'
 
 
 class Hub:
@@ -35,6 +47,25 @@ class Hub:
         (self.runs / "r1/before").write_text("old\n")
         (self.runs / "pending").symlink_to("r1")
         (root / "deploy/owner").write_text("pid=1 apply sese/infra by ann since now\n")
+        self.bin = root / "bin"
+        self.bin.mkdir()
+        for tool in TOOLS.split():
+            (self.bin / tool).symlink_to(shutil.which(tool) or tool)
+        (self.bin / "curl").write_text(CURL.replace("{root}", str(root)))
+        (self.bin / "curl").chmod(0o755)
+        (root / "web").mkdir()
+        self.told = {"PORT": "8080", "PUBLIC": "", "DERP_URLS": ""}
+
+    def put(self, url: str, text: str) -> Path:
+        """What is answered there from now on."""
+        file = self.root / "web" / re.sub(r"[^a-z0-9.]", "_", url)
+        file.write_text(text)
+        return file
+
+    def first(self) -> None:
+        """Nothing is left of an earlier run; the run r2 has something new to put in place."""
+        (self.runs / "r1/status").write_text("committed 0 \n")
+        self.lay("r2", "newer\n")
 
     def lay(self, run: str, content: str) -> None:
         (self.runs / run).mkdir(parents=True)
@@ -49,7 +80,8 @@ class Hub:
             "FILE": str(self.file), "INSIDE": "/etc/headscale/config.yaml", "MODE": "restart", "HEALTH_S": "5",
             "HASH": hashlib.sha256(self.file.read_bytes()).hexdigest(), "SETTLE_WAIT_S": "0.1",
         }  # fmt: skip
-        return subprocess.Popen(["sh", str(program), *args], env={"PATH": os.environ["PATH"], "LC_ALL": "C", **told})
+        env = {"PATH": str(self.bin), "LC_ALL": "C", **told, **self.told}
+        return subprocess.Popen(["sh", str(program), *args], env=env)
 
     def run(self, *args: str) -> int:
         return self.start(*args).wait(30)
@@ -57,6 +89,15 @@ class Hub:
     @property
     def pending(self) -> str | None:
         return os.readlink(self.runs / "pending") if (self.runs / "pending").is_symlink() else None
+
+    @property
+    def fetched(self) -> list[str]:
+        file = self.root / "fetched"
+        return file.read_text().split() if file.exists() else []
+
+    def journal(self, run: str) -> dict[str, str]:
+        lines = (self.runs / run / "journal").read_text().splitlines()
+        return {event: detail for _, event, _, detail in (line.split("\t", 3) for line in lines)}
 
     def status(self, run: str) -> str | None:
         file = self.runs / run / "status"
@@ -133,18 +174,117 @@ def test_a_refused_apply_leaves_the_pending_mark_of_another(hub: Hub, held: bool
 
 
 def test_a_run_that_ended_and_left_its_mark_keeps_nobody(hub: Hub) -> None:
-    (hub.runs / "r1/status").write_text("committed 0 \n")
-    hub.lay("r2", "newer\n")
+    hub.first()
     assert hub.run("apply", "r2") == 0
     assert (hub.file.read_text(), hub.pending) == ("newer\n", None)
 
 
 def test_it_waits_for_a_runner_that_only_tidies_up(hub: Hub) -> None:
-    (hub.runs / "r1/status").write_text("committed 0 \n")
-    hub.lay("r2", "newer\n")
+    hub.first()
     (hub.root / "deploy/owner").write_text("pid=1 tidies up after infra since now\n")
     with deploying(hub) as holder, hub.start("apply", "r2") as applying:
         with pytest.raises(subprocess.TimeoutExpired):
             applying.wait(4)
         holder.kill()
         assert applying.wait(30) == 0
+
+
+# -- what a configtest does not see ---------------------------------------------------------------------------------
+
+
+def test_the_relay_map_is_fetched_before_anything_is_changed(hub: Hub) -> None:
+    hub.first()
+    hub.told["DERP_URLS"] = f"{MAP} {MAP}2"
+    for url in (MAP, f"{MAP}2"):
+        hub.put(url, '{"Regions": {"1": {}}}')
+    assert hub.run("apply", "r2") == 0
+    assert hub.journal("r2")["relays"] == f"{MAP}2"
+    assert hub.fetched[-2:] == [MAP, f"{MAP}2"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [(None, "curl: (6) no https://relays.example/map"), ("<html>sign in</html>", f"{MAP} gives none")],
+)
+def test_without_a_relay_map_nothing_is_changed(hub: Hub, answer: str | None, why: str) -> None:
+    hub.first()
+    hub.told["DERP_URLS"] = MAP
+    if answer is not None:
+        hub.put(MAP, answer)
+    assert hub.run("apply", "r2") == 78
+    assert (hub.file.read_text(), hub.pending) == ("new\n", "r1")
+    assert "would not start again without a relay map" in (hub.status("r2") or "")
+    assert why in (hub.status("r2") or "")
+    assert not (hub.root / "restarts").exists()
+    assert sorted(path.name for path in hub.root.iterdir() if "candidate" in path.name) == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_host_that_cannot_fetch_looks_the_name_up(hub: Hub, known: bool) -> None:
+    hub.first()
+    hub.told["DERP_URLS"] = "https://relays.example:8443/map"
+    (hub.bin / "curl").unlink()
+    (hub.bin / "getent").write_text(f'#!/bin/sh\necho "$@" >>{hub.root}/fetched; {"true" if known else "exit 2"}\n')
+    (hub.bin / "getent").chmod(0o755)
+    assert hub.run("apply", "r2") == (0 if known else 78)
+    assert hub.fetched == ["hosts", "relays.example"]
+    if known:
+        assert "was not fetched: this host has neither curl nor wget" in hub.journal("r2")["relays"]
+    else:
+        assert "relays.example is not found" in (hub.status("r2") or "")
+
+
+# -- where it answers -----------------------------------------------------------------------------------------------
+
+
+def test_it_must_answer_again_where_it_answered_before(hub: Hub) -> None:
+    hub.first()
+    hub.told |= {"PUBLIC": PUBLIC, "HEALTH_S": "1"}
+    hub.put(f"{HERE}/health", WELL)
+    gone = hub.put(f"{PUBLIC}/health", WELL)
+    (hub.root / "at-restart").write_text(f"rm -f {gone}")
+    assert hub.run("apply", "r2") == 4
+    assert hub.journal("r2")["checked"] == f"1 nodes, /health of here {PUBLIC}"
+    assert (hub.file.read_text(), hub.pending) == ("new\n", None)
+    reason = f"it did not answer at {PUBLIC}/health, as it did before, within 1 s"
+    assert hub.status("r2") == f"reverted 4 {reason}; with the file before it does not either, so far"
+    assert (hub.root / "restarts").read_text().split() == ["restarted"] * 2
+
+
+def test_an_answer_that_comes_back_with_the_old_file_is_the_new_files_fault(hub: Hub) -> None:
+    hub.first()
+    hub.told |= {"PUBLIC": PUBLIC, "HEALTH_S": "1"}
+    answer = hub.put(f"{PUBLIC}/health", WELL)
+    (hub.root / "at-restart").write_text(
+        f"if grep -q newer {hub.file}; then rm {answer}; else echo '{WELL}' >{answer}; fi"
+    )
+    assert hub.run("apply", "r2") == 4
+    assert hub.status("r2") == f"reverted 4 it did not answer at {PUBLIC}/health, as it did before, within 1 s"
+
+
+def test_the_inner_address_is_asked_for_again_after_the_restart(hub: Hub) -> None:
+    hub.first()
+    hub.put(f"{HERE}/health", WELL)
+    moved = hub.put("http://192.0.2.10:8080/health", WELL)
+    (hub.root / "at-restart").write_text(
+        f"sed -i s/192.0.2.9/192.0.2.10/ {hub.engine}; rm {hub.put(f'{HERE}/health', WELL)}"
+    )
+    assert hub.run("apply", "r2") == 0
+    assert moved.exists() and hub.fetched[-1] == "http://192.0.2.10:8080/health"
+
+
+def test_what_did_not_answer_before_is_not_waited_for(hub: Hub) -> None:
+    """A host may not reach its own public address; a 200 that is not Headscale's is no answer."""
+    hub.first()
+    hub.told["PUBLIC"] = PUBLIC
+    hub.put(f"{PUBLIC}/health", "<html></html>")
+    assert hub.run("apply", "r2") == 0
+    assert hub.journal("r2")["checked"] == "1 nodes"
+    assert hub.fetched == [f"{HERE}/health", f"{PUBLIC}/health"]
+
+
+def test_a_watched_file_asks_neither_relays_nor_addresses(hub: Hub) -> None:
+    hub.first()
+    hub.told |= {"PUBLIC": PUBLIC, "DERP_URLS": MAP, "MODE": "path"}
+    assert hub.run("apply", "r2") == 0
+    assert hub.fetched == []

@@ -135,6 +135,23 @@ exec REAL_DATE -d "$moved seconds" "$@"
 """
 
 
+# A host of the demo reaches nobody; the VPN's control plane is found at its container's address and at its public one.
+_CURL = """
+for word do url=$word; done
+format='{{.State.Running}}{{range .NetworkSettings.Networks}} {{.IPAddress}}{{end}}'
+case $url in
+  */health)
+    id=$(docker ps -q --filter label=com.docker.compose.service=headscale)
+    set -- $(docker container inspect -f "$format" "$id" 2>/dev/null)
+    case "${1-} $url" in
+      "true http://${2-}:"*|"true https://"*) echo '{"status":"pass"}'; exit ;;
+    esac
+    echo "curl: (7) Failed to connect" >&2; exit 7 ;;
+esac
+echo "curl: (6) Could not resolve host" >&2; exit 6
+"""
+
+
 def build(home: Path, profile: HostProfile) -> None:
     """Make (or renew) the host's `bin/`. Cheap when it is already what it should be."""
     folder = home / "bin"
@@ -189,6 +206,7 @@ def _scripts(home: Path, folder: Path, profile: HostProfile) -> dict[str, str]:
         "chgrp": "exit 0\n",
         "sync": "exit 0\n",
         "uptime": 'cat "$VPAI_PROC/loadavg"\n',
+        "curl": _CURL,
         "nc": _nc(),
         "install": "echo 'install: not simulated' >&2; exit 1\n",
         "docker": _docker(home),

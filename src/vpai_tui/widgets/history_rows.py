@@ -51,13 +51,20 @@ def history_rows(lines: Sequence[Told]) -> list[Row]:
                 "at": (line.at[:16].replace("T", " ") or "–", "dim"),
                 "by": (line.by, ""),
                 "what": (line.what, "strong"),
-                "subject": (line.subject, ""),
+                "subject": (_where(line), ""),
                 "result": result(line),
                 "detail": (line.detail, "dim"),
             },
         )
         for at, line in enumerate(lines)
     ]
+
+
+def _where(line: Told) -> str:
+    """The subject with its host before it: of a stack or service that is its own name, `sese/apps`."""
+    if not line.host or line.subject.split("/")[0] == line.host:
+        return line.subject
+    return f"{line.host}: {line.subject}"
 
 
 def result(line: Told) -> Span:

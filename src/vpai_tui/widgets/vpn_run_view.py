@@ -11,6 +11,7 @@ _STEPS = (
     ("begin", "the host has the lock"),
     ("checked", "the file is the one that was read"),
     ("tested", "Headscale itself accepts the new file"),
+    ("relays", "the relay map is to be had, which a start needs"),
     ("kept", "a copy of the file before"),
     ("installed", "the new file is in place"),
     ("restarted", "one restart"),

@@ -77,6 +77,7 @@ def _check(found: Doc) -> None:
 def start(text: bytes, read: Read) -> Doc:
     """What `serve` begins with. `configtest` does not look at the records' file; this does."""
     found = load(text)
+    _relays(found.get("derp") or {})
     dns = found.get("dns") or {}
     records = dns.get("extra_records") or []
     path = dns.get("extra_records_path")
@@ -89,6 +90,12 @@ def start(text: bytes, read: Read) -> Doc:
         "path": path or "",
         "policy_mode": str((found.get("policy") or {}).get("mode") or "file"),
     }
+
+
+def _relays(derp: Doc) -> None:
+    """A start makes its relay map. The demo has no network: a URL gives none."""
+    if not (derp.get("server") or {}).get("enabled") and not derp.get("paths"):
+        raise Bad("initial DERPMap is empty, Headscale requires at least one entry")
 
 
 def file_records(content: bytes | None, path: str) -> list[Doc]:

@@ -45,6 +45,9 @@ class Order:
     content: bytes
     base: str
     restart: bool
+    relays: tuple[str, ...] = ()  # URLs whose relay map it needs to start again
+    port: int = 8080  # of its HTTP, in the container
+    public: str = ""  # where clients reach it
 
 
 def sha256(content: bytes) -> str:
@@ -126,6 +129,9 @@ class Run:
             "HASH": order.base,
             "MODE": "restart" if order.restart else "path",
             "HEALTH_S": str(HEALTH_S),
+            "PORT": str(order.port),
+            "PUBLIC": order.public.rstrip("/"),
+            "DERP_URLS": " ".join(order.relays),
         }
         words = [f"{key}={shlex.quote(value)}" for key, value in pairs.items()]
         return " ".join([f'env -i PATH={_PATH} HOME="$HOME" LC_ALL=C', *words])

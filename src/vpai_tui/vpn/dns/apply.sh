@@ -1,10 +1,11 @@
 # Puts a new config.yaml (or records file) of Headscale in place, and never leaves one behind that does not start. Goes
 # behind remote/lock.sh.
-# usage: apply.sh apply|settle ID   with ROOT DOCKER WHO CONTAINER FILE INSIDE HASH MODE HEALTH_S in the environment.
+# usage: apply.sh apply|settle ID   with ROOT DOCKER WHO CONTAINER FILE INSIDE HASH MODE HEALTH_S in the environment,
+# PORT (of its HTTP in the container), PUBLIC (where clients reach it) and DERP_URLS (relay maps that it needs to start).
 # MODE: restart (config.yaml: tested, one restart) or path (extra_records_path: it is watched, nothing is restarted).
 # `guard ID PID` waits for an apply that was killed and settles it.
-# shellcheck shell=sh disable=SC2086,SC2015 # $DOCKER is words; `a && b || refuse` is meant so
-set -u
+# shellcheck shell=sh disable=SC2086,SC2046,SC2015 # $DOCKER is words; `a && b || refuse` is meant so
+set -fu
 umask 077
 verb=$1; ID=$2
 DEPLOY=$ROOT/deploy
@@ -12,6 +13,7 @@ HOME_OF=$DEPLOY/dns
 RUN=$HOME_OF/$ID
 CANDIDATE=$(dirname "$FILE")/.vpai-candidate.yaml
 SETTLED=
+WATCH="" MISSING="" # which /health answered before, and which does not any more
 
 now() { date -u +%Y-%m-%dT%H:%M:%S.%3NZ; }
 J() { # event, detail
@@ -39,14 +41,45 @@ nodes() { # how many nodes it answers with; nothing when it does not answer
   grep -c '"machine_key"' "$RUN/.nodes" || true
   rm -f "$RUN/.nodes"
 }
-healthy() { # it runs, was not restarted by Docker, and answers through its socket and database
+fetch() { # SECONDS URL: what it answers; 3 when this host has nothing to ask with
+  if command -v curl >/dev/null; then timeout -k 2 "$1" curl -fsSL "$2"
+  elif command -v wget >/dev/null; then timeout -k 2 "$1" wget -qO- "$2"
+  else return 3; fi </dev/null 9>&-
+}
+here() { # its HTTP as this host reaches it
+  set -- $(dk inspect -f '{{.HostConfig.NetworkMode}}{{range .NetworkSettings.Networks}} {{.IPAddress}}{{end}}' "$CONTAINER")
+  [ "${1-}" != host ] || set -- host 127.0.0.1
+  printf 'http://%s:%s' "${2:-none.invalid}" "$PORT"
+}
+well() { # URL
+  fetch 5 "$1/health" 2>/dev/null | grep -q '"status": *"pass"'
+}
+watched() { # what answered before answers again
+  for MISSING in $WATCH; do
+    [ "$MISSING" != here ] || MISSING=$(here)
+    well "$MISSING" || return 1
+  done
+  MISSING=
+}
+relays() { # what a configtest does not see: without a relay map it does not start. WHY when there is none
+  for url in $DERP_URLS; do
+    fetch 10 "$url" >"$RUN/.map" 2>"$RUN/.why"; code=$?
+    if [ "$code" = 3 ]; then
+      name=${url#*://}; name=${name%%[/:]*}
+      command -v getent >/dev/null && ! getent hosts "$name" >/dev/null && { WHY="$name is not found"; return 1; }
+      J relays "$url was not fetched: this host has neither curl nor wget"
+    elif [ "$code" = 0 ] && grep -qi '"regions"' "$RUN/.map"; then J relays "$url"
+    else WHY="$url gives none: $(tail -n 1 "$RUN/.why")"; return 1; fi
+  done
+}
+healthy() { # it runs, was not restarted by Docker, and answers through its socket and database, and where it did before
   deadline=$(($(date +%s) + HEALTH_S)); first=$(restarts)
   while [ "$(date +%s)" -lt "$deadline" ]; do
-    if running && COUNT=$(nodes); then return 0; fi
+    if running && COUNT=$(nodes) && watched; then return 0; fi
     [ "$(restarts)" = "$first" ] || { WHY="it starts and ends again and again"; return 1; }
     sleep 0.5
   done
-  WHY="it did not answer within $HEALTH_S s"
+  WHY="it did not answer${MISSING:+ at $MISSING/health, as it did before,} within $HEALTH_S s"
   return 1
 }
 install() { # SOURCE: one rename, owner and mode of the file before
@@ -61,8 +94,13 @@ put_back() { # reason, outcome, exit code
   fi
   rm -f "$CANDIDATE"
   if [ "$MODE" = restart ] || ! running; then dk restart -t 10 "$CONTAINER" >>"$RUN/out.log" 2>&1 || dk start "$CONTAINER" >>"$RUN/out.log" 2>&1; fi
-  reason=$1
-  if healthy; then finish reverted 4 "$reason"; else finish revert_failed 1 "$reason; after it was restored: $WHY"; fi
+  reason=$1 then=$WATCH WATCH=""
+  if healthy; then
+    WATCH=$then
+    watched || reason="$reason; with the file before it does not either, so far"
+    finish reverted 4 "$reason"
+  else finish revert_failed 1 "$reason; after it was restored: $WHY"
+  fi
 }
 said() { # the last lines of the container since a moment
   { echo "--- last lines of headscale:"; dk logs --since "$1" --tail 50 "$CONTAINER" 2>&1; } >>"$RUN/out.log"
@@ -77,12 +115,17 @@ apply() {
   [ "$(sum "$FILE")" = "$HASH" ] || refuse 77 "$FILE was changed by somebody else meanwhile"
   running || refuse 78 "headscale does not run: restart it or look at its log first"
   before=$(nodes) || refuse 78 "headscale does not answer: $(tail -n 1 "$RUN/out.log")"
-  J checked "$before nodes"
+  if [ "$MODE" = restart ]; then
+    well "$(here)" && WATCH=here
+    [ -z "$PUBLIC" ] || ! well "$PUBLIC" || WATCH="$WATCH $PUBLIC"
+  fi
+  J checked "$before nodes${WATCH:+, /health of $WATCH}"
   cp -p "$FILE" "$RUN/before" && sync -d "$RUN/before" || refuse 78 "no copy of $FILE could be kept"
   if [ "$MODE" = restart ]; then
     cp -p "$FILE" "$CANDIDATE" && cat "$RUN/new" >"$CANDIDATE" || refuse 78 "the candidate could not be written"
     hs configtest -c "$(dirname "$INSIDE")/${CANDIDATE##*/}" >>"$RUN/out.log" 2>&1 || refuse 78 "configtest: $(tail -n 1 "$RUN/out.log")"
     J tested
+    relays || refuse 78 "Headscale would not start again without a relay map: $WHY"
   fi
   ln -sfn "$ID" "$HOME_OF/pending.new" && mv -T "$HOME_OF/pending.new" "$HOME_OF/pending" || refuse 78 "the disk takes nothing any more"
   setsid sh "$0" guard "$ID" "$$" </dev/null >>"$RUN/out.log" 2>&1 9>&- &

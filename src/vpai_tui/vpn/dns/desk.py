@@ -18,6 +18,8 @@ from vpai_tui.text import clean_line
 from vpai_tui.vpn.dns.apply import Order, Run, interrupted, new_id
 from vpai_tui.vpn.dns.changes import Diff, Edit, Staged, Store, compare, merge
 from vpai_tui.vpn.dns.lint import Surroundings, lint, new_record, of_settings
+from vpai_tui.vpn.dns.proof import PROVED, answered
+from vpai_tui.vpn.dns.relays import Relays, relays_of
 from vpai_tui.vpn.dns.resolve import Question, ask
 from vpai_tui.vpn.dns.settings import Settings, read_list, write_list
 from vpai_tui.vpn.dns.states import Read, behind, gone, loaded, resolves
@@ -273,15 +275,32 @@ class Dns:
             self._store.save(Staged())
             yield Finished(rfc3339(self._surface.clock.now()), Outcome.UNCHANGED, run.id)
             return
-        order = Order(read.hub, read.file.path, read.inside, content, read.hash, restart=not read.settings.records_path)
+        order = await self._order(read, content, connection, new)
         subject = ", ".join(str(edit) for edit in staged.edits)
         async for event in run.apply(order):
             if isinstance(event, Finished):
                 if event.outcome is Outcome.COMMITTED:
-                    yield await self._proof(merged.records)
+                    yield await self._proof(merged.records, new)
                     self._keep(merged.records)
-                self._record("dns apply", run.id, event.outcome.value, f"{subject} {event.reason}".strip())
+                self._journal("dns apply", run.id, event.outcome.value, f"{subject} {event.reason}".strip())
             yield event
+
+    async def _order(self, read: Read, content: bytes, connection: Connection, new: Sequence[Record]) -> Order:
+        """What the host is told to do. PreflightRefused when the restart would find no relay map."""
+        settings, restart = read.settings, not read.settings.records_path
+        relays = await relays_of(connection, read.hub, settings) if restart else Relays()
+        self._may_be_set(new, replace(settings, derp_hosts=(*settings.derp_hosts, *relays.hosts)))
+        return Order(
+            hub=read.hub,
+            path=read.file.path,
+            inside=read.inside,
+            content=content,
+            base=read.hash,
+            restart=restart,
+            relays=tuple(url for url in relays.urls if not any(char.isspace() for char in url)),
+            port=settings.port,
+            public=settings.server_url if settings.server_host else "",
+        )
 
     def _may_be_set(self, new: Sequence[Record], settings: Settings) -> None:
         """PreflightRefused for a record that could lock the operator out."""
@@ -296,8 +315,11 @@ class Dns:
         order = Order(read.hub, read.file.path, read.inside, b"", read.hash, restart=not read.settings.records_path)
         async for event in self._run(id_, await self._link.connection()).settle(order):
             if isinstance(event, Finished):
-                self._record("dns settle", id_, event.outcome.value, event.reason)
+                self._journal("dns settle", id_, event.outcome.value, event.reason)
             yield event
+
+    def _journal(self, what: str, run: str, result: str, detail: str) -> None:
+        self._record(what, f"{self._link.host}/dns", result, f"{detail} ({run})".strip())
 
     def _may_change(self) -> None:
         if self._surface.read_only:
@@ -306,8 +328,8 @@ class Dns:
     def _run(self, id_: str, connection: Connection) -> Run:
         return Run(connection, id_, who(), self._surface.clock, lambda: self._surface.fresh(self._link.host))
 
-    async def _proof(self, wanted: Sequence[Record]) -> Event:
-        """The file read again, and Headscale asked over HTTP."""
+    async def _proof(self, wanted: Sequence[Record], new: Sequence[Record]) -> Event:
+        """The file read again, Headscale asked over HTTP, a resolver of the VPN for the first of the new records."""
         at = rfc3339(self._surface.clock.now())
         try:
             read = await self.read()
@@ -316,7 +338,8 @@ class Dns:
             count = len(await (await self._link.live()).client.nodes())
         except OperatorError as error:
             return Verified(at, f"could not be looked at again: {error.message}")
-        return Journaled(at, "verified", f"{len(wanted)} records in the file, {count} nodes answer")
+        known = await answered(lambda: self._answers(new[:PROVED], []), new[:PROVED])
+        return Journaled(at, "verified", f"{len(wanted)} records in the file, {count} nodes answer{known}")
 
     def _keep(self, wanted: Sequence[Record]) -> None:
         """Nothing is staged any more; what was applied is remembered, so that another writer's work is seen."""

@@ -115,7 +115,7 @@ def _lock_out(record: Record, around: Surroundings) -> Iterator[Problem]:
             f"{name} is the control plane itself: clients that find {record.value} there cannot join again after a cut",
         )
     elif name in around.settings.derp_hosts and not any(same_address(record.value, it) for it in hub):
-        yield Problem(Severity.ERROR, f"{name} is the relay itself: it must keep its public address")
+        yield Problem(Severity.ERROR, f"{name} is a relay, or where their list comes from: it must keep its address")
     for host, known in around.hosts.items():
         if name in known:
             yield Problem(Severity.ERROR, f"{host} is reached over SSH by this name: a record may cut the operator off")

@@ -20,6 +20,15 @@ _FIELDS = ("name", "type", "value")
 
 
 @dataclass(frozen=True, slots=True)
+class Derp:
+    """Where the relay map comes from: Headscale's own relay, files of the container, URLs."""
+
+    embedded: bool = False
+    paths: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The parts of config.yaml that matter here. `override_local_dns` None: neither true nor false stands there."""
 
@@ -35,14 +44,12 @@ class Settings:
     tls: bool
     records_path: str  # extra_records_path; "" when the records are in config.yaml
     both: bool  # both keys are set: Headscale would not start
+    derp: Derp = Derp()
 
     @property
     def server_host(self) -> str:
         """The control plane's own name."""
-        try:
-            return (urlsplit(self.server_url).hostname or "").lower()
-        except ValueError:
-            return ""
+        return host_of(self.server_url)
 
     @property
     def source(self) -> Source:
@@ -63,8 +70,9 @@ def settings_of(content: bytes) -> tuple[Settings, Document]:
     root: dict[str, Any] = plain(document.root)
     dns = _mapping(root.get("dns"))
     servers = _mapping(dns.get("nameservers"))
-    derp, prefixes = _mapping(_mapping(root.get("derp")).get("server")), _mapping(root.get("prefixes"))
-    path = _text(dns.get("extra_records_path"))
+    derp, prefixes = _mapping(root.get("derp")), _mapping(root.get("prefixes"))
+    relay = _mapping(derp.get("server"))
+    path, urls = _text(dns.get("extra_records_path")), _texts(derp.get("urls"))
     _, listed = entry(document.dns, "extra_records")
     found = Settings(
         server_url=_text(root.get("server_url")),
@@ -74,13 +82,27 @@ def settings_of(content: bytes) -> tuple[Settings, Document]:
         nameservers=_texts(servers.get("global")),
         split=tuple((clean_line(zone, 200), _texts(to)) for zone, to in _mapping(servers.get("split")).items()),
         prefixes=tuple(_networks([prefixes.get("v4"), prefixes.get("v6")])),
-        derp_hosts=_texts([derp.get("hostname")]),
+        derp_hosts=tuple(it for it in (_text(relay.get("hostname")).lower(), *map(host_of, urls)) if it),
         port=_port(_text(root.get("listen_addr"))),
         tls=bool(root.get("tls_cert_path") or root.get("tls_letsencrypt_hostname")),
         records_path=path,
         both=bool(path) and listed is not None and plain(listed) is not None,
+        derp=Derp(
+            _bool(relay.get("enabled"), False) is True
+            and _bool(relay.get("automatically_add_embedded_derp_region"), True) is True,
+            _texts(derp.get("paths")),
+            urls,
+        ),
     )
     return found, document
+
+
+def host_of(url: str) -> str:
+    """The name or address in a URL, in lower case; empty when there is none."""
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 def path_is_watched(path: str) -> bool:
