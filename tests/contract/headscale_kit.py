@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import time
@@ -15,7 +16,7 @@ from typing import Protocol
 
 import httpx
 
-from vpai_tui.demo.headscale import cli, rest
+from vpai_tui.demo.headscale import cli, config, rest
 from vpai_tui.demo.headscale.state import World, fresh
 from vpai_tui.remote.channel import Completed
 
@@ -27,7 +28,7 @@ metrics_listen_addr: 127.0.0.1:{metrics}
 grpc_listen_addr: 127.0.0.1:{grpc}
 noise: {{private_key_path: ./noise_private.key}}
 prefixes: {{v4: 100.64.0.0/10, v6: "fd7a:115c:a1e0::/48", allocation: sequential}}
-derp: {{server: {{enabled: false}}, urls: [], paths: [{folder}/derp.yaml], auto_update_enabled: false}}
+derp: {derp}
 disable_check_updates: true
 database: {{type: sqlite, sqlite: {{path: ./db.sqlite, write_ahead_log: true}}}}
 log: {{format: text, level: info}}
@@ -43,6 +44,9 @@ _DERP = (
 )
 
 
+_RELAYS = "{{server: {{enabled: false}}, urls: [], paths: [{folder}/derp.yaml], auto_update_enabled: false}}"
+
+
 class TestWay(Protocol):
     """A way of the client, and what a test needs besides."""
 
@@ -54,6 +58,10 @@ class TestWay(Protocol):
     async def request(
         self, method: str, path: str, *, key: str, body: bytes | None, timeout_s: float
     ) -> httpx.Response: ...
+
+    async def starts(self, derp: str) -> tuple[bool, bool]:
+        """Whether `configtest` accepts these relays (`GOOD` is a map file, `NONE` is not there), and a start does."""
+        ...
 
     async def close(self) -> None: ...
 
@@ -85,6 +93,16 @@ class Fake:
         found = rest.answer(self.world, method, path, headers, body or b"")
         return httpx.Response(found.status, headers={"content-type": found.kind}, content=found.body)
 
+    async def starts(self, derp: str) -> tuple[bool, bool]:
+        text = _CONFIG.format(port=8080, metrics=9090, grpc=50443, folder="/x", derp=derp).encode()
+        self.files |= {"/etc/headscale/config.yaml": text, "GOOD": _DERP.encode()}
+        tested = await self.command("configtest")
+        try:
+            config.start(text, self.files.get, lenient=not self.world.since(27))
+        except config.Bad:
+            return tested.exit_status == 0, False
+        return tested.exit_status == 0, True
+
     async def close(self) -> None:
         return
 
@@ -94,8 +112,9 @@ class Real:
 
     host = "real"
 
-    def __init__(self, binary: str, folder: Path) -> None:
+    def __init__(self, binary: str, folder: Path, derp: str = "") -> None:
         self._binary, self._folder = binary, folder
+        self._derp = derp or _RELAYS.format(folder=folder)
         self._ports = _free_ports(3)
         self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._ports[0]}", trust_env=False)
 
@@ -117,6 +136,21 @@ class Real:
             headers["Content-Type"] = "application/json"
         return await self._client.request(method, path, headers=headers, content=body, timeout=timeout_s)
 
+    async def starts(self, derp: str) -> tuple[bool, bool]:
+        folder = self._folder / "another"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        derp = derp.replace("GOOD", f"{folder}/derp.yaml").replace("NONE", f"{folder}/none.yaml")
+        other = Real(self._binary, folder, derp)
+        try:
+            with other.running():
+                started = True
+        except AssertionError:
+            started = False
+        tested = await other.command("configtest")
+        await other.close()
+        return tested.exit_status == 0, started
+
     async def close(self) -> None:
         await self._client.aclose()
 
@@ -124,7 +158,7 @@ class Real:
     def running(self) -> Iterator[Real]:
         """Started and answering."""
         port, metrics, grpc = self._ports
-        text = _CONFIG.format(port=port, metrics=metrics, grpc=grpc, folder=self._folder)
+        text = _CONFIG.format(port=port, metrics=metrics, grpc=grpc, folder=self._folder, derp=self._derp)
         (self._folder / "config.yaml").write_text(text)
         (self._folder / "derp.yaml").write_text(_DERP)
         argv = [self._binary, "-c", "config.yaml", "serve"]

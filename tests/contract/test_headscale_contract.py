@@ -13,7 +13,7 @@ from tests.contract.headscale_kit import BINARY, Fake, Real, TestWay, registrati
 from vpai_tui.clock import SystemClock
 from vpai_tui.errors import CommandFailed, OperatorError, UsageError
 from vpai_tui.vpn import reading
-from vpai_tui.vpn.client import Headscale, headscale
+from vpai_tui.vpn.client import Headscale, find_version, headscale
 from vpai_tui.vpn.model import Node, User
 from vpai_tui.vpn.transport import Refused, printed
 from vpai_tui.vpn.versions import Can
@@ -241,3 +241,22 @@ async def test_errors_of_the_command_line_are_its_own_words(way: TestWay) -> Non
     with pytest.raises(CommandFailed, match="record not found"):
         printed(done, "apikeys delete", "x")
     assert printed(await way.command("nodes", "list", "-o", "json"), "nodes", "x").strip() in ("null", "[]")
+
+
+@pytest.mark.parametrize(
+    ("derp", "starts_026", "starts_later"),
+    [
+        ("{paths: [GOOD]}", True, True),
+        ("{paths: [], urls: []}", False, False),
+        ("{paths: [GOOD], urls: [http://127.0.0.1:1/map]}", True, False),
+        ("{paths: [GOOD, NONE]}", True, False),
+        ("{paths: [NONE, GOOD]}", False, False),
+        ("{paths: [], urls: [http://127.0.0.1:1/map]}", False, False),
+    ],
+)
+async def test_a_start_wants_a_relay_map_of_which_a_configtest_sees_nothing(
+    way: TestWay, derp: str, starts_026: bool, starts_later: bool
+) -> None:
+    """What `vpn/dns/relays.py` refuses an apply for. Nobody listens on port 1."""
+    version = await find_version(way)
+    assert await way.starts(derp) == (True, starts_026 if version.series == (0, 26) else starts_later)

@@ -168,8 +168,18 @@ def test_the_story_of_a_record(run: Run, demo_dir: Path) -> None:
         {"kind": "add", "old": None, "new": {"name": "wiki.ewutelo.cloud", "type": "A", "value": "100.64.0.14"}}
     ]
     _, diff = run("dns", "diff")
-    assert set(diff) == {"schema", "added", "removed", "changed", "yaml_diff", "restart_needed", "conflicts"}
+    assert set(diff) == {
+        "schema",
+        "added",
+        "removed",
+        "changed",
+        "yaml_diff",
+        "restart_needed",
+        "conflicts",
+        "warnings",
+    }
     assert diff["restart_needed"] and [it["name"] for it in diff["added"]] == ["wiki.ewutelo.cloud"]
+    assert diff["warnings"][0].startswith("you come through the VPN (100.64.0.2)")
     code, events = run("dns", "apply", "--yes")
     assert code == 0 and events[-1]["outcome"] == "committed"
     told = {event["what"]: event["detail"] for event in events if event["event"] == "journaled"}
@@ -217,6 +227,19 @@ def test_a_restart_that_would_find_no_relays_is_refused(run: Run, demo_dir: Path
     assert len(run("dns", "diff")[1]["added"]) == 1, "nothing was changed, and it is staged still"
 
 
+def test_a_version_that_is_not_known_is_only_read(run: Run, demo_dir: Path) -> None:
+    kept = demo_dir / "seko/headscale/state.json"
+    before = kept.read_text()
+    kept.write_text(before.replace('"version": "0.26.0"', '"version": "0.31.0"'))
+    assert run("nodes", "list")[1]["server"]["version"] == "0.31.0"
+    for words in (("dns", "add", "x.ewutelo.cloud", "A", "sese"), ("users", "create", "nobody", "--yes")):
+        code, told = run(*words)
+        assert code == 2 and "newer than this client knows" in told["error"]["message"]
+    code, events = run("dns", "apply", "--yes")
+    assert code == 78 and "newer than this client knows" in events[-1]["error"]["message"]
+    kept.write_text(before)
+
+
 def test_another_writer_is_noticed(run: Run, demo_dir: Path) -> None:
     file = demo_dir / CONFIG
     file.write_text(file.read_text().replace("    - {name: oc.ewutelo.cloud, type: A, value: 100.64.0.1}\n", ""))
@@ -245,7 +268,8 @@ def test_a_records_file_needs_no_restart(run: Run, demo_dir: Path) -> None:
     (file.parent / "r.json").write_text('[{"name": "llm.ewutelo.cloud", "type": "A", "value": "100.64.0.14"}]')
     assert run("restart", "seko/headscale/headscale", "--yes")[0] == 0
     run("dns", "add", "p.ewutelo.cloud", "A", "100.64.0.14")
-    assert run("dns", "diff")[1]["restart_needed"] is False
+    _, told = run("dns", "diff")
+    assert (told["restart_needed"], told["warnings"]) == (False, [])
     code, events = run("dns", "apply", "--yes")
     told = [event.get("what") for event in events]
     assert code == 0 and events[-1]["outcome"] == "committed" and "restarting" not in told and "tested" not in told

@@ -202,6 +202,10 @@ class FakeVpn:
         self._did("change", old, name, kind, value)
         return self._stage(Edit(old, Record(name, kind, value)))
 
+    async def change_all(self, records: Sequence[Record], value: str) -> Staged:
+        self._did("change_all", tuple(records), value)
+        return self._stage(*(Edit(it, replace(it, value=value)) for it in records))
+
     async def remove_all(self, records: Sequence[Record]) -> Staged:
         self._did("remove_all", tuple(records))
         return self._stage(*(Edit(it, None) for it in records))
@@ -239,6 +243,7 @@ class FakeVpn:
             tuple((it.old, it.new) for it in edits if it.old and it.new),
             yaml,
             True,
+            ("you come through the VPN (100.64.0.7): a link that is relayed drops with the restart",),
         ), ()
 
     async def apply(self) -> AsyncIterator[Event]:

@@ -10,6 +10,7 @@ import pytest
 from vpai_tui.errors import HostUnreachable, UsageError
 from vpai_tui.fleet.model import Severity
 from vpai_tui.vpn.dns.lint import Problem
+from vpai_tui.vpn.model import Server
 from vpai_tui.widgets.vpn_look import VpnLook
 
 from . import fake_fleet as fake
@@ -169,14 +170,18 @@ async def test_a_hub_that_is_gone_leaves_its_last_values_with_their_age(
         picture(at, "stale")
 
 
-async def test_nothing_known_yet_says_so_and_the_keys_go_on(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_nothing_known_yet_says_so_and_the_keys_go_on(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeVpn()
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         at.app.context.vpn = VpnLook()
         found.hangs = True
         at.app.vpn_watch.again()
         await at.pilot.press("5")
-        await at.pilot.pause(0.2)
+        for _ in range(200):
+            await at.pilot.pause(0.02)
+            if at.text().count("asking Headscale") == 2:  # in the head and in the table
+                break
         assert "asking Headscale" in at.text()
         picture(at, "loading")
         await at.pilot.press("tab", "1")
@@ -184,12 +189,32 @@ async def test_nothing_known_yet_says_so_and_the_keys_go_on(cockpit: OpenCockpit
         found.hangs = False
 
 
-async def test_a_fleet_without_a_hub(cockpit: OpenCockpit) -> None:
+@BOTH
+async def test_a_fleet_without_a_hub(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeVpn(UsageError("the fleet has no VPN hub", remedy="set hub: true on a host"))
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("5")
         assert "the fleet has no VPN hub" in at.text()
         assert "→ set hub: true on a host" in at.text()
+        picture(at, "no-hub")
+
+
+@BOTH
+async def test_a_server_that_is_too_new_is_shown_and_not_changed(
+    cockpit: OpenCockpit, picture: Picture, size: Size
+) -> None:
+    why = "Headscale 0.30.0 is newer than this client knows (0.29): read-only"
+    server = Server("0.30.0", "https://singa.example", "0.30", (("write", why),))
+    found = FakeVpn(mesh.make_snapshot(server=server))
+    async with cockpit(backend=on(found), size=size) as at:
+        await to_node(at, "sese")
+        await at.press("enter")
+        picture(at, "too-new")
+        await at.press("escape", "X")
+        assert why in " ".join(at.text().split())
+        await at.press("tab", "X", "a", "e", "A")
+        assert at.screen == "VpnScreen"
+        assert did(found, "judge", "delete", "remove_all") == []
 
 
 @BOTH
@@ -207,8 +232,11 @@ async def test_read_only_hides_and_refuses_every_change(cockpit: OpenCockpit, pi
         assert {asked[0] for asked in found.asked} <= {"snapshot"}
 
 
-async def test_no_colour(cockpit: OpenCockpit, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+@BOTH
+async def test_no_colour(cockpit: OpenCockpit, picture: Picture, size: Size, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    async with cockpit(backend=on(FakeVpn(mesh.make_snapshot(dns=mesh.make_dns(mesh.STAGED))))) as at:
-        await at.press("5", "tab", "G")
+    async with cockpit(backend=on(FakeVpn(mesh.make_snapshot(dns=mesh.make_dns(mesh.STAGED)))), size=size) as at:
+        await at.press("5")
+        picture(at, "nodes-no-color")
+        await at.press("tab", "G")
         picture(at, "dns-no-color")

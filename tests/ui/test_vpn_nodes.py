@@ -37,12 +37,14 @@ async def test_deleting_a_node_names_what_depends_on_it_and_wants_its_name(
         assert "deleted: sese" in at.toasts()
 
 
-async def test_many_are_expired_by_their_number(cockpit: OpenCockpit) -> None:
+@BOTH
+async def test_many_are_expired_by_their_number(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeVpn()
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("5", "j", "space", "j", "space", "space", "space")
         await command(at, "node expire")
         await at.type("4 nodes")
+        picture(at, "expire-many")
         await at.press("enter")
         assert did(found, "expire") == [("expire", (1, 4, 5, 6), ("4 nodes",))]
         assert not screen_of(at).marks["nodes"]
@@ -78,9 +80,12 @@ async def test_edits_that_the_server_cannot_do_say_why(cockpit: OpenCockpit, pic
         )
 
 
-async def test_a_name_that_is_refused_comes_back_with_the_reason(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_a_name_that_is_refused_comes_back_with_the_reason(
+    cockpit: OpenCockpit, picture: Picture, size: Size
+) -> None:
     found = FakeVpn()
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("5", "j")
         await command(at, "node rename")
         line = at.app.screen.query_one("#field-name", Input)
@@ -99,9 +104,10 @@ async def test_a_name_that_is_refused_comes_back_with_the_reason(cockpit: OpenCo
         assert "old-phone is now phone-2" in at.toasts()
 
 
-async def test_tags_move_and_register(cockpit: OpenCockpit) -> None:
+@BOTH
+async def test_tags_move_and_register(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeVpn()
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await to_node(at, "seko")
         await command(at, "node tags")
         at.app.screen.query_one("#field-tags", Input).value = "tag:web tag:db"
@@ -110,6 +116,7 @@ async def test_tags_move_and_register(cockpit: OpenCockpit) -> None:
         await at.type("guest")
         await at.press("enter")
         await command(at, "register")
+        picture(at, "register")
         at.app.screen.query_one("#field-url", Input).value = "https://singa.example/register/AAAA"
         await at.press("enter", "enter")
         assert did(found, "tag", "move", "register") == [
@@ -141,7 +148,9 @@ async def test_both_exit_routes_go_together(cockpit: OpenCockpit, picture: Pictu
 async def test_a_key_is_masked_until_it_is_asked_for(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeVpn()
     async with cockpit(backend=on(found), size=size) as at:
-        await at.press("5", "a", "right", "enter")
+        await at.press("5", "a")
+        picture(at, "add")
+        await at.press("right", "enter")
         assert at.screen == "Form"
         picture(at, "key-form")
         at.app.screen.query_one("#field-uses", Input).value = "some"
@@ -157,6 +166,7 @@ async def test_a_key_is_masked_until_it_is_asked_for(cockpit: OpenCockpit, pictu
         assert vpn.SECRET[:8] not in at.text()
         at.app.screen.query_one("#show", Button).press()
         await at.settle()
+        picture(at, "key-shown")
         assert vpn.SECRET in "".join(at.text().split())
         assert at.app.screen.query_one("#show", Button).disabled
         await at.press("escape")
@@ -164,18 +174,22 @@ async def test_a_key_is_masked_until_it_is_asked_for(cockpit: OpenCockpit, pictu
         assert did(found, "create_key")[0][3:] == (True, False, ())
 
 
-async def test_keys_and_users_are_listed_and_changed(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_keys_and_users_are_listed_and_changed(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeVpn()
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("5")
         await command(at, "keys")
         assert [row.cells["state"][0] for row in at.app.screen.query_one(SafeTable).rows] == ["✔ usable", "◌ over"]
         assert not at.app.screen.query("#answer-delete")  # this server cannot
         picture(at, "keys")
-        await at.press("tab", "tab", "enter", "right", "enter")
+        await at.press("tab", "tab", "enter")
+        picture(at, "expire-key")
+        await at.press("right", "enter")
         await command(at, "users")
         picture(at, "users")
         await at.press("j", "tab", "tab", "tab", "enter")
         await at.type("guest")
+        picture(at, "delete-user")
         await at.press("enter")
         assert did(found, "expire_key", "delete_user") == [("expire_key", 1), ("delete_user", "guest", ("guest",))]

@@ -47,9 +47,12 @@ async def test_the_diff_as_records_and_as_yaml(cockpit: OpenCockpit, picture: Pi
         assert "Apply 3 records on seko?" in at.text()
 
 
-async def test_records_are_added_edited_and_removed_on_the_laptop_only(cockpit: OpenCockpit) -> None:
+@BOTH
+async def test_records_are_added_edited_and_removed_on_the_laptop_only(
+    cockpit: OpenCockpit, picture: Picture, size: Size
+) -> None:
     found = FakeVpn()
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("5", "tab", "a")
         await at.type("draw.example")
         await at.press("enter", "enter")
@@ -68,6 +71,7 @@ async def test_records_are_added_edited_and_removed_on_the_laptop_only(cockpit: 
         assert at.screen == "VpnScreen"  # nothing is asked: it only stages
         assert did(found, "remove_all") == [("remove_all", (mesh.RECORDS[7],))]
         await command(at, "dns retarget")
+        picture(at, "retarget")
         at.app.screen.query_one("#field-old", Input).value = "100.64.0.14"
         at.app.screen.query_one("#field-new", Input).value = "100.64.0.21"
         await at.settle()
@@ -75,6 +79,20 @@ async def test_records_are_added_edited_and_removed_on_the_laptop_only(cockpit: 
         await at.settle()
         assert did(found, "retarget") == [("retarget", "100.64.0.14", "100.64.0.21")]
         assert did(found, "apply") == []
+
+
+async def test_marked_records_get_one_value_in_one_step(cockpit: OpenCockpit) -> None:
+    found = FakeVpn()
+    async with cockpit(backend=on(found)) as at:
+        await at.press("5", "tab", "j", "space", "space", "e")
+        assert "Edit 2 records" in at.text()
+        await at.type("workstation-pi")
+        await at.press("enter")
+        assert did(found, "change_all") == [("change_all", mesh.RECORDS[1:3], "workstation-pi")]
+        assert not screen_of(at).marks["dns"]
+        assert "2 staged" in at.text()
+        await at.press("u")
+        assert "staged" not in at.text()
 
 
 async def test_what_is_doubtful_is_staged_with_a_warning(cockpit: OpenCockpit) -> None:
@@ -121,6 +139,7 @@ async def test_an_apply_is_asked_once_and_followed_to_its_proof(
         await at.press("5", "A")
         assert "one restart of Headscale on seko" in at.text()
         assert "back after 5 to 10 s" in at.text()
+        assert "you come through the VPN (100.64.0.7)" in at.text()
         assert at.app.focused is not None
         assert at.app.focused.id == "cancel"
         picture(at, "apply")
@@ -132,10 +151,13 @@ async def test_an_apply_is_asked_once_and_followed_to_its_proof(
         assert at.screen == "VpnScreen"
 
 
-async def test_an_apply_under_way_and_one_that_was_taken_back(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_an_apply_under_way_and_one_that_was_taken_back(
+    cockpit: OpenCockpit, picture: Picture, size: Size
+) -> None:
     found = FakeVpn(mesh.make_snapshot(dns=mesh.make_dns(mesh.STAGED)))
     found.script = vpn.COMMITTED[:5]
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("5", "A", "right", "enter")
         assert "… installed" in at.text()
         picture(at, "applying")
@@ -149,7 +171,7 @@ async def test_an_apply_under_way_and_one_that_was_taken_back(cockpit: OpenCockp
     back = RevertStarted(mesh.AT, "the records before", "Headscale did not answer in 25 s")
     end = Finished(mesh.AT, Outcome.REVERTED, "x", "Headscale did not come back: it was restored", "FTL cannot start")
     found.script = (*vpn.COMMITTED[:7], back, Journaled(mesh.AT, "restored"), end)
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("5", "A", "right", "enter")
         assert "reverted" in at.text()
         assert "what was staged is staged still" in at.text()
@@ -175,17 +197,20 @@ async def test_an_interrupted_apply_drift_and_conflicts_say_what_to_do(
         assert "does not fit any more" in at.text()
         picture(at, "interrupted")
         await command(at, "dns settle")
+        picture(at, "settle")
         await at.press("right", "enter")
         assert did(found, "settle") == [("settle", "20260226T225500Z-9f01")]
         assert "the records before are back" in at.text()
 
 
-async def test_discarding_is_asked(cockpit: OpenCockpit) -> None:
+@BOTH
+async def test_discarding_is_asked(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeVpn(mesh.make_snapshot(dns=mesh.make_dns(mesh.STAGED)))
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("5", "tab")
         await command(at, "dns discard")
         assert "they must be typed again" in at.text()
+        picture(at, "discard")
         await at.press("enter")
         assert did(found, "discard") == []
         await command(at, "dns discard")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vpai_tui.errors import OperatorError
 from vpai_tui.screens.vpn_ask import Question, VpnDesk
 from vpai_tui.screens.vpn_run import DNS
-from vpai_tui.vpn.dns.changes import Diff, Staged
+from vpai_tui.vpn.dns.changes import Diff, Edit, Staged
 from vpai_tui.vpn.model import Record
-from vpai_tui.widgets.dialogs import Choice, Confirm, named
+from vpai_tui.widgets.dialogs import Choice, Confirm, named, wrap
 from vpai_tui.widgets.form import Field
 from vpai_tui.widgets.operations import Operation
 from vpai_tui.widgets.paint import Line
@@ -36,8 +38,12 @@ class DnsFlows:
         self._desk.ask(Question("Add a record", body, _fields(Record("", "A", "")), "Stage it", "staging", run))
 
     def edit(self) -> None:
-        """Another name, type or value for the record under the cursor."""
-        view = self._desk.screen.record() if self._desk.screen else None
+        """Another name, type or value for the record under the cursor; of marked ones another value."""
+        screen = self._desk.screen
+        if screen is not None and screen.marks["dns"]:
+            self._edit_all([it.record for it in screen.records() if it.staged in ("", "add")])
+            return
+        view = screen.record() if screen else None
         if view is None:
             self._desk.warn("no record under the cursor")
             return
@@ -51,6 +57,22 @@ class DnsFlows:
             return self._staged(await self._desk.vpn.dns.change(old, values["name"], values["type"], values["value"]))
 
         self._desk.ask(Question("Edit a record", body, _fields(old), "Stage it", "staging", run))
+
+    def _edit_all(self, records: Sequence[Record]) -> None:
+        if not records:
+            self._desk.warn("they go with the next apply; u undoes that first")
+            return
+        body = [named("record" if not at else "", str(it)) for at, it in enumerate(records[:_LISTED])]
+        body += [named("", f"… {len(records) - _LISTED} more")] if records[_LISTED:] else []
+        fields = [Field("value", "value of all", "", "an IP address, or a node's name")]
+
+        async def run(values: dict[str, str]) -> str:
+            done = await self._desk.vpn.dns.change_all(records, values["value"])
+            if self._desk.screen is not None:
+                self._desk.screen.marks["dns"] = frozenset()
+            return self._staged(done)
+
+        self._desk.ask(Question(f"Edit {len(records)} records", body, fields, "Stage it", "staging", run))
 
     def remove(self) -> None:
         """Stage the removal of the records that are marked or under the cursor.
@@ -88,8 +110,9 @@ class DnsFlows:
     def discard(self) -> None:
         """Forget everything staged, after a dialog that names it."""
         staged = self._desk.found.dns.staged if self._desk.found and self._desk.found.dns else Staged()
-        rows = [named("edit" if not at else "", str(it)) for at, it in enumerate(staged.edits[:_LISTED])]
-        rows += [named("way back", "none: they must be typed again")]
+        rows = [_edit_line(it) for it in staged.edits[:_LISTED]]
+        rows += [((f"… {len(staged.edits) - _LISTED} more", "dim"),)] if staged.edits[_LISTED:] else []
+        rows += [(), named("way back", "none: they must be typed again")]
 
         async def run() -> str:
             self._desk.vpn.dns.discard()
@@ -103,7 +126,7 @@ class DnsFlows:
     def retarget(self) -> None:
         """Every record of one address onto another: after a machine has joined again."""
         view = self._desk.screen.record() if self._desk.screen else None
-        body: list[Line] = [(("For a machine that joined again: all its records, in one step of undo.", "dim"),)]
+        body: list[Line] = [(("For a machine that joined again: all its records at once.", "dim"),)]
         fields = [
             Field("old", "old address", view.record.value if view else "", "100.64.0.9"),
             Field("new", "new address", "", "an address, or a node's name"),
@@ -187,8 +210,9 @@ class DnsFlows:
             return
         rows = [
             named("apply", interrupted, f"on {found.host}"),
-            named("effect", "the records before it are put back, as the host keeps them"),
-            named("interrupts", "one restart of Headscale; clients are back after 5 to 10 s"),
+            named("effect", "the host puts the records before it back"),
+            named("interrupts", "one restart of Headscale"),
+            named("", "clients are back after 5 to 10 s"),
         ]
 
         def answered(answer: str | None) -> None:
@@ -223,12 +247,20 @@ def _count(diff: Diff) -> str:
     return f"{count} record{'s' if count != 1 else ''}"
 
 
+def _edit_line(edit: Edit) -> Line:
+    old, new = edit.old, edit.new
+    if old is None:
+        return ((f"+ {new}", "add"),)
+    if new is None:
+        return ((f"- {old}", "del"),)
+    return ((f"~ {old} → {new.value if new.name == old.name else new}", "warn"),)
+
+
 def apply_rows(diff: Diff, host: str) -> list[Line]:
     """What the dialog says before records are put in place."""
-    edits: list[Line] = [((f"+ {it}", "add"),) for it in diff.added]
-    edits += [((f"- {it}", "del"),) for it in diff.removed]
-    edits += [((f"~ {old} → {new.value if new.name == old.name else new}", "warn"),) for old, new in diff.changed]
-    rows: list[Line] = edits[:_LISTED]
+    found = [*(Edit(None, it) for it in diff.added), *(Edit(it, None) for it in diff.removed)]
+    edits = [_edit_line(it) for it in (*found, *(Edit(old, new) for old, new in diff.changed))]
+    rows = edits[:_LISTED]
     rows += [((f"… {len(edits) - _LISTED} more: d shows all", "dim"),)] if edits[_LISTED:] else []
     rows.append(())
     if diff.restart_needed:
@@ -239,6 +271,8 @@ def apply_rows(diff: Diff, host: str) -> list[Line]:
         ]
     else:
         rows.append(named("interrupts", "nothing: Headscale watches the file"))
+    for warning in diff.warnings:
+        rows += [((f"{'▲' if not at else ' '} {piece}", "warn"),) for at, piece in enumerate(wrap(warning, 58))]
     return [
         *rows,
         named("patience", "clients keep old answers for up to 600 s"),

@@ -14,7 +14,7 @@ from vpai_tui.widgets import paint
 from vpai_tui.widgets.dialogs import Choice, Confirm, named
 from vpai_tui.widgets.form import Field
 from vpai_tui.widgets.paint import Line
-from vpai_tui.widgets.safe_table import Column, Row
+from vpai_tui.widgets.safe_table import Column, Row, widest
 from vpai_tui.widgets.vpn_dialogs import KeyDialog, ListDialog
 
 _USER_COLUMNS = (
@@ -23,14 +23,16 @@ _USER_COLUMNS = (
     Column("id", "id", 5),
     Column("from", "comes from", least=12),
 )
-_KEY_COLUMNS = (
-    Column("id", "id", 5),
-    Column("state", "state", 10),
-    Column("user", "user", 12),
-    Column("key", "key", 12),
-    Column("ends", "ends", 8),
-    Column("kind", "is", least=12),
-)
+
+
+def _key_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+    """As narrow as these keys allow: what a key is for stands last and is long."""
+
+    def fitted(name: str, most: int) -> Column:
+        return Column(name, name, max(len(name), min(most, widest(rows, name))))
+
+    parts = (("id", 6), ("state", 8), ("user", 16), ("key", 12), ("ends", 8))
+    return (*(fitted(name, most) for name, most in parts), Column("kind", "is", least=12))
 
 
 class KeyFlows:
@@ -113,7 +115,7 @@ class KeyFlows:
             choices = [Choice("expire", "Expire", "error")] if self._may("") else []
             choices += [Choice("delete", "Delete", "error")] if self._may("delete_key") else []
             choices += [Choice("new", "New key", "primary")] if self._may("") else []
-            dialog = ListDialog("Pre-auth keys", _KEY_COLUMNS, rows, choices, "no key")
+            dialog = ListDialog("Pre-auth keys", _key_columns(rows), rows, choices, "no key")
             self._desk.app.push_screen(dialog, lambda answer: self._key(*answer) if answer else None)
 
         self._desk.look("asking for the keys", show)
@@ -133,7 +135,8 @@ class KeyFlows:
 
         rows = [
             named("key", f"#{id_}"),
-            named("effect", "no machine can join with it any more; those that did stay"),
+            named("effect", "no machine can join with it any more"),
+            named("", "those that did stay"),
             named("way back", "none: make another key"),
         ]
         choice = Choice("end", f"{how.capitalize()} key #{id_}", "error")

@@ -45,7 +45,9 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "node.move": ("move",),
     "node.expiry": ("set_expiry", "never_expire"),
 }
-_WRITES = tuple(item.id for item in COMMANDS if item.mutates and item.id.partition(".")[0] in ("node", "key", "user"))
+_OURS = ("node", "key", "user", "vpn", "dns", "apply")
+_WAYS_BACK = ("vpn.undo", "dns.discard", "dns.settle")
+_WRITES = tuple(it.id for it in COMMANDS if it.mutates and it.id.partition(".")[0] in _OURS and it.id not in _WAYS_BACK)
 
 
 class VpnScreen(CockpitScreen):

@@ -283,6 +283,7 @@ def diff(found: Diff, conflicts: Sequence[str], *, as_json: bool) -> None:
                 "yaml_diff": found.yaml,
                 "restart_needed": found.restart_needed,
                 "conflicts": list(conflicts),
+                "warnings": list(found.warnings),
             }
         )
         return
@@ -300,6 +301,8 @@ def diff(found: Diff, conflicts: Sequence[str], *, as_json: bool) -> None:
         print("nothing to change")
     elif found.restart_needed:
         print("one restart of Headscale: control and relay are away for a second")
+    for warning in found.warnings:
+        print(f"▲ {warning}")
 
 
 def export(text: str, found: Sequence[Record], *, as_json: bool) -> None:

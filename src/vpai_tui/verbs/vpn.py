@@ -15,7 +15,7 @@ from vpai_tui.verbs.ask import confirm, confirmed
 from vpai_tui.verbs.run import Verb
 from vpai_tui.verbs.say_stacks import EventPrinter
 from vpai_tui.vpn import words
-from vpai_tui.vpn.dns.desk import inventory
+from vpai_tui.vpn.dns.settings import inventory
 from vpai_tui.vpn.guard import Action
 from vpai_tui.vpn.session import Vpn
 from vpai_tui.vpn.view import NodeView, VpnSnapshot, matching

@@ -50,6 +50,8 @@ def banner_lines(look: VpnLook, part: str, now_boot_s: float, width: int) -> lis
     if found.error:
         rest = "the records below are read from the file" if found.dns else ""
         rows += _told(paint.DOWN, "error", f"Headscale does not answer: {found.error}", found.remedy or rest, width)
+    if why := dict(found.server.cannot if found.server else ()).get("write"):
+        rows += _told(paint.WARN, "warn", why, "", width)
     if found.dns is None:
         rows += [row for note in found.notes for row in _told(paint.WARN, "warn", note, "", width)]
     else:

@@ -198,4 +198,5 @@ def diff_lines(diff: Diff, conflicts: Sequence[str]) -> list[Line]:
         return rows or [(("nothing: the file says so already", "dim"),)]
     rows += [(), (("the file", "head"),), *diff_yaml_lines(diff.yaml), ()]
     restart = "one restart of Headscale" if diff.restart_needed else "no restart: Headscale watches this file"
-    return [*rows, ((restart, "dim"),)]
+    told: list[Line] = [((piece, "warn"),) for it in diff.warnings for piece in wrap(f"▲ {it}", 64)]
+    return [*rows, ((restart, "dim"),), *told]

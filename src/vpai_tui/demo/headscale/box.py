@@ -47,7 +47,7 @@ def boot(engine: Engine, container: Doc) -> None:
     with store.change() as world:
         content = reader(container)(CONFIG) or b""
         try:
-            loaded = config.start(content, reader(container))
+            loaded = config.start(content, reader(container), lenient=not world.since(27))
             if store.path.with_name(FAULT).exists() and loaded != world.doc["loaded"]:
                 raise config.Bad("opening database: disk I/O error")
             world.restart(stamp, loaded, loaded["policy_mode"])

@@ -74,10 +74,10 @@ def _check(found: Doc) -> None:
         raise Bad('loading configuration: unmarshalling dns extra records: expected a map or struct, got "string"')
 
 
-def start(text: bytes, read: Read) -> Doc:
-    """What `serve` begins with. `configtest` does not look at the records' file; this does."""
+def start(text: bytes, read: Read, *, lenient: bool = True) -> Doc:
+    """What `serve` begins with. `configtest` looks neither at the records' file nor for relays; this does."""
     found = load(text)
-    _relays(found.get("derp") or {})
+    _relays(found.get("derp") or {}, read, lenient=lenient)
     dns = found.get("dns") or {}
     records = dns.get("extra_records") or []
     path = dns.get("extra_records_path")
@@ -92,9 +92,23 @@ def start(text: bytes, read: Read) -> Doc:
     }
 
 
-def _relays(derp: Doc) -> None:
-    """A start makes its relay map. The demo has no network: a URL gives none."""
-    if not (derp.get("server") or {}).get("enabled") and not derp.get("paths"):
+def _relays(derp: Doc, read: Read, *, lenient: bool) -> None:
+    """A start makes its relay map, `configtest` does not. No URL can be fetched: there is no network here.
+
+    0.26 (`lenient`) goes on without a file or URL that it cannot read, as long as one region is left.
+    """
+    found = 0
+    for path in derp.get("paths") or []:
+        content = read(path)
+        if content is None and not lenient:
+            raise Bad(f"failed to get DERPMap: open {path}: no such file or directory")
+        if content is None:
+            break
+        found += len((yaml.safe_load(content) or {}).get("regions") or {})
+    if derp.get("urls") and not lenient:
+        raise Bad(f'failed to get DERPMap: Get "{derp["urls"][0]}": dial tcp: lookup: no such host')
+    server = derp.get("server") or {}
+    if not found and not (server.get("enabled") and server.get("automatically_add_embedded_derp_region", True)):
         raise Bad("initial DERPMap is empty, Headscale requires at least one entry")
 
 

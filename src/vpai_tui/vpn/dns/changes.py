@@ -90,13 +90,17 @@ def merge(present: Sequence[Record], edits: Sequence[Edit]) -> Merged:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What an apply would change. `yaml` is a unified diff of the file, of its lines with records only."""
+    """What an apply would change. `yaml` is a unified diff of the file, of its lines with records only.
+
+    `warnings`: what the restart may do to whoever applies it.
+    """
 
     added: tuple[Record, ...]
     removed: tuple[Record, ...]
     changed: tuple[tuple[Record, Record], ...]
     yaml: str
     restart_needed: bool
+    warnings: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,15 +20,22 @@ from vpai_tui.vpn.dns.lint import Surroundings, lint, new_record, of_settings
 from vpai_tui.vpn.dns.proof import PROVED, answered
 from vpai_tui.vpn.dns.relays import Relays, relays_of
 from vpai_tui.vpn.dns.resolve import Question, ask
-from vpai_tui.vpn.dns.settings import Settings, read_list, write_list
-from vpai_tui.vpn.dns.states import Read, behind, gone, loaded, resolves
+from vpai_tui.vpn.dns.settings import Settings, inventory, read_list, write_list
+from vpai_tui.vpn.dns.states import Read, behind, drift, gone, loaded, resolves
 from vpai_tui.vpn.files import read_host_file
 from vpai_tui.vpn.link import Config, Link
 from vpai_tui.vpn.model import Node, Record, same_address
+from vpai_tui.vpn.transport import in_container
+from vpai_tui.vpn.versions import Can, parse_version
 from vpai_tui.vpn.view import DnsView, RecordView
 
 if TYPE_CHECKING:
     from vpai_tui.vpn.session import Surface
+
+
+_THROUGH_VPN = (
+    "you come through the VPN ({}): a link that is relayed drops with the restart; the host goes on by itself"
+)
 
 
 class Dns:
@@ -95,7 +101,7 @@ class Dns:
             problems=tuple(of_settings(read.settings)),
             staged=staged,
             conflicts=merged.conflicts,
-            drift=self._drift(read, staged),
+            drift=drift(read, staged, self._applied),
             settings=read.settings,
             interrupted=await self._interrupted(),
         )
@@ -153,6 +159,14 @@ class Dns:
         """Stages another name, type or value of a record."""
         return await self._stage([Edit(old, new_record(name, kind, await self._address(value, kind)))])
 
+    async def change_all(self, records: Sequence[Record], value: str) -> Staged:
+        """Stages one address for several records at once (one undo)."""
+        edits = []
+        for it in records:
+            kind = it.type or "A"
+            edits.append(Edit(it, new_record(it.name, kind, await self._address(value, kind))))
+        return await self._stage([it for it in edits if it.old != it.new])
+
     async def remove_all(self, records: Sequence[Record]) -> Staged:
         """Stages the removal of several records at once (one undo)."""
         return await self._stage([Edit(it, None) for it in records])
@@ -208,18 +222,24 @@ class Dns:
             raise UsageError(conflicts[-1], remedy="vpai-tui dns list")
         after = merge(read.records, staged.edits).records
         read.edited(after)  # a file that cannot be edited is told now
+        nodes = await self._nodes()
         self._store.save(staged)
-        return replace(staged, warnings=await self._doubts(after, new, read.settings))
+        return replace(staged, warnings=self._doubts(after, new, self._around(read.settings, nodes)))
 
-    async def _doubts(self, after: Sequence[Record], new: Sequence[Record], settings: Settings) -> tuple[str, ...]:
-        """What is doubtful about new records among those that would stand there then."""
-        if not new:
-            return ()
+    async def _nodes(self) -> Sequence[Node] | None:
+        """None while Headscale is down. UsageError when its version is one that is only read."""
         try:
-            nodes = await (await self._link.live()).client.nodes()
+            client = (await self._link.live()).client
+            nodes = await client.nodes()
         except OperatorError:
-            nodes = None  # Headscale is down: its nodes are not known
-        judged = zip(after, lint(after, self._around(settings, nodes)), strict=True)
+            return None
+        client.need(Can.WRITE)
+        return nodes
+
+    @staticmethod
+    def _doubts(after: Sequence[Record], new: Sequence[Record], around: Surroundings) -> tuple[str, ...]:
+        """What is doubtful about new records among those that would stand there then."""
+        judged = zip(after, lint(after, around), strict=True)
         return tuple(
             f"{record}: {it.message}"
             for record, problems in judged
@@ -234,7 +254,18 @@ class Dns:
         read = await self.read()
         merged = merge(read.records, self._store.load().edits)
         after = read.edited(merged.records)
-        return self._compare(read, merged.records, after), merged.conflicts
+        found = self._compare(read, merged.records, after)
+        if found.restart_needed and (peer := await self._peer_in_vpn(read.settings)):
+            found = replace(found, warnings=(_THROUGH_VPN.format(peer),))
+        return found, merged.conflicts
+
+    async def _peer_in_vpn(self, settings: Settings) -> str:
+        """The VPN address that we come from; empty when we come another way, or nobody can say."""
+        try:
+            peer = (await self._link.live()).where.peer
+        except OperatorError:
+            return ""
+        return peer if settings.in_vpn(peer) else ""
 
     def _compare(self, read: Read, wanted: Sequence[Record], after: bytes) -> Diff:
         return compare(read.records, wanted, (read.file.content, after), restart=not read.settings.records_path)
@@ -286,9 +317,13 @@ class Dns:
             yield event
 
     async def _order(self, read: Read, content: bytes, connection: Connection, new: Sequence[Record]) -> Order:
-        """What the host is told to do. PreflightRefused when the restart would find no relay map."""
+        """What the host is told to do. PreflightRefused for a version not known, or without a relay map."""
         settings, restart = read.settings, not read.settings.records_path
-        relays = await relays_of(connection, read.hub, settings) if restart else Relays()
+        done = await in_container(connection, read.hub, "version")
+        version = parse_version(done.text) if done.exit_status == 0 else None
+        if version is not None and (why := version.why_not(Can.WRITE)):
+            raise PreflightRefused(why, host=self._link.host, step="dns")
+        relays = await relays_of(connection, read.hub, settings, version) if restart else Relays()
         self._may_be_set(new, replace(settings, derp_hosts=(*settings.derp_hosts, *relays.hosts)))
         return Order(
             hub=read.hub,
@@ -355,26 +390,6 @@ class Dns:
     def _applied(self) -> Path:
         return self._store.path.with_name(f"{self._link.host}.applied.json")
 
-    def _drift(self, read: Read, staged: Staged) -> str:
-        """Whether somebody else (Ansible, an editor) changed the records: since staging, or since the last apply."""
-        if not staged.empty and staged.base != read.hash:
-            return f"{read.file.path} was changed by another writer since you began to stage"
-        try:
-            last = read_list(self._applied.read_bytes())
-        except (OperatorError, OSError):
-            return ""  # nothing was applied from this laptop yet
-        there, ours = set(read.records), set(last)
-        if there == ours:
-            return ""
-        what = f"{len(there - ours)} new, {len(ours - there)} gone"
-        return f"another writer changed the records since your last apply: {what}"
-
     async def export(self) -> str:
         """The records as `inventory` writes them."""
         return inventory((await self.read()).records)
-
-
-def inventory(records: Sequence[Record]) -> str:
-    """The records as YAML for the inventory that writes config.yaml (`nodes_extra_records`)."""
-    lines = [f"  - {json.dumps({'name': it.name, 'type': it.type, 'value': it.value})}" for it in records]
-    return "\n".join(["nodes_extra_records:" if lines else "nodes_extra_records: []", *lines]) + "\n"

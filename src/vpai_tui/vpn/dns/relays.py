@@ -14,8 +14,7 @@ from vpai_tui.text import clean_line
 from vpai_tui.vpn.dns.settings import Settings
 from vpai_tui.vpn.files import read_host_file
 from vpai_tui.vpn.hub import Hub
-from vpai_tui.vpn.transport import in_container
-from vpai_tui.vpn.versions import parse_version
+from vpai_tui.vpn.versions import Version
 
 _ENV = "HEADSCALE_DERP_"
 
@@ -28,19 +27,17 @@ class Relays:
     hosts: tuple[str, ...] = ()
 
 
-async def relays_of(connection: Connection, hub: Hub, settings: Settings) -> Relays:
+async def relays_of(connection: Connection, hub: Hub, settings: Settings, version: Version | None) -> Relays:
     """What the next start of this Headscale needs for its relay map.
 
     0.26 passes over a source that it cannot read and wants one region in the end; from 0.27 on it does not start when
-    a single file or URL cannot be read.
+    a single file or URL cannot be read; a version that is not known is taken for such a one.
 
     Raises:
         PreflightRefused: it would find no map.
     """
     if any(name.startswith(_ENV) for name in hub.env):
         return Relays()  # the container's environment overrides the file: what holds there is not known
-    done = await in_container(connection, hub, "version")
-    version = parse_version(done.text) if done.exit_status == 0 else None
     lenient = version is not None and version.series <= (0, 26)
     derp = settings.derp
     local, names = derp.embedded, list[str]()

@@ -132,6 +132,12 @@ def write_list(records: Sequence[Record]) -> bytes:
     return ("[\n" + ",\n".join(f"  {line}" for line in lines) + "\n]\n").encode() if lines else b"[]\n"
 
 
+def inventory(records: Sequence[Record]) -> str:
+    """The records as YAML for the inventory that writes config.yaml (`nodes_extra_records`)."""
+    lines = [f"  - {json.dumps({'name': it.name, 'type': it.type, 'value': it.value})}" for it in records]
+    return "\n".join(["nodes_extra_records:" if lines else "nodes_extra_records: []", *lines]) + "\n"
+
+
 def _lower(item: dict[str, Any]) -> dict[str, Any]:
     return {str(key).lower(): value for key, value in item.items()}
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from vpai_tui.errors import OperatorError
 from vpai_tui.vpn.dns import document
 from vpai_tui.vpn.dns.apply import sha256
 from vpai_tui.vpn.dns.changes import Staged
 from vpai_tui.vpn.dns.lint import Surroundings
 from vpai_tui.vpn.dns.resolve import Question
-from vpai_tui.vpn.dns.settings import Settings, path_is_watched, write_list
+from vpai_tui.vpn.dns.settings import Settings, path_is_watched, read_list, write_list
 from vpai_tui.vpn.files import HostFile
 from vpai_tui.vpn.hub import Hub
 from vpai_tui.vpn.model import Record, same_address
@@ -78,3 +80,21 @@ def behind(record: Record, around: Surroundings) -> str | None:
 def gone(record: Record, staged: Staged) -> str:
     """How a record that will not be there any more goes."""
     return "change" if any(edit.old == record and edit.new is not None for edit in staged.edits) else "remove"
+
+
+def drift(read: Read, staged: Staged, applied: Path) -> str:
+    """Whether somebody else (Ansible, an editor) changed the records: since staging, or since the last apply.
+
+    `applied` is the file in which this laptop keeps what it applied last.
+    """
+    if not staged.empty and staged.base != read.hash:
+        return f"{read.file.path} was changed by another writer since you began to stage"
+    try:
+        last = read_list(applied.read_bytes())
+    except (OperatorError, OSError):
+        return ""  # nothing was applied from this laptop yet
+    there, ours = set(read.records), set(last)
+    if there == ours:
+        return ""
+    what = f"{len(there - ours)} new, {len(ours - there)} gone"
+    return f"another writer changed the records since your last apply: {what}"
