@@ -33,6 +33,7 @@ async def way(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[T
     assert BINARY is not None
     with Real(BINARY, tmp_path).running() as real:
         yield real
+        await real.close()
 
 
 @pytest.fixture

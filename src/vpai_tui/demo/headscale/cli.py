@@ -114,7 +114,7 @@ def _version(world: World, words: Words) -> Said:
         if words.options:
             return Said(1, "", "Error: unknown shorthand flag: 'o' in -o\n")
         return Said(0, f"{world.doc['version']}\n")
-    version, commit, built = rest.BUILD[str(world.doc["version"])[:4]]
+    version, commit, built = rest.build_of(world)
     if words.json:
         go = {"version": "go1.26.8", "os": "linux", "arch": "amd64"}
         return Said(0, _document({"version": version, "commit": commit, "buildTime": built, "go": go, "dirty": False}))
