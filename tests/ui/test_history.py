@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from vpai_tui.deploy.chronicle import Told
 from vpai_tui.errors import OperatorError
 from vpai_tui.screens.history import HistoryScreen
+from vpai_tui.widgets.history_rows import history_rows
 from vpai_tui.widgets.safe_table import SafeTable
 
 from . import fake_answers as answers
@@ -81,3 +83,10 @@ async def test_a_second_history_opens_no_second_screen(cockpit: OpenCockpit) -> 
         depth = len(at.app.screen_stack)
         await opened(at)
         assert len(at.app.screen_stack) == depth
+
+
+def test_a_line_without_its_host_in_the_subject_says_where_it_was() -> None:
+    stack = Told("2026-02-24T18:20:51Z", "me", "sese", "deploy", "sese/apps", "committed")
+    node = Told("2026-02-24T18:21:51Z", "me", "seko", "nodes delete", "old-phone", "done")
+    rows = history_rows([stack, node])
+    assert [row.cells["subject"][0] for row in rows] == ["sese/apps", "seko: old-phone"]

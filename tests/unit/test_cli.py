@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -389,3 +389,15 @@ def test_asking_for_help_imports_nothing_slow(flag: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert "slow: []" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["nodes", "users", "keys", "dns"])
+def test_the_help_of_every_action_of_the_vpn_has_exit_codes_and_a_word_on_each_argument(verb: str) -> None:
+    def below(parser: ArgumentParser) -> dict[str, ArgumentParser]:
+        return next(dict(it.choices) for it in parser._actions if isinstance(it, _SubParsersAction))
+
+    found = below(below(arguments.build_parser())[verb])
+    assert len(found) >= 4
+    for action, parser in found.items():
+        assert parser.epilog == arguments.EXIT_CODES, action
+        assert [it.dest for it in parser._actions if not it.help] == [], action
