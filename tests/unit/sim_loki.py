@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from vpai_tui.errors import LinkLost
+from vpai_tui.errors import LinkLost, OperatorError
 from vpai_tui.logs.client import ascending
 from vpai_tui.logs.model import SECOND_NS, Entry, Labels
 from vpai_tui.logs.way import End, TailEnd
@@ -65,6 +65,7 @@ class SimLoki:
     latency_s: float = 0.02
     tail_most_s: float = 3600.0
     down: bool = False  # questions and tails find nobody
+    refused: bool = False  # the host is there, and nobody listens
     no_slots: bool = False
     stored: dict[tuple[int, Labels, bytes], float] = field(default_factory=dict)  # when it was stored
     hidden: set[tuple[int, Labels, bytes]] = field(default_factory=set)  # tails see it, questions do not
@@ -110,6 +111,8 @@ class SimLoki:
         await asyncio.sleep(self.latency_s)
         if self.down:
             raise LinkLost("the link is down", host="box")
+        if self.refused:
+            raise OperatorError("loki: connection refused", host="box")
         if self.wrong:
             raise LokiError(self.wrong, status=400)
 
@@ -135,6 +138,8 @@ class SimLoki:
         await asyncio.sleep(self.latency_s)
         if self.down:
             raise LinkLost("the link is down", host="box")
+        if self.refused:
+            raise OperatorError("loki: connection refused", host="box")
         opened()
         if self.no_slots:
             return TailEnd(End.SLOTS, "max concurrent tail requests limit exceeded, count > limit (11 > 10)", 1011)

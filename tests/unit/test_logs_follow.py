@@ -251,6 +251,25 @@ def test_without_a_free_slot_lines_are_asked_for_and_a_slot_is_taken_when_there_
     assert loki.opened == 1 and told.of(Reconnected)[-1].why is Cause.SLOTS
 
 
+def test_a_server_that_is_away_is_not_hammered_and_not_called_a_lost_link() -> None:
+    async def script(loki: SimLoki) -> None:
+        await asyncio.sleep(10)
+        loki.refused = True
+        loki.end_tails(TailEnd(End.LOST, "", 1006))
+        await asyncio.sleep(100)
+        asked.append(len(loki.asked))
+        loki.refused = False
+        loki.push([line_at(50, "meanwhile")])
+
+    asked: list[int] = []
+    told, buffer, _ = play(script, 160)
+    assert {it.cause for it in told.of(Disconnected)} == {Cause.RESTART}
+    assert not told.of(Polling)
+    assert asked[0] < 100  # tail, probe and count together, in a hundred seconds
+    assert told.of(Gap)[0].cause is Cause.RESTART
+    assert [line.text for line in buffer] == ["meanwhile"]
+
+
 def test_a_clock_that_is_ahead_of_the_server_is_no_error() -> None:
     async def script(loki: SimLoki) -> None:
         await asyncio.sleep(8)

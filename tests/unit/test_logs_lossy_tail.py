@@ -145,11 +145,16 @@ class Scene:
             sim.end_tails(TailEnd(End.LOST, "", 1006))
             await asyncio.sleep(it.for_s)
             sim.no_slots = False
-        else:
+        elif it.kind == "link":
             sim.down = True
-            sim.end_tails(TailEnd(End.UNREACHABLE if it.kind == "link" else End.LOST, "", 1006))
+            sim.end_tails(TailEnd(End.UNREACHABLE, "", 1006))
             await asyncio.sleep(it.for_s)
             sim.down = False
+        else:
+            sim.refused = True
+            sim.end_tails(TailEnd(End.LOST, "", 1006))
+            await asyncio.sleep(it.for_s)
+            sim.refused = False
 
 
 async def _drain(following: Following) -> None:

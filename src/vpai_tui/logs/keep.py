@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vpai_tui.errors import OperatorError
+from vpai_tui.errors import HostUnreachable, LinkLost, OperatorError
 from vpai_tui.logs.model import SECOND_NS, Cause, Disconnected, Gap, Polling, Reconnected, TailOpened
 from vpai_tui.logs.pages import pages
 from vpai_tui.logs.way import End, TailEnd
@@ -63,8 +63,6 @@ class Keeper:
                 delay = self._pace.retry_first_s
             if end.end is End.REFUSED:
                 await self._refused(end)
-                await self._poll(Cause.NO_TAIL, end.reason)
-                continue
             if end.end is End.ROLLOVER and not self._quick:
                 self._lost(Cause.ROLLOVER)
                 continue
@@ -72,8 +70,8 @@ class Keeper:
                 self._back_s *= 4
                 self._lost(Cause.CLOCK)
                 continue
-            if end.end is End.SLOTS or (self._quick >= _POLL_AFTER and end.end is not End.UNREACHABLE):
-                await self._poll(Cause.SLOTS if end.end is End.SLOTS else Cause.RESTART, end.reason)
+            instead = self._instead(end)
+            if instead is not None and await self._poll(instead, end.reason):
                 continue
             cause = Cause.LINK if end.end is End.UNREACHABLE else Cause.RESTART
             self._lost(cause)
@@ -93,6 +91,12 @@ class Keeper:
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await self._way_is_back.wait()
+
+    def _instead(self, end: TailEnd) -> Cause | None:
+        """Why lines are to be asked for instead of tailed; None: the tail is tried again first."""
+        if end.end in (End.SLOTS, End.REFUSED):
+            return Cause.SLOTS if end.end is End.SLOTS else Cause.NO_TAIL
+        return Cause.RESTART if self._quick >= _POLL_AFTER and end.end is not End.UNREACHABLE else None
 
     # ── tails ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -193,11 +197,11 @@ class Keeper:
 
     # ── without a tail ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _poll(self, cause: Cause, detail: str) -> None:
-        """Asks for new lines every other second for a while, then lets the tail be tried again."""
-        if self.away is not cause:
-            self._lost(cause)
-            self._of.say(Polling(cause, detail, self._pace.poll_s))
+    async def _poll(self, cause: Cause, detail: str) -> bool:
+        """Asks for new lines every other second for a while, then lets the tail be tried again.
+
+        False when Loki does not answer either: then there is nothing but to wait.
+        """
         until = _now_s() + self._pace.tail_again_s
         while _now_s() < until:
             try:
@@ -205,9 +209,14 @@ class Keeper:
             except LokiError as error:
                 if error.query_is_wrong:
                     raise
+                return False
             except OperatorError:
-                return  # the loop above tells and waits
+                return False
+            if self.away is not cause:
+                self._lost(cause)
+                self._of.say(Polling(cause, detail, self._pace.poll_s))
             await asyncio.sleep(self._pace.poll_s)
+        return True
 
     async def _ask(self) -> None:
         of, now = self._of, self._of.loki.now_ns()
@@ -228,8 +237,10 @@ def _result(task: asyncio.Task[TailEnd]) -> TailEnd:
         return task.result()
     if isinstance(error, LokiError) and error.query_is_wrong:
         return TailEnd(End.REFUSED, error.message, error.status)
-    if isinstance(error, OperatorError):
+    if isinstance(error, LinkLost | HostUnreachable):
         return TailEnd(End.UNREACHABLE, str(error))
+    if isinstance(error, OperatorError):
+        return TailEnd(End.LOST, str(error))
     raise error
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import httpx
 from httpx_ws import AsyncWebSocketSession, HTTPXWSException, WebSocketDisconnect, WebSocketUpgradeError, aconnect_ws
 
-from vpai_tui.errors import OperatorError
+from vpai_tui.errors import LinkLost, OperatorError
 from vpai_tui.text import clean_line
 
 CATEGORIZE = {"X-Loki-Response-Encoding-Flags": "categorize-labels"}  # without it one line has two identities
@@ -33,7 +33,7 @@ class End(Enum):
     FUTURE = "future"  # `start` lies after the server's now
     REFUSED = "refused"  # the query cannot be followed
     LOST = "lost"  # the server, or something on the way, ended it
-    UNREACHABLE = "unreachable"  # no connection to the host or to Loki
+    UNREACHABLE = "unreachable"  # no connection to the host
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,8 @@ class OverHttp:
             if isinstance(leaf, OperatorError):
                 raise leaf
             if isinstance(leaf, httpx.HTTPError):
-                return TailEnd(End.UNREACHABLE, str(self._explain(leaf)))
+                meant = self._explain(leaf)
+                return TailEnd(End.UNREACHABLE if isinstance(meant, LinkLost) else End.LOST, str(meant))
         if all(isinstance(leaf, HTTPXWSException | OSError | ValueError) for leaf in leaves):
             return TailEnd(End.LOST, "the connection ended without a word", 1006)
         if any(type(leaf).__module__.split(".")[0] in ("wsproto", "httpcore", "anyio") for leaf in leaves):

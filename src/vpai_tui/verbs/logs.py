@@ -85,7 +85,7 @@ async def _read(
 
 async def _follow(logs: Logs, choice: Choice, printer: show.Printer, args: Namespace, since_s: float) -> int:
     following = asyncio.create_task(_print_all(logs, choice, printer, args.limit, max(since_s, 1.0)))
-    loop = asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()  # its end takes the handlers away; a second ctrl+c does not cut the sum short
     with suppress(NotImplementedError):
         loop.add_signal_handler(signal.SIGINT, following.cancel)
         loop.add_signal_handler(signal.SIGTERM, following.cancel)
@@ -95,10 +95,6 @@ async def _follow(logs: Logs, choice: Choice, printer: show.Printer, args: Names
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-    finally:
-        with suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGINT)
-            loop.remove_signal_handler(signal.SIGTERM)
     if choice.query is not None:
         _tell_skew(logs)
         printer.closing(following=True)
