@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
@@ -225,32 +225,40 @@ def not_enforced() -> BudgetSnapshot:
     )
 
 
-def poisoned(text: str) -> BudgetSnapshot:
-    """Every text of it is hostile."""
+def poisoned(say: Callable[[str], str]) -> BudgetSnapshot:
+    """Every text of it is hostile; `say` is given a word for where it stands."""
     found = over()
     assert found.spend is not None
     assert found.beat is not None
     spend = replace(
         found.spend,
-        models=tuple(replace(it, model=f"{text}{at}") for at, it in enumerate(found.spend.models)),
-        providers=tuple(replace(it, provider=f"{text}{at}") for at, it in enumerate(found.spend.providers)),
-        keys=tuple(KeySpend(f"{text}{at}", it.spend_usd) for at, it in enumerate(found.spend.keys or ())),
+        models=tuple(replace(it, model=f"{say('model')}{at}") for at, it in enumerate(found.spend.models)),
+        providers=tuple(replace(it, provider=f"{say('provider')}{at}") for at, it in enumerate(found.spend.providers)),
+        keys=tuple(KeySpend(f"{say('alias')}{at}", it.spend_usd) for at, it in enumerate(found.spend.keys or ())),
     )
     return replace(
         found,
-        service=text,
-        timezone=text,
-        why=text,
-        version=text,
-        cap_source=text,
-        file=text,
+        service=say("proxy"),
+        timezone=say("zone"),
+        why=say("why"),
+        version=say("version"),
+        cap_source=say("source"),
+        file=say("file"),
         spend=spend,
-        beat=replace(found.beat, free=(text,), cap_source=text),
-        prices={text: Price(1.0, None)},
-        alerts=(Alert(Severity.ERROR, "sese", text, text, text, text),),
-        notes=(text, text),
-        error=text,
-        remedy=text,
+        beat=replace(found.beat, free=(say("free"),), cap_source=say("source")),
+        prices={say("idle"): Price(1.0, None)},
+        alerts=(Alert(Severity.ERROR, "sese", say("subject"), say("told"), say("cure"), say("target")),),
+        notes=(say("note"), say("other")),
+        error=say("down"),
+        remedy=say("remedy"),
+    )
+
+
+def poisoned_change(say: Callable[[str], str]) -> Change:
+    """A plan of which every text is hostile."""
+    lists = ((say("effect"),), (say("place"),))
+    return Change(
+        "cap", say("title"), say("before"), say("after"), *lists, say("ends"), (say("warning"),), None, say("undo")
     )
 
 

@@ -21,7 +21,9 @@ from vpai_tui.fleet.operation import (
     Command,
     Dump,
     Effect,
+    Finished,
     Journaled,
+    Outcome,
     Release,
     ServiceHealthy,
     ServiceStarted,
@@ -33,6 +35,7 @@ from vpai_tui.widgets.backend import Backend, Description, Section
 from . import fake_answers as answers
 from . import fake_fleet as fake
 from .fake_backend import FakeBackend
+from .fake_budget import FakeBudget, poisoned, poisoned_change
 
 AT = "2026-02-24T18:20:11Z"
 Say = Callable[[str], str]  # a word for where the text stands → the text
@@ -81,6 +84,10 @@ class HostileBackend(FakeBackend):
             Journaled(AT, say("event"), say("journaled")),
             StepFailed(AT, "n8n", say("failed"), say("output")),
         ]
+        self.fake_budget = FakeBudget(poisoned(say))
+        self.fake_budget.planned = poisoned_change(say)
+        end = Finished(AT, Outcome.FAILED, say("release"), say("reason"), say("output"))
+        self.fake_budget.script = [Journaled(AT, say("step"), say("detail")), end]
         told = Told(AT, say("by"), "sese", say("what"), say("subject"), say("result"), say("detail"), "", "host")
         self.chronicle = Chronicle((told,), 1, (("pi", say("silent")),))
         self.surveyed = _survey(say)

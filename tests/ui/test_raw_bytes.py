@@ -45,6 +45,16 @@ WALK: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("back", "\x1b", ("? help",)),
     ("hold", ":release hold sese\r", ("<holder>", "<since>", "<why>")),
     ("back", "\x1b", ("? help",)),
+    ("the budget", "4", ("<model>", "<alias>", "<down>", "<remedy>", "<idle>")),
+    ("its facts", "\r", ("<free>", "<down>")),
+    ("into them", "\r", ("? help",)),
+    ("the last of them", "G", ("<note>", "<other>")),
+    ("back", "\x1b", ("? help",)),
+    ("who bills it", "\t", ("<provider>",)),
+    ("a cap", "M", ("Cap of a day",)),
+    ("its plan", "3\r", ("<title>", "<effect>", "<warning>", "<place>", "<undo>")),
+    ("its steps", "\t\r", ("<step>", "<detail>", "<reason>", "<output>")),
+    ("back", "\x1b", ("? help",)),
     ("the end", "\x11", ("Quit the cockpit?",)),
 )
 

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vpai_tui
-from vpai_tui.budget.change import Change
 from vpai_tui.deploy.chronicle import Chronicle, Told
 from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.operation import Finished, Journaled, Outcome
@@ -212,10 +211,10 @@ async def test_the_vpn_screen_survives_hostile_names_and_records(cockpit: OpenCo
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 async def test_the_budget_screen_survives_hostile_aliases_and_notes(cockpit: OpenCockpit, text: str) -> None:
     backend = FakeBackend(fake.calm())
-    found = backend.fake_budget = FakeBudget(fake_budget.poisoned(text))
+    found = backend.fake_budget = FakeBudget(fake_budget.poisoned(lambda _: text))
     told = Told(text, text, "sese", f"budget {text}", text, text, text)
     backend.chronicle = Chronicle((told,), 0, ())
-    found.planned = Change("cap", text, text, text, (text,), (text,), text, (text,), None, text)
+    found.planned = fake_budget.poisoned_change(lambda _: text)
     found.script = [Journaled(text, text, text), Finished(text, Outcome.FAILED, text, text, text)]
     async with cockpit(size=TALL, backend=backend) as at:
         seen = [at.text()]
