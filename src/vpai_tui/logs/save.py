@@ -24,7 +24,7 @@ def document(line: Line, source: Source) -> dict[str, Any]:
         "ts": rfc3339_ns(line.ns),
         "ts_ns": str(line.ns),
         "host": source.host,
-        "stack": source.stack,
+        "stack": source.stack.partition("/")[2] if source.stack else None,  # as in `status`: the host stands beside it
         "service": source.service,
         "level": line.level.word,
         "line": redact(line.text),
