@@ -11,6 +11,7 @@ from types import MappingProxyType
 from vpai_tui.budget.alerts import SUBJECT
 from vpai_tui.budget.change import Change
 from vpai_tui.budget.model import (
+    BYTEPLUS,
     TARGETS,
     Beat,
     BudgetSnapshot,
@@ -28,7 +29,6 @@ from vpai_tui.budget.model import (
     Source,
     Spend,
 )
-from vpai_tui.budget.notes import BYTEPLUS
 from vpai_tui.budget.prove import Proof, Question
 from vpai_tui.deploy.chronicle import Chronicle, Told
 from vpai_tui.errors import OperatorError, UsageError

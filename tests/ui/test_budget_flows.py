@@ -26,7 +26,14 @@ async def test_a_cap_is_typed_planned_confirmed_and_proven(cockpit: OpenCockpit,
         await at.press("enter")
         assert did(found, "plan_cap") == [("plan_cap", "3")]
         text = " ".join(at.text().split())
-        for part in ("$5.00 → $3.00", "answered by", "rendered by Ansible", "within 2", "until it is set again"):
+        for part in (
+            "u, or `budget undo`",
+            "$5.00 → $3.00",
+            "answered by",
+            "rendered by Ansible",
+            "within 2",
+            "until it is set again",
+        ):
             assert part in text
         assert at.app.focused is not None
         assert at.app.focused.id == "cancel"

@@ -33,8 +33,11 @@ def test_neither_the_app_nor_its_first_key_imports_what_is_slow(module: str) -> 
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", ["vpai_tui.screens.vpn", "vpai_tui.screens.vpn_flows"])
-def test_the_screen_of_the_vpn_imports_neither_ssh_nor_yaml(module: str) -> None:
+MODULES = ["vpn", "vpn_flows", "budget", "budget_flows", "budget_run"]
+
+
+@pytest.mark.parametrize("module", [f"vpai_tui.screens.{name}" for name in MODULES])
+def test_the_screens_of_vpn_and_budget_import_neither_ssh_nor_yaml(module: str) -> None:
     slow = ("asyncssh", "cryptography", "httpx", "ruamel", "yaml")
     code = f"import sys, {module}; print([name for name in {slow!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

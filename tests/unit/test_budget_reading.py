@@ -35,8 +35,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus_cases import is_safe
-from vpai_tui.budget.model import Enforcement, Mode, Source
-from vpai_tui.budget.notes import BYTEPLUS
+from vpai_tui.budget.model import BYTEPLUS, Enforcement, Mode, Source
 from vpai_tui.budget.transport import Answer
 from vpai_tui.errors import LinkLost, OperatorError
 from vpai_tui.fleet.model import Severity

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from vpai_tui.budget import activity
 from vpai_tui.budget.findings import Findings, Proxy
-from vpai_tui.budget.model import Enforcement, Forecast, Source, Spend
+from vpai_tui.budget.model import BYTEPLUS, Enforcement, Forecast, Source, Spend
 from vpai_tui.budget.settings import CALLBACK
 from vpai_tui.clock import duration
 from vpai_tui.errors import OperatorError
 
 NO_DATABASE = "no database"
-# Not asked of anybody: n8n calls it with a key of its own, past LiteLLM.
-BYTEPLUS = "BytePlus ($5 a month) cannot be known: n8n calls it directly, past LiteLLM"
 _FOREIGN_KEY = "the container's LITELLM_MASTER_KEY is not LiteLLM's master key"
 _SKEW_S = 60.0
 _NAMED = 5  # models in one sentence
 _DIFFERS = 0.05  # of the larger sum
-_WHENCE: Mapping[Source, str] = {
-    Source.ACTIVITY: "LiteLLM's daily activity",
-    Source.SPEND: "LiteLLM's spend by provider",
-    Source.SQL: "LiteLLM's tables",
-    Source.COUNTERS: "the callback's counters",
-}
-
-
-def words_of(source: Source) -> str:
-    """A source in words."""
-    return _WHENCE[source]
 
 
 def why_enforcement(found: Findings, enforcement: Enforcement) -> str:
@@ -155,7 +142,7 @@ def _spend(found: Findings, spend: Spend | None) -> Iterator[str]:
         "spend by key": spend.keys,
     }
     if missing := [word for word, part in parts.items() if part is None]:
-        yield f"not in {words_of(spend.total.source)}: {', '.join(missing)}"
+        yield f"not in {spend.total.source.told}: {', '.join(missing)}"
     if spend.hours is None:
         yield "the hours cannot be known: neither counters nor rows of today can be read"
     elif (part := sum(it.spend_usd for it in spend.hours)) < spend.spend_usd * (1 - _DIFFERS) - 0.005:

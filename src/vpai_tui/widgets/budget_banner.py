@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from vpai_tui.budget.alerts import SUBJECT
-from vpai_tui.budget.model import BudgetSnapshot, Enforcement, Mode
-from vpai_tui.budget.notes import BYTEPLUS
+from vpai_tui.budget.model import BYTEPLUS, BudgetSnapshot, Enforcement, Mode
 from vpai_tui.clock import duration
 from vpai_tui.fleet.model import Alert, Severity
 from vpai_tui.widgets import budget_words as words

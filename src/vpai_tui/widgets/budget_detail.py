@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vpai_tui.budget.model import BudgetSnapshot, Mode, ModelSpend, Part
-from vpai_tui.budget.notes import BYTEPLUS, words_of
+from vpai_tui.budget.model import BYTEPLUS, BudgetSnapshot, Mode, ModelSpend, Part
 from vpai_tui.clock import duration
 from vpai_tui.widgets import budget_words as words
 from vpai_tui.widgets import paint
@@ -148,7 +147,7 @@ def _sources(look: BudgetLook, found: BudgetSnapshot, now_boot_s: float, room: i
     def told(part: Part | None) -> str:
         if part is None:
             return "not known"
-        return f"{words_of(part.source)}, {duration(look.age_s(part, now_boot_s))} ago"
+        return f"{part.source.told}, {duration(look.age_s(part, now_boot_s))} ago"
 
     rows: Pairs = [
         ("sum, tables", told(spend.total if spend else None)),

@@ -12,7 +12,6 @@ from textual.containers import Horizontal
 from textual.widgets import Button
 
 from vpai_tui.budget.model import BudgetSnapshot, Mode
-from vpai_tui.budget.plans import UNDO
 from vpai_tui.widgets import budget_words as words
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.canvas import SafeStatic
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 _LABEL = 12  # cells of a label in a dialog
 _WIDEST = 100  # cells of a wide dialog, and what of them its frame takes
 _FRAME = 9
+_UNDO = "vpai-tui budget undo"  # as plans name the way back
 MODES = (
     ("auto", "eco by itself at 100 % of the cap"),
     ("on", "eco now: a free model answers paid requests"),
@@ -116,7 +116,7 @@ def change_lines(change: Change, wide: int) -> list[Line]:
         rows += [((" " * _LABEL, ""), (piece, "warn")) for piece in marked]
     rows += _listed("where", change.where, wide)
     rows += _listed("ends", (change.ends,), wide)
-    way = change.undo.replace(UNDO, "u, or `budget undo`", 1)
+    way = change.undo.replace(_UNDO, "u, or `budget undo`", 1)
     return rows + _listed("way back", (way,), wide)
 
 

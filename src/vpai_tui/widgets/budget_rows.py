@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from vpai_tui.budget.model import TARGETS, BudgetSnapshot, ModelSpend, ProviderSpend, Spend
-from vpai_tui.budget.notes import BYTEPLUS
+from vpai_tui.budget.model import BYTEPLUS, TARGETS, BudgetSnapshot, ModelSpend, ProviderSpend, Spend
 from vpai_tui.widgets import budget_words as words
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.history_rows import result
