@@ -197,7 +197,27 @@ async def test_statistics_of_what_was_just_pushed_are_zero(stream: Stream) -> No
     [
         ('{job="docker"', "parse error at line 1, col 14: syntax error: unexpected $end, expecting } or ,"),
         ("{", "parse error at line 1, col 2: syntax error: unexpected $end, expecting IDENTIFIER or }"),
-        ("{job='x'}", "parse error at line 1, col 6: invalid char literal"),
+        ("{job='xy'}", "parse error at line 1, col 6: invalid char literal"),
+        ("{job='x'}", "parse error at line 1, col 6: syntax error: unexpected IDENTIFIER, expecting STRING"),
+        ('{job "x"}', "parse error at line 1, col 6: syntax error: unexpected STRING, expecting = or =~ or !~ or !="),
+        ("sum by 5", "parse error at line 1, col 1: syntax error: unexpected IDENTIFIER"),
+        (
+            '{job="x"} | json | line_format x',
+            "parse error at line 1, col 32: syntax error: unexpected IDENTIFIER, expecting STRING",
+        ),
+        ('rate({job="x"}[5minutes])', 'parse error at line 0, col 15: unknown unit "minutes" in duration "5minutes"'),
+        ('rate({job="x"}[5])', 'parse error at line 0, col 15: not a valid duration string: "5"'),
+        ('rate({job="x"}[x])', 'parse error at line 0, col 15: not a valid duration string: "x"'),
+        (
+            'rate({job="x"}[1500000000ns])',
+            'parse error at line 0, col 15: unknown unit "ns" in duration "1500000000ns"',
+        ),
+        ('rate({job="x"}[0.5s])', 'parse error at line 0, col 15: unknown unit "." in duration "0.5s"'),
+        ('{job="x"} | json,', "parse error at line 1, col 17: syntax error: unexpected ,"),
+        (
+            '{job="x"} |~ "(?=a)"',
+            "parse error : stage '|~ \"(?=a)\"' : error parsing regexp: invalid or unsupported Perl",
+        ),
         (
             '{job="x"} |= y',
             "parse error at line 1, col 14: syntax error: unexpected IDENTIFIER, expecting STRING or ip",
@@ -219,6 +239,19 @@ async def test_errors_are_plain_text_with_a_place(server: Server, query: str, to
         done = await client.get("/query_range", params={"query": query})
     assert (done.status_code, done.headers["content-type"]) == (400, "text/plain; charset=utf-8")
     assert done.text.startswith(told)
+
+
+@pytest.mark.parametrize("stage", ['|~ "("', '| line_format "{{.x"', '| json a="b["'])
+async def test_with_labels_kept_apart_a_stage_that_cannot_run_is_no_error(stream: Stream, stage: str) -> None:
+    """And no lines: whoever asks so has to ask without the flag too."""
+    await stream.push(stream.entries("a"))
+    query = f"{stream.selector} {stage}"
+    found = await stream.get("/query_range", query=query, headers=CATEGORIZE)
+    assert found["data"]["result"] == []
+    assert "parse error : stage" in await stream.get("/query_range", query=query, status=400)
+    if "line_format" not in stage:  # which a count leaves out
+        counted = f"sum(count_over_time({query} [1m]))"
+        assert "parse error : stage" in await stream.get("/query", query=counted, status=400, headers=CATEGORIZE)
 
 
 @pytest.mark.parametrize(

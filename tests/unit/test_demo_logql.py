@@ -57,7 +57,7 @@ def test_selectors_that_would_take_streams_without_the_label(query: str) -> None
         ('{a="b"}|logfmt --strict|n>5 and(m="x"or took>=1s)', None),
         ('sum(count_over_time({a="b"}|json[1h30m]))by(c,d)', 'sum by (c, d)(count_over_time({a="b"} | json[1h30m]))'),
         ('max without(x)(rate({a="b"}[5m]|="y"))', 'max without (x)(rate({a="b"} |= "y"[5m]))'),
-        ('sum(count_over_time({a="b"}\n| drop __error__, __error_details__ [1500000000ns]))', None),
+        ('sum(count_over_time({a="b"}\n| drop __error__, __error_details__ [1500ms]))', None),
         ('count_over_time({a="b"}[5m] offset 1h)', 'count_over_time({a="b"}[5m] offset 1h)'),
     ],
 )
@@ -67,9 +67,12 @@ def test_what_is_understood_is_printed_and_read_again(query: str, printed: str |
     assert parse(str(found)) == found
 
 
-def test_a_window_of_nanoseconds_is_exact() -> None:
-    found = parse('count_over_time({a="b"}[1234567891ns])')
-    assert isinstance(found, syntax.Range) and found.window == 1234567891
+def test_a_window_is_of_milliseconds_at_the_least() -> None:
+    found = parse('count_over_time({a="b"}[1s1500ms])')
+    assert isinstance(found, syntax.Range) and found.window == 2_500_000_000
+    for window, unit in (("1500000000ns", "ns"), ("10us", "us"), ("0.5s", ".")):
+        with pytest.raises(Refused, match=f'unknown unit "{unit}" in duration "{window}"'):
+            parse(f'count_over_time({{a="b"}}[{window}])')
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ class Prover:
         """Counts all there is up to `due_ns`, wide stretches first, narrow where something is missing."""
         step = self._pace.window_s * SECOND_NS
         wide = self._pace.widest
+        due_ns -= due_ns % 1_000_000  # spans of whole milliseconds are counted with one question
         while self.counted_ns < due_ns:
             self._skip_evicted()
             from_ns = self.counted_ns

@@ -58,8 +58,8 @@ class Way(Protocol):
     @property
     def host(self) -> str: ...
 
-    async def get(self, path: str, params: Params, *, timeout_s: float) -> Answer:
-        """One exchange, any status. Failures are OperatorErrors."""
+    async def get(self, path: str, params: Params, *, timeout_s: float, apart: bool = True) -> Answer:
+        """One exchange, any status; `apart`: labels by where they come from. Failures are OperatorErrors."""
         ...
 
     async def tail(
@@ -90,10 +90,10 @@ class OverHttp:
     def host(self) -> str:
         return self._host
 
-    async def get(self, path: str, params: Params, *, timeout_s: float) -> Answer:
+    async def get(self, path: str, params: Params, *, timeout_s: float, apart: bool = True) -> Answer:
         try:
             async with self._asking.stream(
-                "GET", path, params=params, headers=CATEGORIZE, timeout=timeout_s
+                "GET", path, params=params, headers=CATEGORIZE if apart else None, timeout=timeout_s
             ) as response:
                 body = bytearray()
                 async for part in response.aiter_bytes():

@@ -33,6 +33,9 @@ _NUMBER = re.compile(r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?")
 _SPAN = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|[smhdwy]))+(?![A-Za-z0-9])")
 _SIZE = re.compile(r"\d+(?:\.\d+)?(?:[kmgt]i?)?b(?![A-Za-z0-9])", re.IGNORECASE)
 _SIGN = re.compile(r"\|=|\|~|\|>|!=|!~|!>|=~|==|>=|<=|[{}()|,.=<>+\-*/%^\[\]]")
+_WINDOW = re.compile(r"(?:\d+(?:ms|[smhdwy]))+")  # a millisecond is the least, and no fractions
+_CALLS = re.compile(r"\s*(?:(?:by|without)\s*)?\(")
+_CHAR = re.compile(r"'(?:\\.|[^'\\\n])'")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|[smhdwy])")
 
 
@@ -100,7 +103,7 @@ def _word(query: str, match: re.Match[str]) -> str:
     """A function's name is one only before a parenthesis or its grouping."""
     word = match[0]
     if word in FUNCTIONS or word in _OTHER_FUNCTIONS:
-        calls = re.compile(r"\s*(?:\(|by\b|without\b)").match(query, match.end())
+        calls = _CALLS.match(query, match.end())
         return word.upper() if calls else "IDENTIFIER"
     return word if word in _KEYWORDS else "IDENTIFIER"
 
@@ -108,6 +111,8 @@ def _word(query: str, match: re.Match[str]) -> str:
 def _string(query: str, at: int, line: int, column: int) -> tuple[Token, int]:
     quote = query[at]
     if quote == "'":
+        if match := _CHAR.match(query, at):  # Go's literal of one character: a word, but no string
+            return Token("IDENTIFIER", match[0], line, column), match.end()
         raise error("invalid char literal", line, column)
     end = at + 1
     while end < len(query) and query[end] != quote and (quote == "`" or query[end] != "\n"):
@@ -130,13 +135,12 @@ def _range(query: str, at: int, line: int, column: int) -> tuple[Token, int]:
     end = query.find("]", at)
     if end < 0:
         raise error("missing closing ']' in duration", 0, column)
-    text = query[at + 1 : end]
-    found = span_ns(text.strip())
-    if found is None:
-        unit = re.match(r"[\d.]+([A-Za-z]*)", text.strip())
-        told = "invalid duration" if unit is None else f'unknown unit "{unit[1]}" in duration' if unit[1] else ""
-        raise error(f'{told or "missing unit in duration"} "{text}"', 0, column)
-    return Token("RANGE", text, 0, column, float(found)), end + 1
+    text = query[at + 1 : end].strip()
+    if _WINDOW.fullmatch(text):
+        return Token("RANGE", text, 0, column, float(span_ns(text) or 0)), end + 1
+    unit = re.match(r"\d+(?:[a-z]*\d+)*?([^\d]+)", text)
+    wrong = f'unknown unit "{unit[1]}" in duration' if unit else "not a valid duration string:"
+    raise error(f'{wrong} "{text}"', 0, column)
 
 
 def _size(text: str) -> float:
