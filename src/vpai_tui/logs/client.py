@@ -190,7 +190,7 @@ class LokiClient:
         body = await self._ask("index/stats", params_of(query=query, start=_ns(from_ns), end=_ns(to_ns)), query)
         told = wire.load(body, "stats")
         told = told if isinstance(told, dict) else {}
-        return Stats(*(int(told.get(key) or 0) for key in ("streams", "chunks", "bytes", "entries")))
+        return Stats(*(wire.whole(told.get(key)) for key in ("streams", "chunks", "bytes", "entries")))
 
     # ── what there is ────────────────────────────────────────────────────────────────────────────────────────────────
 

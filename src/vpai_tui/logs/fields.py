@@ -16,7 +16,8 @@ _TIME = ("ts", "time", "timestamp", "@timestamp", "t", "@t", "datetime", "asctim
 _LEVEL = ("level", "lvl", "severity", "loglevel", "log_level", "levelname", "@l")
 MOST = 200  # fields of one line
 DEEPEST = 4
-_PAIR = re.compile(r"([A-Za-z_@][\w.@/-]{0,60})=(\"(?:\\.|[^\"\\])*\"|[^\s\"]*)(?=\s|$)")
+# Only where a word begins, and nothing given back: `a=a=a=…"` must not be looked through once from each of its letters.
+_PAIR = re.compile(r"(?<!\S)([A-Za-z_@][\w.@/-]{0,60})=(\"(?:\\.|[^\"\\])*+\"|[^\s\"]*+)(?=\s|$)")
 _ANSI = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]")
 
 

@@ -108,7 +108,7 @@ def _of_json(line: bytes) -> Level | None:
     """None when the line only looks like JSON."""
     try:
         found = _json(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last: nested as only malice nests
         cut = _JSON_CUT.search(line[:2048])
         return named(cut[1]) if cut else None
     for name in _KEYS:

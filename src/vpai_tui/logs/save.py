@@ -11,7 +11,8 @@ from typing import Any
 from vpai_tui.errors import OperatorError
 from vpai_tui.logs.fields import folded
 from vpai_tui.logs.model import Labels, Line, Source, rfc3339_ns
-from vpai_tui.redact import redact
+from vpai_tui.redact import MASK, redact
+from vpai_tui.text import clean
 
 SourceOf = Callable[[Labels], Source]
 
@@ -28,20 +29,19 @@ def document(line: Line, source: Source) -> dict[str, Any]:
         "service": source.service,
         "level": line.level.word,
         "line": redact(line.text),
-        "labels": {name: redact(value) for name, value in line.labels},
-        "fields": _safe({**line.meta, **found.fields}) if found.kind != "text" or line.meta else {},
+        "labels": _safe(dict(line.labels)),
+        "fields": _safe({name: it for name, it in {**line.meta, **found.fields}.items() if name != "detected_level"}),
         "mark": line.mark.word,
     }
 
 
 def _safe(fields: dict[str, str]) -> dict[str, str]:
-    """Fields with the values of secret-looking names masked: a value alone does not say what it is."""
+    """Cleaned, with the whole values of secret-looking names masked: a value alone does not say what it is."""
     safe = {}
-    for name, value in fields.items():
-        if name == "detected_level":
-            continue
-        told = redact(f"{name}={value}")
-        safe[name] = told[len(name) + 1 :] if told.startswith(f"{name}=") else redact(value)
+    for raw_name, raw_value in fields.items():
+        name, value = clean(raw_name), clean(raw_value)
+        secret = redact(f"{name}={value}").startswith(f"{name}={MASK}")
+        safe[name] = MASK if secret else redact(value)
     return safe
 
 

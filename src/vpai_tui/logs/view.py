@@ -35,6 +35,8 @@ class Filter:
         except re.error as error:
             at = f" at column {error.colno}" if error.colno else ""
             raise UsageError(f"{self.pattern!r} is no regular expression: {error.msg}{at}") from error
+        except (OverflowError, RecursionError) as error:  # `a{9999999999}`, a thousand brackets
+            raise UsageError("this regular expression is too large") from error
 
 
 @dataclass

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import msgspec
 
 from vpai_tui.errors import OperatorError
-from vpai_tui.logs.model import Entry, Labels
+from vpai_tui.logs.model import LATEST_NS, Entry, Labels
 from vpai_tui.text import clean, clean_line
 
 SHARD = "__stream_shard__"
@@ -151,7 +152,10 @@ class Reader:
                 labels = labels_of(stream.stream)
                 for value in stream.values:
                     meta = self._metadata(bytes(value.meta)) if value.meta else _NOTHING
-                    add(Entry(int(value.ns), labels, value.line.encode("utf-8", "surrogatepass"), meta))
+                    ns = int(value.ns)
+                    if not 0 <= ns <= LATEST_NS:  # no array holds it
+                        raise ValueError(value.ns)
+                    add(Entry(ns, labels, value.line.encode("utf-8", "surrogatepass"), meta))
         except ValueError as error:
             raise Strange(f"a line without a time: {clean_line(str(error), 80)}", step="loki") from error
         return found
@@ -178,7 +182,7 @@ class Reader:
 def _decoded(decode: Callable[[Any], Any], raw: str | bytes, what: str) -> Any:
     try:
         return decode(raw)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         if isinstance(raw, bytes):  # invalid UTF-8 inside a line is no reason to lose the page
             mended = raw.decode("utf-8", "replace").encode()
             if mended != raw:
@@ -200,16 +204,18 @@ def load(raw: bytes, what: str) -> Any:
 
 def names(raw: bytes, what: str) -> tuple[str, ...]:
     """`labels` and label values; Loki leaves `data` out when there are none."""
-    answer = load(raw, what)
-    data = answer.get("data") if isinstance(answer, dict) else None
-    return tuple(it for it in data or () if isinstance(it, str))
+    return tuple(it for it in _listed(raw, what) if isinstance(it, str))
 
 
 def series(raw: bytes) -> tuple[Mapping[str, str], ...]:
     """The streams of a selector, as their labels."""
-    answer = load(raw, "series")
+    return tuple(_texts(it) for it in _listed(raw, "series") if isinstance(it, dict))
+
+
+def _listed(raw: bytes, what: str) -> list[Any]:
+    answer = load(raw, what)
     data = answer.get("data") if isinstance(answer, dict) else None
-    return tuple(_texts(it) for it in data or () if isinstance(it, dict))
+    return data if isinstance(data, list) else []
 
 
 def numbers(raw: bytes) -> tuple[Series, ...]:
@@ -226,7 +232,10 @@ def numbers(raw: bytes) -> tuple[Series, ...]:
 
 def _series(raw: Mapping[str, Any]) -> Series:
     points = raw["values"] if "values" in raw else [raw["value"]]
-    return Series(_texts(raw.get("metric")), tuple((float(at), float(value)) for at, value in points))
+    read = tuple((float(at), float(value)) for at, value in points)
+    if not all(isfinite(number) for point in read for number in point):  # nothing is counted to NaN
+        raise ValueError("no number")
+    return Series(_texts(raw.get("metric")), read)
 
 
 def cost(stats: object) -> Cost:
@@ -235,13 +244,14 @@ def cost(stats: object) -> Cost:
     if not isinstance(summary, dict):
         return Cost()
     return Cost(
-        _whole(summary.get("totalBytesProcessed")),
-        _whole(summary.get("totalLinesProcessed")),
+        whole(summary.get("totalBytesProcessed")),
+        whole(summary.get("totalLinesProcessed")),
         float(summary["execTime"]) if isinstance(summary.get("execTime"), int | float) else 0.0,
     )
 
 
-def _whole(value: object) -> int:
+def whole(value: object) -> int:
+    """A number of an answer without its fraction; 0 for anything else."""
     return int(value) if isinstance(value, int | float) else 0
 
 
