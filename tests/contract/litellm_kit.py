@@ -32,7 +32,7 @@ from vpai_tui.fleet.history import History
 from vpai_tui.fleet.stacks import Stack, load_stacks
 from vpai_tui.remote.connection import Connection, connect
 
-from .eco.proxy import MASTER_KEY, PREFIX, Proxy, Redis, proxy, redis_server
+from .eco.proxy import MASTER_KEY, PREFIX, Proxy, Redis, proxy, redis_server, until
 from .postgres_kit import STUB, Postgres
 
 HOST = "sese"
@@ -320,11 +320,19 @@ class Real:
         if "eco_mode.instance" not in self.config.read_text():
             self.restart(content)
         self.config.write_text(content)
-        assert self.redis.run("FLUSHALL") == "OK"
         if self.postgres is not None:
-            tables = '"LiteLLM_SpendLogs", "LiteLLM_DailyUserSpend"'
-            self.postgres.query(f"TRUNCATE {tables}")
+            until(self._written, "all that was counted is in the database", 60)
+            self.postgres.query('TRUNCATE "LiteLLM_SpendLogs", "LiteLLM_DailyUserSpend"')
+        assert self.redis.run("FLUSHALL") == "OK"
         self.proxy.settle("normal", spend=0.0, mode="normal", db_spend=0.0)
+
+    def _written(self) -> bool:
+        """The proxy writes to the database some time after each call: what comes late would count for the next test."""
+        assert self.postgres is not None
+        day = self.redis.beat().get("day", "")
+        counted = float(self.redis.run("GET", f"{PREFIX}spend:{day}") or 0)
+        sums = ('SELECT sum(spend) FROM "LiteLLM_SpendLogs"', 'SELECT sum(spend) FROM "LiteLLM_DailyUserSpend"')
+        return all(float(self.postgres.query(sql) or 0) >= counted - 1e-6 for sql in sums)
 
 
 def _program(path: Path, text: str) -> None:

@@ -157,7 +157,7 @@ class Proxy:
             fresh = beat.get("seen", 0) > since
             return beat if fresh and all(beat.get(name) == value for name, value in expected.items()) else None
 
-        found: dict[str, Any] = until(seen, f"the heartbeat says {expected}", 10)
+        found: dict[str, Any] = until(seen, f"the heartbeat says {expected}", 60)
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,20 @@ from typing import Any
 import httpx
 import pytest
 
-from .proxy import PREFIX, VERSIONS, Proxy, demand, missing, proxy, redis_server, served_by, until
+from .proxy import (
+    ENVIRONMENTS,
+    PREFIX,
+    QUIET,
+    SHIPPED,
+    VERSIONS,
+    Proxy,
+    demand,
+    missing,
+    proxy,
+    redis_server,
+    served_by,
+    until,
+)
 
 CONFIG = (Path(__file__).parent / "config.yaml").read_text()
 # Both ends of the range; what is between is asked in test_budget_contract.
@@ -117,7 +131,7 @@ def counted(llm: Proxy) -> dict[str, float]:
 def test_normal_lets_paid_and_free_pass(llm: Proxy) -> None:
     assert served_by(llm.chat("claude-sonnet")) == "claude-sonnet"
     assert served_by(llm.chat("qwen3-coder")) == "qwen3-coder"
-    until(lambda: spent(llm) == pytest.approx(0.05), "the paid call is counted", 10)
+    until(lambda: spent(llm) == pytest.approx(0.05), "the paid call is counted", 60)
     found = counted(llm)
     for field in ("model|claude-sonnet", "prov|openrouter", "vendor|anthropic"):
         assert found[field] == pytest.approx(0.05), found
@@ -146,7 +160,7 @@ def test_eco_serves_every_kind_of_chat_by_a_free_model(llm: Proxy, endpoint: str
     assert answer.status_code == 200, answer.text
     assert "FIRST" in answer.text
     assert llm.log.with_name("guard.saw").read_text() == "qwen3-coder"  # the callback behind ours sees the final model
-    until(lambda: counted(llm).get("req|qwen3-coder") == 1, "the call is counted", 10)
+    until(lambda: counted(llm).get("req|qwen3-coder") == 1, "the call is counted", 60)
     assert spent(llm) == 0
     if llm.version != "1.81.3":
         assert answer.headers["x-eco-mode"] == "eco"
@@ -223,7 +237,7 @@ def test_the_cap_turns_eco_on_until_it_is_raised(llm: Proxy, webhook: Webhook) -
     for _ in range(6):
         if "paid" in llm.chat("claude-sonnet").text:
             paid += 1
-            until(lambda: spent(llm) == pytest.approx(0.05 * paid), "the call is counted", 10)  # noqa: B023
+            until(lambda: spent(llm) == pytest.approx(0.05 * paid), "the call is counted", 60)  # noqa: B023
             llm.settle()
     assert paid == 3  # 0.15 of 0.12: the call that crosses the cap is the last
     beat = llm.settle("eco", mode="normal")
@@ -231,7 +245,7 @@ def test_the_cap_turns_eco_on_until_it_is_raised(llm: Proxy, webhook: Webhook) -
     reached = json.loads(llm.redis.run("GET", f"{PREFIX}auto"))
     assert (reached["cap"], reached["spend"]) == (0.12, pytest.approx(0.15))
     assert 0 < int(llm.redis.run("TTL", f"{PREFIX}auto")) <= 86400
-    until(lambda: 100 in webhook.told(), "the cap is told", 10)
+    until(lambda: 100 in webhook.told(), "the cap is told", 60)
     llm.redis.put("cap", "5")
     llm.settle("normal")
     assert llm.redis.run("EXISTS", f"{PREFIX}auto") == "0"
@@ -242,12 +256,12 @@ def test_thresholds_are_told_once_a_day_also_after_a_webhook_that_failed(llm: Pr
     day = llm.redis.beat()["day"]
     webhook.status = 500
     llm.redis.put(f"spend:{day}", "0.09")
-    until(lambda: len(webhook.posts) >= 2, "it is tried again", 10)
+    until(lambda: len(webhook.posts) >= 2, "it is tried again", 60)
     webhook.status = 200
-    until(lambda: int(llm.redis.run("TTL", f"{PREFIX}alert:{day}")) > 0, "70 % is told", 10)  # kept once it was taken
+    until(lambda: int(llm.redis.run("TTL", f"{PREFIX}alert:{day}")) > 0, "70 % is told", 60)  # kept once it was taken
     tried = len(webhook.posts)
     llm.redis.put(f"spend:{day}", "0.11")
-    until(lambda: 90 in webhook.told(), "90 % is told", 10)
+    until(lambda: 90 in webhook.told(), "90 % is told", 60)
     llm.settle("normal")
     llm.settle("normal")
     assert webhook.told()[tried:] == [90]
@@ -274,7 +288,7 @@ def test_a_redis_that_is_gone_changes_nothing_and_loses_nothing(llm: Proxy) -> N
         llm.redis.start()
     # Redis is back and empty: normal, until a mode is written again; what was counted meanwhile is not lost
     llm.settle("normal", cap_source="general_settings")
-    until(lambda: counted(llm).get("req|qwen3-coder") == 1, "the call made meanwhile is counted", 10)
+    until(lambda: counted(llm).get("req|qwen3-coder") == 1, "the call made meanwhile is counted", 60)
 
 
 def test_what_is_spent_while_redis_is_gone_counts_against_the_cap(llm: Proxy) -> None:
@@ -304,7 +318,7 @@ def test_free_models_that_all_fail_are_never_replaced_by_paid_ones(version: str,
     with redis_server(tmp_path) as redis, proxy(version, redis, uncapped, tmp_path / "proxy", failing) as found:
         assert found.settle("normal")["cap_source"] == "none"
         assert "paid" in found.chat("failing-free").text  # in normal mode the chain ends in a paid model
-        until(lambda: spent(found) > 0, "the paid call is counted", 10)
+        until(lambda: spent(found) > 0, "the paid call is counted", 60)
         redis.run("FLUSHALL")
         redis.put("mode", "eco")
         found.settle("eco", spend=0.0)
@@ -312,3 +326,53 @@ def test_free_models_that_all_fail_are_never_replaced_by_paid_ones(version: str,
         assert answer.status_code >= 400, answer.text
         found.settle("eco")
         assert spent(found) == 0
+
+
+SLOWLY = """
+import asyncio, eco_mode
+
+class Slow:
+    '''A Redis that takes its time between doing and answering.'''
+    def __init__(self):
+        self.sum, self.done, self.go = 0.0, asyncio.Event(), asyncio.Event()
+    async def mget(self, *names):
+        return None, None, str(self.sum)
+    def pipeline(self, transaction):
+        return self
+    def incrbyfloat(self, name, amount):
+        self.sum += amount
+    def expire(self, *_): pass
+    hincrby = hincrbyfloat = expire
+    async def execute(self):
+        self.done.set()
+        await self.go.wait()
+
+async def main():
+    mode = eco_mode.EcoMode()
+    mode._client = redis = Slow()
+    mode.ledger.turn_to(mode._day())
+    mode.ledger.unsaved[''] += 0.05
+    saving = asyncio.create_task(mode._save())
+    await redis.done.wait()
+    await mode._read_redis()
+    during = mode.ledger.spent
+    redis.go.set()
+    await saving
+    after = mode.ledger.spent
+    await mode._read_redis()
+    print([round(it, 6) for it in (during, after, mode.ledger.spent)])
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("version", ENDS)
+def test_a_sum_that_is_on_its_way_to_redis_counts_once(version: str, tmp_path: Path) -> None:
+    if reason := missing(version):
+        demand(reason)
+    python = ENVIRONMENTS / version / "bin/python"
+    settings = {"PYTHONPATH": str(SHIPPED), "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1", **QUIET}
+    done = subprocess.run(
+        [python, "-c", SLOWLY], env=settings, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1:] == ["[0.05, 0.05, 0.05]"], done.stderr[-2000:]

@@ -78,18 +78,21 @@ class Ledger:
         self.counted = 0.0  # in Redis
         self.database = 0.0
         self.unsaved: Counter[str] = Counter()  # of the hash's fields; "" is the sum
+        self.saving: list[Counter[str]] = []  # on its way to Redis
+        self.saves = 0  # that were begun
 
     def turn_to(self, day: str) -> bool:
         """Begins a new day; returns whether it did."""
         if day == self.day:
             return False
-        self.day, self.counted, self.database = day, 0.0, 0.0
+        self.day, self.counted, self.database, self.saving = day, 0.0, 0.0, []
         self.unsaved.clear()
         return True
 
     @property
     def spent(self) -> float:
-        return max(self.counted + self.unsaved[""], self.database)
+        waiting = sum(batch[""] for batch in (*self.saving, self.unsaved))
+        return max(self.counted + waiting, self.database)
 
 
 def vendor_of(model: str, provider: str) -> str:
@@ -162,6 +165,7 @@ class EcoMode(CustomLogger):
 
     async def _read_redis(self) -> None:
         names = ("mode", "cap", f"spend:{self.ledger.day}")
+        saves, quiet = self.ledger.saves, not self.ledger.saving
         try:
             mode, cap, spent = await self._redis().mget(*(PREFIX + name for name in names))
         except Exception as error:  # down, restarting or refusing us: the last known mode and cap go on
@@ -171,7 +175,8 @@ class EcoMode(CustomLogger):
         self.redis_works = True
         self.mode = mode if mode in MODES else "normal"
         self.redis_cap = number(cap) if cap else None
-        self.ledger.counted = number(spent) or 0.0
+        if quiet and saves == self.ledger.saves:  # else nobody knows whether the sum has it: the next look does
+            self.ledger.counted = number(spent) or 0.0
         if self.ledger.unsaved:
             await self._write("unsaved spend", self._save())
 
@@ -373,14 +378,21 @@ class EcoMode(CustomLogger):
 
     async def _save(self) -> None:
         """One transaction: all of it is written, or none."""
-        ledger = self.ledger
+        ledger, day, saving = self.ledger, self.ledger.day, self.ledger.saving
         batch, ledger.unsaved = ledger.unsaved, Counter()
+        ledger.saves += 1
+        saving.append(batch)
         try:
-            await self._add(batch, f"{PREFIX}spend:{ledger.day}", f"{PREFIX}by:{ledger.day}")
+            await self._add(batch, f"{PREFIX}spend:{day}", f"{PREFIX}by:{day}")
         except BaseException:
-            ledger.unsaved.update(batch)
+            if day == ledger.day:
+                ledger.unsaved.update(batch)
             raise
-        ledger.counted += batch[""]
+        else:
+            if day == ledger.day:
+                ledger.counted += batch[""]
+        finally:
+            saving.remove(batch)
 
     async def _add(self, batch: Mapping[str, float], total: str, fields: str) -> None:
         pipe = self._redis().pipeline(transaction=True)
