@@ -63,6 +63,7 @@ class CockpitApp(Shell):
         self.add_mode("fleet", lambda: FleetScreen(self.context))
         self.add_mode("deploy", self._deploy_screen)
         self.add_mode("budget", self._budget_screen)
+        self.add_mode("logs", self._logs_screen)
         self.add_mode("vpn", self._vpn_screen)
         for item in THEMES:
             self.register_theme(item)
@@ -85,6 +86,11 @@ class CockpitApp(Shell):
         from vpai_tui.screens.budget import BudgetScreen
 
         return BudgetScreen(self.context)
+
+    def _logs_screen(self) -> Screen[Any]:
+        from vpai_tui.screens.logs import LogsScreen
+
+        return LogsScreen(self.context)
 
     def _vpn_screen(self) -> Screen[Any]:
         from vpai_tui.screens.vpn import VpnScreen

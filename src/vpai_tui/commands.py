@@ -59,6 +59,8 @@ class Arg(StrEnum):
     HOSTS = "host|all"
     STACK = "stack"
     SERVICE = "service"
+    LOG = "service|host|LogQL"
+    LEVEL = "level"
     NODE = "node"
     USD = "usd"
     ECO = "mode"
@@ -88,15 +90,34 @@ class Command:
 
 TABLES = ("fleet", "deploy")
 ROWS = (*TABLES, "budget", "vpn")
-LISTS = (*ROWS, "history")
+LISTS = (*ROWS, "logs", "history")
+OPENED = (*ROWS, "logs")
+SCOPED = (*TABLES, "logs", "history")
 _COCKPIT: tuple[Command, ...] = (
     Command("go.fleet", "go fleet", "Hosts, services and what needs you", DIGIT_KEYS["1"]),
     Command("go.deploy", "go deploy", "Stacks, releases, plans, deploys", DIGIT_KEYS["2"]),
+    Command("go.logs", "go logs", "Live logs of everything, proven complete", DIGIT_KEYS["3"]),
     Command("go.budget", "go budget", "AI spend, its cap and eco mode", DIGIT_KEYS["4"]),
     Command("go.vpn", "go vpn", "Nodes, routes, keys, DNS records", DIGIT_KEYS["5"]),
-    Command("describe", "describe", "Everything known of this row", ("enter",), ROWS, Arg.SERVICE, footer="describe"),
+    Command(
+        "describe",
+        "describe",
+        "Everything known of this row",
+        ("enter",),
+        OPENED,
+        Arg.SERVICE,
+        footer="describe",
+    ),
     Command("yaml", "yaml", "The container as the engine has it", ("y",), ("fleet",), Arg.SERVICE, footer="yaml"),
-    Command("logs", "logs", "The last log lines of this service", ("l",), ("fleet",), Arg.SERVICE, footer="logs"),
+    Command(
+        "logs",
+        "logs",
+        "The live log of a service, stack, host, of LogQL",
+        ("l",),
+        (*TABLES, "operation"),
+        Arg.LOG,
+        footer="logs",
+    ),
     Command("events", "events", "Changes seen since the cockpit looks", (), ("fleet",), Arg.SERVICE),
     Command("deploy", "deploy", "Plan a deploy of this stack", ("D",), TABLES, Arg.STACK, Danger.PLAN, "deploy"),
     Command(
@@ -160,8 +181,24 @@ _COCKPIT: tuple[Command, ...] = (
     Command("env.check", "env check", "Env files: what they lack", ("e",), ("deploy",), Arg.STACK),
     Command("env.init", "env init", "Write what env files lack", (), (), Arg.STACK, Danger.PLAN),
     Command("env.edit", "env edit", "Edit an env file on its host", (), (), Arg.STACK, Danger.CHANGE),
-    Command("filter", "filter", "Keep the rows that hold these words", ("slash",), LISTS, Arg.TEXT, footer="filter"),
-    Command("scope", "scope", "Show one host, or all of them", ("h",), (*TABLES, "history"), Arg.HOSTS, footer="host"),
+    Command(
+        "filter",
+        "filter",
+        "Keep the rows that hold these words",
+        ("slash",),
+        LISTS,
+        Arg.TEXT,
+        footer="filter",
+    ),
+    Command(
+        "scope",
+        "scope",
+        "Show one host, or all of them",
+        ("h",),
+        SCOPED,
+        Arg.HOSTS,
+        footer="host",
+    ),
     Command("copy", "copy", "Copy what the row stands for", ("c",)),
     Command(
         "refresh",
@@ -234,13 +271,33 @@ _VPN: tuple[Command, ...] = (
     _vpn("dns.settle", "dns settle", "Take an interrupted apply back"),
     _vpn("dns.export", "dns export", "Copy the records as YAML", danger=Danger.LOOK),
 )
-COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_BUDGET, *_VPN)
+
+
+def _log(name: str, words: str, help: str, key: str = "", foot: str = "", arg: Arg = Arg.NONE) -> Command:
+    """A command of the logs screen alone."""
+    return Command(name, words, help, (key,) if key else (), ("logs",) if key else (), arg, footer=foot, only=("logs",))
+
+
+_LOGS: tuple[Command, ...] = (
+    _log("logs.follow", "follow", "Stay at the end, or stay here", "f", "follow"),
+    _log("logs.level", "level", "Only lines that bad, or worse", "p", "level", Arg.LEVEL),
+    _log("logs.next", "next", "The next line that fits, or error", "n", "next"),
+    _log("logs.previous", "previous", "The one before that fits, or error", "N"),
+    _log("logs.around", "around", "The filter hides others, or only marks", "z"),
+    _log("logs.wrap", "wrap", "Long lines whole, or cut", "w", "wrap"),
+    _log("logs.times", "times", "Local, UTC, relative, none", "t", "times"),
+    _log("logs.push", "ask loki", "Let Loki filter: older lines come too", "i"),
+    _log("logs.save", "save", "The lines shown, to a file, masked", arg=Arg.TEXT),
+    _log("logs.stop", "stop following", "Close the tail; its lines stay"),
+)
+COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_LOGS, *_BUDGET, *_VPN)
 BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
 
 # What each screen's footer may show, most wanted first; at most six are shown.
 FOOTERS: Mapping[str, tuple[str, ...]] = {
     "fleet": ("describe", "logs", "deploy", "restart", "filter", "help", "scope", "palette"),
     "deploy": ("deploy", "rollback", "watch", "describe", "filter", "help", "scope"),
+    "logs": ("logs.follow", "filter", "logs.level", "describe", "logs.wrap", "help", "scope"),
     "vpn": ("vpn.part", "apply", "vpn.diff", "describe", "vpn.add", "vpn.remove", "filter", "help"),
     "budget": ("budget.part", "describe", "budget.cap", "budget.eco", "budget.undo", "help"),
     "history": ("filter", "scope", "help", "palette"),
@@ -401,7 +458,7 @@ def suggestions(line: str, arguments: Mapping[Arg, Iterable[str]], now: Situatio
     if command is not None and command.in_palette and visible(command, now) and command.arg is not Arg.NONE:
         values = [value for value in arguments.get(command.arg, ()) if argument.lower() in value.lower()]
         bare = [] if argument else [(command, "")]
-        free = command.arg in (Arg.TEXT, Arg.USD) and bool(argument) and argument not in values
+        free = command.arg in (Arg.TEXT, Arg.USD, Arg.LOG) and bool(argument) and argument not in values
         typed = [(command, argument)] if free else []
         return bare + typed + [(command, value) for value in values]
     wanted = " ".join(line.split()).lower()

@@ -85,11 +85,12 @@ class Cockpit:
         await self.settle()
 
     async def settle(self) -> None:
-        """Wait until no worker but the fleet's runs and two looks at the screen show the same."""
+        """Wait until no worker but the fleet's and the log's runs and two looks at the screen show the same."""
         before = ""
         for _ in range(80):
             await self.pilot.pause(0.05)
-            working = any(worker.is_running for worker in self.app.workers if worker.group != "fleet")
+            working = any(worker.is_running for worker in self.app.workers if worker.group not in ("fleet", "logs"))
+            working = working or self.app.context.logs.tail.value == "opening"
             shown = self.text()
             if shown == before and not working and not self.app._redraw_due:
                 break

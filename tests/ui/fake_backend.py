@@ -43,6 +43,7 @@ class FakeBackend:
         self.command_log = CommandLog(clock=self.clock)
         self.fake_vpn: Any = None  # a FakeVpn; a quiet one is made when it is first wanted
         self.fake_budget: Any = None  # a FakeBudget; a quiet one is made when it is first wanted
+        self.fake_logs: Any = None  # a FakeLogs; one that knows nothing is made when it is first wanted
         self._snapshots: asyncio.Queue[FleetSnapshot] = asyncio.Queue()
         if first is not None:
             self.put(first)
@@ -71,6 +72,14 @@ class FakeBackend:
 
             self.fake_budget = FakeBudget()
         return self.fake_budget
+
+    @property
+    def loki(self) -> Any:
+        if self.fake_logs is None:
+            from .fake_logs import NoLogs
+
+            self.fake_logs = NoLogs()
+        return self.fake_logs
 
     async def _steer(self, word: str, host: str) -> None:
         self.asked.append(("demo", word, host))

@@ -33,11 +33,11 @@ def test_neither_the_app_nor_its_first_key_imports_what_is_slow(module: str) -> 
     assert done.stdout.strip() == "[]"
 
 
-MODULES = ["vpn", "vpn_flows", "budget", "budget_flows", "budget_run"]
+MODULES = ["vpn", "vpn_flows", "budget", "budget_flows", "budget_run", "logs"]
 
 
 @pytest.mark.parametrize("module", [f"vpai_tui.screens.{name}" for name in MODULES])
-def test_the_screens_of_vpn_and_budget_import_neither_ssh_nor_yaml(module: str) -> None:
+def test_the_screens_of_modes_import_neither_ssh_nor_yaml(module: str) -> None:
     slow = ("asyncssh", "cryptography", "httpx", "ruamel", "yaml")
     code = f"import sys, {module}; print([name for name in {slow!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vpai_tui.commands import BY_ID, Arg, Command, refusal
+from vpai_tui.errors import OperatorError
 from vpai_tui.screens.budget_run import BUDGET
 from vpai_tui.screens.flows import Flows
 from vpai_tui.screens.shell import Shell
@@ -80,6 +81,9 @@ class Dispatcher:
             argument = found
         if argument and command.arg is Arg.SERVICE and not command.mutates and self._shell.cockpit.KIND != "fleet":
             self._go("fleet")
+        if name == "logs":
+            self._open_log(argument)
+            return None
         if self._shell.cockpit.view(name, argument):
             return None
         if self._shell.cockpit.KIND == "vpn" and (command.only == ("vpn",) or name == "apply"):
@@ -123,6 +127,31 @@ class Dispatcher:
 
     def do_budget_undo(self, _argument: str) -> None:
         self._budget_flows.undo()
+
+    def do_go_logs(self, _argument: str) -> None:
+        self._go("logs")
+
+    def _open_log(self, argument: str) -> None:
+        """The live log of what is named, else of the row's service or stack."""
+        named = [argument, *self._shell.cockpit.target_services(), self._shell.cockpit.target_stack() or ""]
+        wanted = next((it for it in named if it), "")
+        if not wanted:
+            self._shell.toast("logs: name a service, a stack, a host, or LogQL", severity="warning")
+            return
+
+        def known() -> None:
+            self._shell.log_watch.open(wanted)
+            self._go("logs") if self._shell.current_mode != "logs" else self._shell.redraw()
+
+        def unknown(error: OperatorError) -> None:
+            if self._shell.context.service(wanted) is None:
+                self._shell.toast(f"logs: {error}", severity="warning")
+                return
+            self._shell.toast(f"{error}: its last lines instead", severity="warning")
+            self._go("fleet") if self._shell.current_mode != "fleet" else None
+            self._shell.cockpit.view("logs", wanted)
+
+        self._shell.log_watch.find(wanted, known, unknown)
 
     def do_go_vpn(self, _argument: str) -> None:
         self._go("vpn")
@@ -252,7 +281,10 @@ class Dispatcher:
         return None
 
     def _scoped(self, answer: str | None) -> None:
-        if answer:
+        if answer and self._shell.cockpit.KIND == "logs":
+            self._shell.log_watch.open(answer)
+            self._shell.redraw()
+        elif answer:
             self._shell.context.scope = None if answer == "all" else answer
             self._shell.redraw()
 
@@ -263,6 +295,8 @@ class Dispatcher:
             self._shell.context.refreshes += 1
             if self._shell.cockpit.KIND == "budget":
                 self._shell.budget_watch.again()
+            if self._shell.cockpit.KIND == "logs":
+                self._shell.log_watch.again()
             if self._shell.cockpit.KIND == "vpn":
                 self._shell.context.vpn.answered_boot_s = None
                 self._shell.vpn_watch.again()
@@ -290,6 +324,8 @@ class Dispatcher:
             Arg.HOSTS: ["all", *hosts],
             Arg.STACK: [stack.id for stack in snapshot.stacks],
             Arg.SERVICE: [service.id for service in snapshot.services],
+            Arg.LOG: ["all", *hosts, *(stack.id for stack in snapshot.stacks), *(s.id for s in snapshot.services)],
+            Arg.LEVEL: ["all", "debug", "info", "warn", "error"],
             Arg.NODE: [it.node.name for it in vpn.nodes] if vpn else [],
             Arg.ECO: ["auto", "on", "off", "block"],
             Arg.THEME: list(THEME_NAMES),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.survey import Survey
     from vpai_tui.fleet.model import FleetSnapshot, Hold
     from vpai_tui.fleet.operation import Event, Plan, Release
+    from vpai_tui.logs.session import Logs
     from vpai_tui.remote.command_log import CommandLog
     from vpai_tui.vpn.session import Vpn
 
@@ -59,6 +60,11 @@ class Backend(Protocol):
     @property
     def budget(self) -> Budget:
         """LiteLLM's money and the two knobs; UsageError when the fleet has no LiteLLM."""
+        ...
+
+    @property
+    def loki(self) -> Logs:
+        """Logs of everything: from Loki, else from the containers themselves; nothing is asked at first."""
         ...
 
     async def start(self) -> None: ...

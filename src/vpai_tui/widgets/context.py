@@ -13,6 +13,7 @@ from vpai_tui.fleet.alerts import ranked
 from vpai_tui.fleet.model import Alert, FleetSnapshot, HostSnapshot, HostState, Link, Service
 from vpai_tui.widgets.backend import Backend
 from vpai_tui.widgets.budget_look import BudgetLook
+from vpai_tui.widgets.log_look import LogLook
 from vpai_tui.widgets.operations import Operations
 from vpai_tui.widgets.vpn_look import VpnLook
 
@@ -55,6 +56,7 @@ class Context:
     heard: bool = False  # at least one snapshot came from the backend
     vpn: VpnLook = field(default_factory=VpnLook)
     budget: BudgetLook = field(default_factory=BudgetLook)
+    logs: LogLook = field(default_factory=LogLook)
     seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=_EVENTS_KEPT))
 
     @property

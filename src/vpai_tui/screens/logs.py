@@ -1,0 +1,366 @@
+"""Mode 3: the log of a service, a stack, a host, of everything or of any LogQL, live, with the proof of its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, cast
+
+from textual import events, on
+from textual.binding import BindingType
+from textual.containers import Container, Vertical
+from textual.timer import Timer
+from textual.widget import Widget
+
+from vpai_tui.commands import Situation, bindings_of
+from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.logs.model import Labels, Level, Source
+from vpai_tui.logs.query import containing, least_level
+from vpai_tui.logs.save import plain, save
+from vpai_tui.logs.view import Filter, View
+from vpai_tui.screens.base import CockpitScreen
+from vpai_tui.screens.logs_watch import LogWatch
+from vpai_tui.screens.shell import Shell
+from vpai_tui.widgets.canvas import PAINT_CLASSES, LineView, SafeStatic
+from vpai_tui.widgets.context import Context
+from vpai_tui.widgets.filter_row import FilterRow
+from vpai_tui.widgets.log_detail import belonging, detail_lines
+from vpai_tui.widgets.log_head import (
+    LEAST,
+    Reading,
+    asides,
+    banner_lines,
+    chip_at,
+    chips_line,
+    empty_line,
+    failure_lines,
+    head_line,
+)
+from vpai_tui.widgets.log_style import SOURCE_ROLES, Style, Times, source_name
+from vpai_tui.widgets.log_view import LogView, pattern_of
+
+_NEWS_S = 0.1  # lines are drawn at most this often
+_WIDEST = (18, 28)  # cells of a source's name, narrow and wide
+
+
+class ChipRow(SafeStatic):
+    """The levels; a click chooses one."""
+
+    reading = Reading()
+
+    def on_click(self, event: events.Click) -> None:
+        cast("LogsScreen", self.screen).chip_clicked(event.x)
+
+
+class LogsScreen(CockpitScreen):
+    """Draws what the watch has gathered; leaving it ends nothing."""
+
+    KIND = "logs"
+    CSS_PATH = "logs.tcss"
+    AUTO_FOCUS = "#log"
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*PAINT_CLASSES, "paint--hit", *(f"paint--{it}" for it in SOURCE_ROLES)}
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("logs")]
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.reading = Reading()
+        self._view: View | None = None
+        self._drawn = -1  # the look's version that is on the screen
+        self._news_timer: Timer | None = None
+
+    def body(self) -> Iterable[Widget]:
+        detail, failure = LineView(id="detail"), SafeStatic(id="log-failure")
+        detail.display = failure.display = False
+        yield SafeStatic(id="log-head")
+        yield ChipRow(id="log-chips")
+        yield SafeStatic(id="banner")
+        yield Container(Vertical(LogView(id="log"), failure, FilterRow(id="filter"), id="list"), detail, id="panes")
+
+    def on_mount(self) -> None:
+        self._news_timer = self.set_interval(_NEWS_S, self._news)
+
+    def on_screen_resume(self) -> None:
+        if self._news_timer is not None:
+            self._news_timer.resume()
+
+    def on_screen_suspend(self) -> None:
+        if self._news_timer is not None:
+            self._news_timer.pause()
+
+    # -- drawing -------------------------------------------------------------------------------------------------
+
+    def _news(self) -> None:
+        if self.context.logs.version != self._drawn and self._ready:
+            self.draw()
+
+    def draw(self) -> None:
+        look = self.context.logs
+        if not look.asked and self.context.connected:
+            self._watch.open(self.context.scope or "all")
+        self._drawn = look.version
+        self._refresh_view()
+        held = bool(look.buffer is not None and len(look.buffer))
+        failure, log = self.query_one("#log-failure", SafeStatic), self._log
+        failure.display = look.failure is not None and not held
+        log.display = not failure.display
+        if look.failure is not None and failure.display:
+            failure.show(failure_lines(look.failure, self.query_one("#list").size.width))
+        self.query_one("#banner", SafeStatic).show(banner_lines(look, lines=held, width=self.size.width))
+        self._draw_log()
+        self._draw_head()
+        self._draw_detail(top=False)
+
+    def _refresh_view(self) -> None:
+        """The view of the buffer there is now, through the filter there is now."""
+        buffer = self.context.logs.buffer
+        if buffer is None:
+            self._view = None
+        elif self._view is None or self._view.buffer is not buffer:
+            self._view = View(buffer, self._filter())
+        if self._view is not None:
+            self._view.refresh()
+
+    def _filter(self) -> Filter:
+        reading = self.reading
+        levels = frozenset(it for it in Level if it >= reading.least)
+        pattern = "" if reading.around else reading.pattern
+        return Filter(pattern, reading.inverted and bool(pattern), levels)
+
+    def _refilter(self) -> None:
+        buffer = self.context.logs.buffer
+        try:
+            self._view = View(buffer, self._filter()) if buffer is not None else None
+            self.reading = replace(self.reading, problem="")
+        except UsageError as error:
+            self.reading = replace(self.reading, problem=str(error))
+        self.draw()
+
+    def _draw_log(self) -> None:
+        look, reading = self.context.logs, self.reading
+        now = self.context.clock.now()
+        style = self._style()
+        if reading.times is Times.RELATIVE:
+            style = replace(style, now_ns=int(now.timestamp()) * 1_000_000_000)
+        self._log.show(
+            self._view,
+            style,
+            self._source if look.source_of is not None else None,
+            asides(look, self.context.seen, reading.times),
+            empty_line(look, reading, self.context.failure),
+            fold=not reading.pattern,
+        )
+
+    def _source(self, labels: Labels) -> Source:
+        return self.context.logs.source(labels)
+
+    def _style(self) -> Style:
+        """Sources are named where there is more than one, hosts where there is more than one."""
+        look, wide = self.context.logs, self.has_class("-wide")
+        sources: set[Source] = set()
+        if look.buffer is not None and look.source_of is not None:
+            sources = {look.source(labels) for labels in look.buffer.streams}
+        with_host = len({it.host for it in sources}) > 1
+        names = [source_name(it, with_host=with_host) for it in sources]
+        width = min(max(map(len, names), default=0), _WIDEST[wide]) if len(sources) > 1 else 0
+        highlighted = self.reading.pattern if self.reading.around or not self.reading.inverted else ""
+        return Style(self.reading.times, self.reading.wrap, wide, width, with_host, pattern_of(highlighted))
+
+    def _draw_head(self) -> None:
+        look, log = self.context.logs, self._log
+        self.reading = replace(
+            self.reading,
+            following=log.following,
+            new=log.new_count,
+            shown=len(self._view) if self._view is not None else 0,
+            offset=log.offset_cells,
+        )
+        self.query_one("#log-head", SafeStatic).show([head_line(look, self.reading, self.size.width)])
+        self.query_one("#log-chips", SafeStatic).show([chips_line(look, self.reading, self.size.width)])
+
+    def _draw_detail(self, *, top: bool) -> None:
+        detail, line, look = self.query_one("#detail", LineView), self._log.cursor, self.context.logs
+        if not detail.display or line is None or look.source_of is None or look.buffer is None:
+            return
+        width = 56 if self.has_class("-wide") else self.size.width
+        now_ns = int(self.context.clock.now().timestamp()) * 1_000_000_000
+        rows = detail_lines(line, look.source(line.labels), belonging(look.buffer, line), now_ns, width - 1)
+        detail.show(rows, top=top)
+
+    @property
+    def _log(self) -> LogView:
+        return self.query_one("#log", LogView)
+
+    @property
+    def _watch(self) -> LogWatch:
+        return cast("Shell", self.app).log_watch
+
+    def hint(self) -> str:
+        look = self.context.logs
+        return f"Loki on {look.host}" if look.choice is not None and look.choice.query is not None else ""
+
+    def crumbs(self) -> tuple[str, ...]:
+        look = self.context.logs
+        return ("logs", look.choice.target.name if look.choice else look.asked or "–")
+
+    # -- what a command means here -------------------------------------------------------------------------------
+
+    def situation(self) -> Situation:
+        look = self.context.logs
+        cannot = {} if look.choice is not None and look.choice.query else {"logs.push": "Loki is not asked here"}
+        return replace(super().situation(), cannot=cannot)
+
+    def copy_text(self) -> str:
+        detail = self.query_one("#detail", LineView)
+        line, look = self._log.cursor, self.context.logs
+        if line is None or look.buffer is None:
+            return ""
+        if detail.has_focus:
+            from vpai_tui.redact import redact
+
+            return redact(detail.text)
+        return plain([line, *belonging(look.buffer, line)], limit=70_000)
+
+    def view(self, command: str, argument: str) -> bool:
+        match command:
+            case "describe":
+                self._describe()
+            case "filter":
+                self.query_one(FilterRow).open(argument or None)
+            case _ if command.startswith("logs."):
+                self._view_log(command.removeprefix("logs."), argument)
+            case _:
+                return False
+        self.redraw()
+        return True
+
+    def _view_log(self, command: str, argument: str) -> None:
+        reading = self.reading
+        match command:
+            case "follow":
+                self._log.follow(not self._log.following)
+            case "wrap":
+                self.reading = replace(reading, wrap=not reading.wrap)
+            case "times":
+                self.reading = replace(reading, times=reading.times.next)
+            case "around":
+                self.reading = replace(reading, around=not reading.around)
+                self._refilter()
+            case "next" | "previous":
+                self._find(1 if command == "next" else -1)
+            case _:
+                self._ask(command, argument)
+
+    def _ask(self, command: str, argument: str) -> None:
+        match command:
+            case "level":
+                self._level(argument)
+            case "push":
+                self._push()
+            case "save":
+                self._save(argument)
+            case "stop":
+                self._watch.stop()
+
+    def chip_clicked(self, x: int) -> None:
+        least = chip_at(self.context.logs, self.reading, x)
+        if least is not None:
+            self._least(least)
+
+    def _level(self, argument: str) -> None:
+        try:
+            if argument:
+                self._least(Level.UNKNOWN if argument == "all" else least_level(argument))
+            else:
+                at = LEAST.index(self.reading.least) if self.reading.least in LEAST else -1
+                self._least(LEAST[(at + 1) % len(LEAST)])
+        except UsageError as error:
+            self.notify(str(error), severity="warning", markup=False)
+
+    def _least(self, least: Level) -> None:
+        self.reading = replace(self.reading, least=least)
+        self._refilter()
+
+    def _find(self, step: int) -> None:
+        pattern = None
+        if self.reading.pattern and not self.reading.inverted:
+            with suppress(UsageError):
+                pattern = Filter(self.reading.pattern).compiled()
+        if not self._log.find(pattern, step):
+            what = f"/{self.reading.pattern}/" if pattern is not None else "error"
+            way = "below" if step > 0 else "above"
+            self.notify(f"no {what} {way}", severity="warning", markup=False)
+
+    def _push(self) -> None:
+        """Let Loki filter: what is older than the buffer, or was never here, comes too."""
+        look, reading = self.context.logs, self.reading
+        if not reading.pattern or reading.problem:
+            self.notify("type a filter first: /", severity="warning", markup=False)
+        elif look.choice is not None and look.choice.query is not None:
+            query = containing(look.choice.query, reading.pattern, inverted=reading.inverted)
+            self.query_one(FilterRow).clear()
+            self._watch.open(query)
+
+    def _save(self, argument: str) -> None:
+        view, look = self._view, self.context.logs
+        if view is None or look.source_of is None or not len(view):
+            self.notify("no line to save", severity="warning", markup=False)
+            return
+        name = argument or f"vpai-logs-{self.context.clock.now():%Y%m%dT%H%M%SZ}.jsonl"
+        path = Path(name).expanduser()
+        try:
+            written = save(path, view, look.source_of)
+        except OperatorError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            self.notify(f"{written} lines, secrets masked, in {path}", markup=False)
+
+    def _describe(self) -> None:
+        """Open the pane; when it is open, go into it to scroll."""
+        detail = self.query_one("#detail", LineView)
+        if detail.display:
+            detail.focus()
+        elif self._log.cursor is not None:
+            self._log.follow(False)  # what is being read stays
+            detail.display = True
+            self._draw_detail(top=True)
+
+    def go_back(self) -> bool:
+        if super().go_back():
+            return True
+        detail = self.query_one("#detail", LineView)
+        if detail.has_focus:
+            self.focus_main()
+        elif detail.display:
+            detail.display = False
+            self.focus_main()
+        elif self.query_one(FilterRow).clear():
+            self.focus_main()
+        elif self.reading.least:
+            self._least(Level.UNKNOWN)
+        else:
+            return False
+        self.redraw()
+        return True
+
+    def focus_main(self) -> None:
+        self._log.focus()
+
+    # -- messages ------------------------------------------------------------------------------------------------
+
+    @on(LogView.Moved)
+    def _moved(self) -> None:
+        self._draw_head()
+        self._draw_detail(top=True)
+
+    @on(LogView.Chosen)
+    def _chosen(self) -> None:
+        self.view("describe", "")
+
+    @on(FilterRow.Changed)
+    def _filtered(self, event: FilterRow.Changed) -> None:
+        text = event.text
+        inverted = text.startswith("!")
+        self.reading = replace(self.reading, pattern=text.removeprefix("!"), inverted=inverted)
+        self._refilter()

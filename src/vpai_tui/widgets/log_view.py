@@ -1,0 +1,406 @@
+"""The log itself: draws the lines that are seen and no others, follows the end until the operator scrolls.
+
+What is on top is a line, not a number: lines that come late, above or below, move nothing that is being read.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from vpai_tui.logs.model import Labels, Level, Line, Source
+from vpai_tui.logs.view import View
+from vpai_tui.widgets.canvas import Painter
+from vpai_tui.widgets.log_rows import Item, Rows
+from vpai_tui.widgets.log_style import Style, Times, from_cell, message, prefix, when, width_of, wrapped
+from vpai_tui.widgets.paint import Line as Spans
+
+_STEP = 8  # cells of one step sideways
+_FARTHEST = 8000
+_KEPT = 3000  # lines whose spans are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A row between lines that is no line: a gap, a container that started."""
+
+    ns: int
+    spans: Spans
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One row on the screen: spans, and the line it is of (None: an aside)."""
+
+    spans: Spans
+    line: Line | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """What the first row is: row `sub` of what is drawn for `line`."""
+
+    line: Line
+    sub: int = 0
+
+
+class LogView(Widget, can_focus=True):
+    """Lines of a `View`, a cursor among them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", "Down", show=False),
+        Binding("k,up", "move(-1)", "Up", show=False),
+        Binding("g,home", "top", "First", show=False),
+        Binding("G,end", "bottom", "Last", show=False),
+        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
+        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
+        Binding("right", "sideways(1)", "Right", show=False),
+        Binding("left", "sideways(-1)", "Left", show=False),
+    ]
+
+    class Moved(Message):
+        """The cursor is on another line, or following began or ended."""
+
+    class Chosen(Message):
+        """A line was clicked while the cursor was on it."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.following = True
+        self.offset_cells = 0
+        self.cursor: Line | None = None
+        self._view: View | None = None
+        self._rows: Rows | None = None
+        self._style = Style()
+        self._source: Callable[[Labels], Source] | None = None
+        self._asides: Sequence[Aside] = ()
+        self._empty: Spans = ()
+        self._top: _Top | None = None
+        self._left_ns = 0  # the newest line there was when following ended
+        self._drawn: list[_Row] = []
+        self._painter = Painter(self)
+        self._known: dict[tuple[int, Labels, bytes, int, int, Style], tuple[Spans, Spans]] = {}
+
+    # -- what is shown -------------------------------------------------------------------------------------------
+
+    def show(
+        self,
+        view: View | None,
+        style: Style,
+        source: Callable[[Labels], Source] | None = None,
+        asides: Sequence[Aside] = (),
+        empty: Spans = (),
+        *,
+        fold: bool = True,
+    ) -> None:
+        """Draw lines of `view`, which the caller refreshes; `asides` are in order of time."""
+        if view is not self._view or self._rows is None or self._rows.fold is not fold:
+            if self._view is not None and view is not None and view.buffer is not self._view.buffer:
+                self._top, self.cursor, self.following = None, None, True
+            self._view = view
+            self._rows = Rows(view, fold=fold) if view is not None else None
+            if self.cursor is not None and view is not None and view.place_of(self.cursor) is None:
+                self.cursor = view[self._place(self.cursor)] if len(view) else None
+        if style != self._style:
+            self._style = style
+            self._known.clear()
+        self._source, self._asides, self._empty = source, asides, empty
+        self.lay_out()
+
+    @property
+    def new_count(self) -> int:
+        """Lines that came since following ended."""
+        if self.following or self._view is None:
+            return 0
+        return len(self._view) - self._view.index_at(self._left_ns + 1)
+
+    @property
+    def text(self) -> str:
+        """What is seen, without colours."""
+        return "\n".join("".join(text for text, _ in row.spans) for row in self._drawn)
+
+    def lay_out(self) -> None:
+        """Work out what each row shows; draws when something differs."""
+        fresh = self._layout()
+        if fresh != self._drawn:
+            self._drawn = fresh
+            self.refresh()
+
+    # -- layout --------------------------------------------------------------------------------------------------
+
+    def _layout(self) -> list[_Row]:
+        height, rows, view = self.size.height, self._rows, self._view
+        if not height:
+            return []
+        if rows is None or view is None or not len(view):
+            return [_Row(aside.spans) for aside in self._asides[-height:]] or [_Row(self._empty)]
+        if not self.following and self._top is not None:
+            found = self._from_top(rows, self._top, height)
+            if len(found) == height:
+                return found
+        return self._to_bottom(rows, height)
+
+    def _to_bottom(self, rows: Rows, height: int) -> list[_Row]:
+        """The last rows; with following the cursor is on the last line."""
+        view = rows.view
+        items = rows.backward(len(view), height)
+        blocks = self._blocks(rows, items)
+        tail = [_Row(it.spans) for it in self._asides if items and it.ns > items[-1].line.ns]
+        drawn = [row for _, block in blocks for row in block] + tail
+        if items and (self.following or self.cursor is None):
+            self.cursor = items[-1].line
+        self._top = self._top_of(blocks, max(len(drawn) - height, 0))
+        return drawn[-height:]
+
+    def _from_top(self, rows: Rows, top: _Top, height: int) -> list[_Row]:
+        items = rows.forward(self._place(top.line), height + top.sub)
+        blocks = self._blocks(rows, items)
+        drawn = [row for _, block in blocks for row in block]
+        if len(drawn) < height + top.sub:
+            drawn += [_Row(it.spans) for it in self._asides if items and it.ns > items[-1].line.ns]
+        return drawn[top.sub : top.sub + height]
+
+    def _blocks(self, rows: Rows, items: Sequence[Item]) -> list[tuple[Item, list[_Row]]]:
+        """The rows of each item, the asides before it among them."""
+        found: list[tuple[Item, list[_Row]]] = []
+        before: Line | None = None
+        if items and items[0].place:
+            earlier = rows.backward(items[0].place, 1)
+            before = earlier[-1].line if earlier else rows.view[items[0].place - 1]
+        for item in items:
+            found.append((item, [*self._between(before, item.line), *self._of_item(item)]))
+            before = item.line
+        return found
+
+    def _between(self, before: Line | None, line: Line) -> list[_Row]:
+        asides, rows = self._asides, []
+        if asides:
+            low = 0 if before is None else bisect_right(asides, before.ns, key=lambda it: it.ns)
+            high = bisect_right(asides, line.ns, key=lambda it: it.ns)
+            rows = [_Row(it.spans) for it in asides[low:high]]
+        if before is not None and self._style.times in (Times.LOCAL, Times.UTC):
+            day = when(line.ns, self._style.times).date()
+            if when(before.ns, self._style.times).date() != day:
+                rows.append(_Row(((f"  ── {day:%a %d %b %Y} ──", "dim"),)))
+        return rows
+
+    def _of_item(self, item: Item) -> list[_Row]:
+        line, style = item.line, self._style
+        key = (line.ns, line.labels, line.raw, item.more, line.mark, style)
+        found = self._known.get(key)
+        if found is None:
+            if self._source is None:
+                return []
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            head = prefix(line, item.level, self._source(line.labels), style)
+            found = self._known[key] = (head, message(line, item.level, item.more, style))
+        head, body = found
+        room = self.size.width - 1 - width_of(head)
+        if not style.wrap:
+            return [_Row((*head, *from_cell(body, self.offset_cells)), line)]
+        first, *rest = wrapped(body, room)
+        blank = (" " * width_of(head), "")
+        return [_Row((*head, *first), line), *(_Row((blank, *piece), line) for piece in rest)]
+
+    def _top_of(self, blocks: Sequence[tuple[Item, list[_Row]]], skipped: int) -> _Top | None:
+        for item, block in blocks:
+            if skipped < len(block):
+                return _Top(item.line, skipped)
+            skipped -= len(block)
+        return _Top(blocks[-1][0].line) if blocks else None
+
+    def _place(self, line: Line) -> int:
+        """Where a line is; where it was, when it is not seen any more."""
+        view = self._view
+        if view is None:
+            return 0
+        place = view.place_of(line)
+        return min(view.index_at(line.ns), max(len(view) - 1, 0)) if place is None else place
+
+    # -- moving --------------------------------------------------------------------------------------------------
+
+    def follow(self, wanted: bool) -> None:
+        """Stay at the end, or stay where it is now."""
+        if wanted != self.following:
+            self.following = wanted
+            self._leave() if not wanted else None
+            self.lay_out()
+            self.post_message(self.Moved())
+
+    def _leave(self) -> None:
+        self.following = False
+        newest = self._view.buffer.newest_ns if self._view is not None else None
+        self._left_ns = newest or 0
+
+    def select(self, line: Line) -> None:
+        """Put the cursor on a line, and show it."""
+        if self.following:
+            self._leave()
+        self.cursor = line
+        self._reveal(line)
+        self.lay_out()
+        self.post_message(self.Moved())
+
+    def action_move(self, step: int) -> None:
+        rows = self._rows
+        if rows is None or not len(rows.view):
+            return
+        if self.cursor is None:
+            return
+        place = self._place(self.cursor)
+        found = rows.forward(place + 1, step)[-1:] if step > 0 else rows.backward(place, -step)[:1]
+        if found:
+            self.select(found[0].line)
+        elif step < 0:
+            self.action_top()
+
+    def action_top(self) -> None:
+        rows = self._rows
+        if rows is not None and (found := rows.forward(0, 1)):
+            self._top = _Top(found[0].line)
+            self.select(found[0].line)
+
+    def action_bottom(self) -> None:
+        """To the end, and stay there."""
+        self.follow(True)
+
+    def action_page(self, step: int) -> None:
+        self.action_move(step * max(self.size.height - 2, 1))
+
+    def action_sideways(self, step: int) -> None:
+        if not self._style.wrap:
+            self.offset_cells = max(0, min(self.offset_cells + step * _STEP, _FARTHEST))
+            self.lay_out()
+            self.post_message(self.Moved())
+
+    def find(self, pattern: re.Pattern[bytes] | None, step: int) -> bool:
+        """The cursor on the next line that fits, without a pattern on the next error; says whether there is one."""
+        rows, view = self._rows, self._view
+        if rows is None or view is None or self.cursor is None:
+            return False
+        start: int | None = self._place(self.cursor) + step
+        if pattern is not None:
+            start = view.find(pattern, start or 0, forward=step > 0) if 0 <= (start or 0) < len(view) else None
+        else:
+            start = next(self._errors(rows, start or 0, step), None)
+        if start is not None:
+            self.select(view[start])
+        return start is not None
+
+    def _errors(self, rows: Rows, place: int, step: int) -> Iterator[int]:
+        while 0 <= place < len(rows.view):
+            if rows.view[place].level >= Level.ERROR and rows.is_head(place):
+                yield place
+            place += step
+
+    def _reveal(self, line: Line) -> None:
+        """Scroll so that all rows of the line are seen, or as many as there is room for."""
+        rows, height = self._rows, max(self.size.height, 1)
+        if rows is None:
+            return
+        place = self._place(line)
+        if self._top is None or place < self._place(self._top.line):
+            self._top = _Top(line)
+            return
+        items = rows.backward(place + 1, height)
+        blocks = self._blocks(rows, items)
+        total = sum(len(block) for _, block in blocks)
+        bottom = self._top_of(blocks, max(total - height, 0))
+        if bottom is None:
+            return
+        first, now = self._place(bottom.line), self._place(self._top.line)
+        if first > now or (first == now and bottom.sub > self._top.sub):
+            self._top = bottom
+        elif place == now:
+            self._top = _Top(line)
+
+    def _scroll(self, step: int) -> None:
+        """By rows, as the wheel does; the cursor stays among what is seen."""
+        rows = self._rows
+        if rows is None or self._top is None:
+            return
+        if self.following:
+            self._leave()
+        place, sub = self._place(self._top.line), self._top.sub + step
+        if sub < 0:
+            earlier = self._blocks(rows, rows.backward(place, -sub))
+            total = sum(len(block) for _, block in earlier)
+            self._top = self._top_of(earlier, max(total + sub, 0)) or replace(self._top, sub=0)
+        else:
+            self._top = self._top_of(self._blocks(rows, rows.forward(place, sub + 1)), sub) or self._top
+        self.lay_out()
+        seen = [row.line for row in self._drawn if row.line is not None]
+        if seen and self.cursor not in seen:
+            self.cursor = seen[0] if step > 0 else seen[-1]
+            self.refresh()
+        self.post_message(self.Moved())
+
+    # -- mouse ---------------------------------------------------------------------------------------------------
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self._scroll(-3)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        if not self.following:
+            self._scroll(3)
+
+    def on_click(self, event: events.Click) -> None:
+        line = self._drawn[event.y].line if event.y < len(self._drawn) else None
+        if line is None:
+            return
+        if self.cursor is not None and line.identity == self.cursor.identity:
+            self.post_message(self.Chosen())
+        self.select(line)
+
+    # -- drawing -------------------------------------------------------------------------------------------------
+
+    def on_resize(self) -> None:
+        self.lay_out()
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        self._painter.clear()
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        row = self._drawn[y] if y < len(self._drawn) else _Row(())
+        at_cursor = row.line is not None and self.cursor is not None and row.line.identity == self.cursor.identity
+        ground = ("cursor" if self.has_focus else "cursor-blur") if at_cursor else ""
+        strip = self._painter.strip(row.spans, width - 1, ground=ground)
+        return Strip.join([strip, self._painter.strip(self._bar(y), 1)])
+
+    def _bar(self, y: int) -> Spans:
+        """A cell of the scroll bar: where in all lines this page is."""
+        view, height = self._view, self.size.height
+        if view is None or len(view) <= height or self._top is None:
+            return ((" ", ""),)
+        size = max(height * height // len(view), 1)
+        first = 1.0 if self.following else self._place(self._top.line) / max(len(view) - height, 1)
+        start = round(min(first, 1.0) * (height - size))
+        return (("▐", "track"),) if start <= y < start + size else ((" ", ""),)
+
+
+def pattern_of(text: str) -> re.Pattern[str] | None:
+    """For what is highlighted: as the filter of lines reads it; None when there is none, or it is none."""
+    try:
+        return re.compile(text, re.IGNORECASE if text == text.lower() else 0) if text else None
+    except re.error:
+        return None
