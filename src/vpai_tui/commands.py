@@ -286,6 +286,8 @@ _LOGS: tuple[Command, ...] = (
     _log("logs.around", "around", "The filter hides others, or only marks", "z"),
     _log("logs.wrap", "wrap", "Long lines whole, or cut", "w", "wrap"),
     _log("logs.times", "times", "Local, UTC, relative, none", "t", "times"),
+    _log("logs.bars", "bars", "How many lines there were, by time", "b"),
+    _log("logs.at", "at", "To the line of a time: `14:05`, `20m`", arg=Arg.TEXT),
     _log("logs.push", "ask loki", "Let Loki filter: older lines come too", "i"),
     _log("logs.save", "save", "The lines shown, to a file, masked", arg=Arg.TEXT),
     _log("logs.stop", "stop following", "Close the tail; its lines stay"),

@@ -23,6 +23,7 @@ from vpai_tui.logs.model import (
 )
 from vpai_tui.logs.query import is_logql
 from vpai_tui.logs.session import Choice
+from vpai_tui.logs.wire import Cost, Lines
 
 from .fake_fleet import NOW
 
@@ -46,14 +47,19 @@ class FakeLogs:
 
     host = "sese"
 
+    @property
+    def link(self) -> FakeLogs:
+        return self
+
     def __init__(self, entries: Sequence[Entry] = (), events: Sequence[Event] = ()) -> None:
         self.entries = list(entries)
         self.events = list(events)
         self.asked: list[tuple[str, str]] = []
         self.failure: OperatorError | None = None  # why nothing can be asked
+        self.past: list[Entry] = []  # older lines, which only paging brings
         self.reason = ""  # why only the container itself is left
         self.following = 0  # tails that are open now
-        self.most = 0  # and at most at a time
+        self.at_once = 0  # and at most at a time
         self.buffer: Buffer | None = None
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -89,13 +95,23 @@ class FakeLogs:
     def now_ns(self) -> int:
         return NOW_NS
 
+    @property
+    def most(self) -> int:
+        return 5000
+
+    async def lines(self, query: str, from_ns: int, to_ns: int, *, limit: int, forward: bool) -> Lines:
+        """What the past is asked of: `past` has it."""
+        self.asked.append(("lines", query))
+        found = sorted((it for it in self.past if from_ns <= it.ns < to_ns), key=lambda it: it.ns)
+        return Lines(found[:limit] if forward else found[-limit:], Cost())
+
     async def follow(
         self, choice: Choice, buffer: Buffer, *, lines: int = 1000, since_s: float = 3600.0
     ) -> AsyncGenerator[Event, None]:
         self.asked.append(("follow", choice.query or "docker"))
         self.buffer = buffer
         self.following += 1
-        self.most = max(self.most, self.following)
+        self.at_once = max(self.at_once, self.following)
         try:
             if choice.query is None:
                 yield Fallback("javisi_caddy", choice.reason)

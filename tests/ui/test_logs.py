@@ -80,7 +80,7 @@ async def test_the_tail_survives_leaving_the_screen_and_there_is_one_only(cockpi
         assert "written while nobody looked" in at.text()
         await command(at, "logs n8n")
         assert found.asked[-1] == ("follow", '{service="n8n"}')
-        assert (found.following, found.most) == (1, 1)
+        assert (found.following, found.at_once) == (1, 1)
         assert "handled request" not in at.text()
         await command(at, "stop following")
         assert found.following == 0
@@ -185,7 +185,7 @@ async def test_where_loki_is_down_the_container_speaks_for_itself(
         found.reason = ""
         await at.press("ctrl+r")
         assert "by Docker" not in at.text()
-        assert found.most == 1
+        assert found.at_once == 1
 
 
 async def test_loki_that_does_not_answer_is_no_empty_log(cockpit: OpenCockpit, picture: Picture) -> None:

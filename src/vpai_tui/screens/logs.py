@@ -17,7 +17,7 @@ from textual.widget import Widget
 from vpai_tui.commands import Situation, bindings_of
 from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.logs.model import Labels, Level, Source
-from vpai_tui.logs.query import containing, least_level
+from vpai_tui.logs.query import containing, least_level, time_ns
 from vpai_tui.logs.save import plain, save
 from vpai_tui.logs.view import Filter, View
 from vpai_tui.screens.base import CockpitScreen
@@ -26,6 +26,7 @@ from vpai_tui.screens.shell import Shell
 from vpai_tui.widgets.canvas import PAINT_CLASSES, LineView, SafeStatic
 from vpai_tui.widgets.context import Context
 from vpai_tui.widgets.filter_row import FilterRow
+from vpai_tui.widgets.log_bars import LogBars
 from vpai_tui.widgets.log_detail import belonging, detail_lines
 from vpai_tui.widgets.log_head import (
     LEAST,
@@ -67,6 +68,7 @@ class LogsScreen(CockpitScreen):
         super().__init__(context)
         self.reading = Reading()
         self._view: View | None = None
+        self._bars: bool | None = None  # the histogram is wanted; None: where there is room
         self._drawn = -1  # the look's version that is on the screen
         self._news_timer: Timer | None = None
 
@@ -75,6 +77,7 @@ class LogsScreen(CockpitScreen):
         detail.display = failure.display = False
         yield SafeStatic(id="log-head")
         yield ChipRow(id="log-chips")
+        yield LogBars(id="log-bars")
         yield SafeStatic(id="banner")
         yield Container(Vertical(LogView(id="log"), failure, FilterRow(id="filter"), id="list"), detail, id="panes")
 
@@ -93,9 +96,21 @@ class LogsScreen(CockpitScreen):
 
     def _news(self) -> None:
         if self.context.logs.version != self._drawn and self._ready:
-            self.draw()
+            self._draw_all()
 
     def draw(self) -> None:
+        self._draw_bars()
+        self._draw_all()
+
+    def _draw_bars(self) -> None:
+        """Once a second: they are made of all lines there are."""
+        look, bars = self.context.logs, self.query_one(LogBars)
+        roomy = self.has_class("-wide") and self.has_class("-tall")
+        bars.display = (roomy if self._bars is None else self._bars) and bool(look.buffer)
+        if bars.display and look.proof is not None:
+            bars.draw(look.buffer, look.proof.incomplete(), self.reading.times, self.size.width)
+
+    def _draw_all(self) -> None:
         look = self.context.logs
         if not look.asked and self.context.connected:
             self._watch.open(self.context.scope or "all")
@@ -177,7 +192,9 @@ class LogsScreen(CockpitScreen):
             offset=log.offset_cells,
         )
         self.query_one("#log-head", SafeStatic).show([head_line(look, self.reading, self.size.width)])
-        self.query_one("#log-chips", SafeStatic).show([chips_line(look, self.reading, self.size.width)])
+        chips = self.query_one("#log-chips", SafeStatic)
+        chips.show([chips_line(look, self.reading, self.size.width)])
+        chips.display = bool(sum(look.levels)) or bool(self.reading.pattern)
 
     def _draw_detail(self, *, top: bool) -> None:
         detail, line, look = self.query_one("#detail", LineView), self._log.cursor, self.context.logs
@@ -254,6 +271,10 @@ class LogsScreen(CockpitScreen):
 
     def _ask(self, command: str, argument: str) -> None:
         match command:
+            case "bars":
+                self._bars = not self.query_one(LogBars).display
+            case "at":
+                self._jump(argument)
             case "level":
                 self._level(argument)
             case "push":
@@ -277,6 +298,14 @@ class LogsScreen(CockpitScreen):
                 self._least(LEAST[(at + 1) % len(LEAST)])
         except UsageError as error:
             self.notify(str(error), severity="warning", markup=False)
+
+    def _jump(self, argument: str) -> None:
+        try:
+            at_ns = time_ns(argument, self.context.clock)
+        except UsageError as error:
+            self.notify(f"{error}: {error.remedy}", severity="warning", markup=False)
+        else:
+            self._log.go_to(at_ns)
 
     def _least(self, least: Level) -> None:
         self.reading = replace(self.reading, least=least)
@@ -353,6 +382,14 @@ class LogsScreen(CockpitScreen):
     def _moved(self) -> None:
         self._draw_head()
         self._draw_detail(top=True)
+
+    @on(LogView.AtTop)
+    def _at_top(self) -> None:
+        self._watch.older(lambda told: self.notify(told, timeout=3, markup=False))
+
+    @on(LogBars.Chosen)
+    def _bar_chosen(self, event: LogBars.Chosen) -> None:
+        self._log.go_to(event.from_ns)
 
     @on(LogView.Chosen)
     def _chosen(self) -> None:

@@ -49,6 +49,33 @@ class LogWatch:
             self._worker = None
             self._app.context.logs.stopped()
 
+    def older(self, said: Callable[[str], None]) -> None:
+        """One page before the oldest line into the buffer; `said` is told when there is none, or why not."""
+        look = self._app.context.logs
+        if look.choice is None or look.choice.query is None or look.buffer is None:
+            said("older lines are Loki's to give")
+        elif not look.paging:
+            look.paging = True
+            self._app.run_worker(
+                self._older(said), group="logs-older", exit_on_error=False, description="reading older lines"
+            )
+
+    async def _older(self, said: Callable[[str], None]) -> None:
+        from vpai_tui.logs.past import older
+
+        look = self._app.context.logs
+        choice, buffer = look.choice, look.buffer
+        try:
+            if choice is not None and choice.query is not None and buffer is not None:
+                came = await older((await self._logs()).link, choice.query, buffer, _OPENS)
+                said(f"{came} older lines" if came else "there is no older line")
+        except OperatorError as error:
+            said(str(error))
+        finally:
+            look.paging = False
+            if look.buffer is buffer:
+                look.recount()
+
     def find(self, text: str, known: Callable[[], None], unknown: Callable[[OperatorError], None]) -> None:
         """Says whether `text` names something whose lines can be asked for, once the fleet is connected."""
         self._app.run_worker(

@@ -65,7 +65,7 @@ def _state(look: LogLook, reading: Reading) -> tuple[Span, ...]:
         case Tail.OPENING:
             return ((f"{paint.BUSY} opening", "busy"),)
         case Tail.FAILED:
-            return ((f"{paint.DOWN} no answer" if look.failure is None else f"{paint.DOWN} failed", "error"),)
+            return ((f"{paint.DOWN} failed", "error"),)
     if not reading.following:
         new: tuple[Span, ...] = ((f"  ▼ {count(reading.new)} new", "accent"),) if reading.new else ()
         paused: Span = (f"{paint.OFF} paused", "warn")

@@ -47,6 +47,7 @@ class LogLook:
     fallback: Fallback | None = None
     uncounted: str = ""
     dropped: int = 0  # lines that the server admits to have dropped from its tail
+    paging: bool = False  # older lines are being asked for
     version: int = 0
 
     def begin(self, asked: str) -> None:
@@ -67,6 +68,15 @@ class LogLook:
     def fail(self, error: OperatorError) -> None:
         """Nothing is followed, and why; lines that are here stay."""
         self.tail, self.failure = Tail.FAILED, error
+        self.version += 1
+
+    def recount(self) -> None:
+        """Lines came that no event told of: the past was paged into the buffer."""
+        if self.buffer is not None:
+            self.levels = [0] * len(self.levels)
+            for chunk in self.buffer.chunks:
+                for bits in chunk.bits:
+                    self.levels[bits & 7] += 1
         self.version += 1
 
     def stopped(self) -> None:

@@ -70,6 +70,9 @@ class LogView(Widget, can_focus=True):
     class Moved(Message):
         """The cursor is on another line, or following began or ended."""
 
+    class AtTop(Message):
+        """The operator wants to go above the oldest line there is."""
+
     class Chosen(Message):
         """A line was clicked while the cursor was on it."""
 
@@ -251,6 +254,15 @@ class LogView(Widget, can_focus=True):
         self.lay_out()
         self.post_message(self.Moved())
 
+    def go_to(self, ns: int) -> None:
+        """The first line that is not older than `ns`, on top."""
+        rows = self._rows
+        if rows is not None and len(rows.view):
+            found = rows.forward(min(rows.view.index_at(ns), len(rows.view) - 1), 1) or rows.backward(len(rows.view), 1)
+            self._leave()
+            self._top = _Top(found[0].line)
+            self.select(found[0].line)
+
     def action_move(self, step: int) -> None:
         rows = self._rows
         if rows is None or not len(rows.view):
@@ -262,7 +274,7 @@ class LogView(Widget, can_focus=True):
         if found:
             self.select(found[0].line)
         elif step < 0:
-            self.action_top()
+            self.post_message(self.AtTop())
 
     def action_top(self) -> None:
         rows = self._rows
