@@ -61,6 +61,7 @@ class Arg(StrEnum):
     SERVICE = "service"
     LOG = "service|host|LogQL"
     LEVEL = "level"
+    QUERY = "name"
     NODE = "node"
     USD = "usd"
     ECO = "mode"
@@ -289,6 +290,8 @@ _LOGS: tuple[Command, ...] = (
     _log("logs.bars", "bars", "How many lines there were, by time", "b"),
     _log("logs.at", "at", "To the line of a time: `14:05`, `20m`", arg=Arg.TEXT),
     _log("logs.push", "ask loki", "Let Loki filter: older lines come too", "i"),
+    _log("logs.keep", "keep query", "What Loki is asked, under a name", arg=Arg.TEXT),
+    _log("logs.kept", "kept query", "One that was kept", arg=Arg.QUERY),
     _log("logs.save", "save", "The lines shown, to a file, masked", arg=Arg.TEXT),
     _log("logs.stop", "stop following", "Close the tail; its lines stay"),
 )

@@ -267,6 +267,23 @@ async def test_the_filter_is_pushed_down_to_loki(cockpit: OpenCockpit) -> None:
         assert found.asked[-1] == ("follow", '{service="caddy"} !~ "status"')
 
 
+async def test_a_query_is_kept_by_name(cockpit: OpenCockpit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    found = FakeLogs(entries())
+    async with cockpit(backend=on(found)) as at:
+        await command(at, 'logs {service="caddy"} |= "x"')
+        await command(at, "keep query slow ones")
+        assert any("kept as slow ones" in toast for toast in at.toasts())
+        await command(at, "logs all")
+        await at.press("colon")
+        await at.type("kept query slow")
+        assert "slow ones" in at.text()
+        await at.press("down", "enter")
+        assert found.asked[-1] == ("follow", '{service="caddy"} |= "x"')
+        await command(at, "kept query")
+        assert any("slow ones" in toast for toast in at.toasts())
+
+
 async def test_hostile_lines_look_odd_at_worst(cockpit: OpenCockpit) -> None:
     lines = [entry(100 - at, "sese/apps/n8n", text.encode("utf-8", "surrogatepass")) for at, text in enumerate(HOSTILE)]
     lines += [

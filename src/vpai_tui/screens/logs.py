@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar, cast
 
 from textual import events, on
@@ -15,12 +14,13 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from vpai_tui.commands import Situation, bindings_of
-from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.errors import UsageError
 from vpai_tui.logs.model import Labels, Level, Source
-from vpai_tui.logs.query import containing, least_level, time_ns
-from vpai_tui.logs.save import plain, save
+from vpai_tui.logs.query import least_level
+from vpai_tui.logs.save import plain
 from vpai_tui.logs.view import Filter, View
 from vpai_tui.screens.base import CockpitScreen
+from vpai_tui.screens.logs_desk import LogDesk
 from vpai_tui.screens.logs_watch import LogWatch
 from vpai_tui.screens.shell import Shell
 from vpai_tui.widgets.canvas import PAINT_CLASSES, LineView, SafeStatic
@@ -67,7 +67,8 @@ class LogsScreen(CockpitScreen):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.reading = Reading()
-        self._view: View | None = None
+        self.lines: View | None = None
+        self._desk = LogDesk(self)
         self._bars: bool | None = None  # the histogram is wanted; None: where there is room
         self._drawn = -1  # the look's version that is on the screen
         self._news_timer: Timer | None = None
@@ -83,6 +84,7 @@ class LogsScreen(CockpitScreen):
 
     def on_mount(self) -> None:
         self._news_timer = self.set_interval(_NEWS_S, self._news)
+        self._desk.read_kept()
 
     def on_screen_resume(self) -> None:
         if self._news_timer is not None:
@@ -131,11 +133,11 @@ class LogsScreen(CockpitScreen):
         """The view of the buffer there is now, through the filter there is now."""
         buffer = self.context.logs.buffer
         if buffer is None:
-            self._view = None
-        elif self._view is None or self._view.buffer is not buffer:
-            self._view = View(buffer, self._filter())
-        if self._view is not None:
-            self._view.refresh()
+            self.lines = None
+        elif self.lines is None or self.lines.buffer is not buffer:
+            self.lines = View(buffer, self._filter())
+        if self.lines is not None:
+            self.lines.refresh()
 
     def _filter(self) -> Filter:
         reading = self.reading
@@ -146,7 +148,7 @@ class LogsScreen(CockpitScreen):
     def _refilter(self) -> None:
         buffer = self.context.logs.buffer
         try:
-            self._view = View(buffer, self._filter()) if buffer is not None else None
+            self.lines = View(buffer, self._filter()) if buffer is not None else None
             self.reading = replace(self.reading, problem="")
         except UsageError as error:
             self.reading = replace(self.reading, problem=str(error))
@@ -159,7 +161,7 @@ class LogsScreen(CockpitScreen):
         if reading.times is Times.RELATIVE:
             style = replace(style, now_ns=int(now.timestamp()) * 1_000_000_000)
         self._log.show(
-            self._view,
+            self.lines,
             style,
             self._source if look.source_of is not None else None,
             asides(look, self.context.seen, reading.times),
@@ -188,7 +190,7 @@ class LogsScreen(CockpitScreen):
             self.reading,
             following=log.following,
             new=log.new_count,
-            shown=len(self._view) if self._view is not None else 0,
+            shown=len(self.lines) if self.lines is not None else 0,
             offset=log.offset_cells,
         )
         self.query_one("#log-head", SafeStatic).show([head_line(look, self.reading, self.size.width)])
@@ -208,6 +210,10 @@ class LogsScreen(CockpitScreen):
     @property
     def _log(self) -> LogView:
         return self.query_one("#log", LogView)
+
+    def go_to(self, ns: int) -> None:
+        """To the first line that is not older."""
+        self._log.go_to(ns)
 
     @property
     def _watch(self) -> LogWatch:
@@ -271,18 +277,18 @@ class LogsScreen(CockpitScreen):
 
     def _ask(self, command: str, argument: str) -> None:
         match command:
-            case "bars":
-                self._bars = not self.query_one(LogBars).display
-            case "at":
-                self._jump(argument)
             case "level":
                 self._level(argument)
-            case "push":
-                self._push()
-            case "save":
-                self._save(argument)
+            case "bars":
+                self._bars = not self.query_one(LogBars).display
             case "stop":
                 self._watch.stop()
+            case _:
+                self._desk.run(command, argument)
+
+    def unfilter(self) -> None:
+        """Drop the filter of what is here."""
+        self.query_one(FilterRow).clear()
 
     def chip_clicked(self, x: int) -> None:
         least = chip_at(self.context.logs, self.reading, x)
@@ -299,14 +305,6 @@ class LogsScreen(CockpitScreen):
         except UsageError as error:
             self.notify(str(error), severity="warning", markup=False)
 
-    def _jump(self, argument: str) -> None:
-        try:
-            at_ns = time_ns(argument, self.context.clock)
-        except UsageError as error:
-            self.notify(f"{error}: {error.remedy}", severity="warning", markup=False)
-        else:
-            self._log.go_to(at_ns)
-
     def _least(self, least: Level) -> None:
         self.reading = replace(self.reading, least=least)
         self._refilter()
@@ -320,30 +318,6 @@ class LogsScreen(CockpitScreen):
             what = f"/{self.reading.pattern}/" if pattern is not None else "error"
             way = "below" if step > 0 else "above"
             self.notify(f"no {what} {way}", severity="warning", markup=False)
-
-    def _push(self) -> None:
-        """Let Loki filter: what is older than the buffer, or was never here, comes too."""
-        look, reading = self.context.logs, self.reading
-        if not reading.pattern or reading.problem:
-            self.notify("type a filter first: /", severity="warning", markup=False)
-        elif look.choice is not None and look.choice.query is not None:
-            query = containing(look.choice.query, reading.pattern, inverted=reading.inverted)
-            self.query_one(FilterRow).clear()
-            self._watch.open(query)
-
-    def _save(self, argument: str) -> None:
-        view, look = self._view, self.context.logs
-        if view is None or look.source_of is None or not len(view):
-            self.notify("no line to save", severity="warning", markup=False)
-            return
-        name = argument or f"vpai-logs-{self.context.clock.now():%Y%m%dT%H%M%SZ}.jsonl"
-        path = Path(name).expanduser()
-        try:
-            written = save(path, view, look.source_of)
-        except OperatorError as error:
-            self.notify(str(error), severity="error", markup=False)
-        else:
-            self.notify(f"{written} lines, secrets masked, in {path}", markup=False)
 
     def _describe(self) -> None:
         """Open the pane; when it is open, go into it to scroll."""
@@ -389,7 +363,7 @@ class LogsScreen(CockpitScreen):
 
     @on(LogBars.Chosen)
     def _bar_chosen(self, event: LogBars.Chosen) -> None:
-        self._log.go_to(event.from_ns)
+        self.go_to(event.from_ns)
 
     @on(LogView.Chosen)
     def _chosen(self) -> None:

@@ -68,9 +68,10 @@ def bar_lines(bars: Sequence[Bar], times: Times, width: int) -> list[Line]:
         rows.append(tuple(spans))
     step_s = (bars[0].to_ns - bars[0].from_ns) // SECOND_NS
     zone = Times.UTC if times is Times.UTC else Times.LOCAL
-    left: Line = ((f" {when(bars[0].from_ns, zone):%H:%M:%S}", "dim"),)
-    right: Line = ((f"at most {most} in {step_s} s · {when(bars[-1].to_ns, zone):%H:%M:%S} ", "dim"),)
-    return [*rows, spread(left, right, width)]
+    first, last = (f"{when(ns, zone):%H:%M:%S}" for ns in (bars[0].from_ns, bars[-1].to_ns))
+    axis = f"{first}{last:>{len(bars) - len(first)}}" if len(bars) > 2 * len(first) else f"{first} – {last}"
+    right: Line = ((f"at most {most} in {step_s} s ", "dim"),)
+    return [*rows, spread(((f"{' ' * _SIDE}{axis}", "dim"),), right, width)]
 
 
 def _parts(bar: Bar, most: int) -> list[tuple[int, str]]:

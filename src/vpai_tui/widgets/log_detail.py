@@ -55,8 +55,14 @@ def _about(line: Line, source: Source, now_ns: int) -> Iterator[tuple[str, str, 
 
 
 def _text(text: str, role: str, width: int, most: int) -> list[Spans]:
-    pieces = wrap(text.expandtabs(4), max(width - 3, 20))[:most]
-    return [((f"  {piece}", role),) for piece in pieces]
+    """`text` in rows; what is indented stays so."""
+    rows: list[Spans] = []
+    for row in text.expandtabs(4).split("\n"):
+        indent = " " * min(len(row) - len(row.lstrip(" ")), 24)
+        rows += [((f"  {indent}{piece}", role),) for piece in wrap(row.strip(" "), max(width - 3 - len(indent), 20))]
+        if len(rows) >= most:
+            return rows[:most]
+    return rows
 
 
 def _named(name: str, value: str, role: str, width: int) -> list[Spans]:

@@ -48,6 +48,7 @@ class LogLook:
     uncounted: str = ""
     dropped: int = 0  # lines that the server admits to have dropped from its tail
     paging: bool = False  # older lines are being asked for
+    kept: dict[str, str] = field(default_factory=dict)  # queries by name
     version: int = 0
 
     def begin(self, asked: str) -> None:

@@ -379,6 +379,8 @@ class LogView(Widget, can_focus=True):
     # -- drawing -------------------------------------------------------------------------------------------------
 
     def on_resize(self) -> None:
+        if not self.following and self.cursor is not None:
+            self._reveal(self.cursor)
         self.lay_out()
 
     def on_focus(self) -> None:

@@ -1,0 +1,112 @@
+"""What is done with a log beside reading it: a time looked up, a filter given to Loki, lines saved, queries kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.logs.query import containing, time_ns
+from vpai_tui.logs.save import save
+
+if TYPE_CHECKING:
+    from vpai_tui.screens.logs import LogsScreen
+    from vpai_tui.screens.shell import Shell
+
+
+class LogDesk:
+    """Runs the commands of one logs screen that need words or a file."""
+
+    def __init__(self, screen: LogsScreen) -> None:
+        self._screen = screen
+
+    def run(self, command: str, argument: str) -> None:
+        """Do `command`, without its `logs.`; a refusal is said."""
+        try:
+            match command:
+                case "at":
+                    self._screen.go_to(time_ns(argument, self._screen.context.clock))
+                case "push":
+                    self._push()
+                case "save":
+                    self._save(argument)
+                case "keep":
+                    self._keep(argument)
+                case "kept":
+                    self._kept(argument)
+        except UsageError as error:
+            self._say(f"{error}: {error.remedy}" if error.remedy else str(error), "warning")
+        except OperatorError as error:
+            self._say(str(error), "error")
+
+    def _push(self) -> None:
+        """Let Loki filter: what is older than the buffer, or was never here, comes too."""
+        look, reading = self._screen.context.logs, self._screen.reading
+        if not reading.pattern or reading.problem:
+            raise UsageError("type a filter first", remedy="/")
+        if look.choice is not None and look.choice.query is not None:
+            query = containing(look.choice.query, reading.pattern, inverted=reading.inverted)
+            self._screen.unfilter()
+            self._open(query)
+
+    def _save(self, argument: str) -> None:
+        lines, look = self._screen.lines, self._screen.context.logs
+        if lines is None or look.source_of is None or not len(lines):
+            raise UsageError("no line to save")
+        name = argument or f"vpai-logs-{self._screen.context.clock.now():%Y%m%dT%H%M%SZ}.jsonl"
+        path = Path(name).expanduser()
+        self._say(f"{save(path, lines, look.source_of)} lines, secrets masked, in {path}")
+
+    # -- queries by name -----------------------------------------------------------------------------------------
+
+    def read_kept(self) -> None:
+        """Learn the names, for the palette."""
+        self._work(self._names, lambda names: None)
+
+    def _names(self) -> dict[str, str]:
+        from vpai_tui.logs.saved import saved
+
+        return saved().read()
+
+    def _keep(self, name: str) -> None:
+        look = self._screen.context.logs
+        query = look.choice.query if look.choice is not None else None
+        if query is None or not name:
+            raise UsageError("keep query NAME", remedy="it keeps what Loki is asked now")
+
+        def keep() -> dict[str, str]:
+            from vpai_tui.logs.saved import saved
+
+            saved().keep(name, query)
+            return saved().read()
+
+        self._work(keep, lambda _: self._say(f"kept as {name}: {query}"))
+
+    def _kept(self, name: str) -> None:
+        query = self._screen.context.logs.kept.get(name)
+        if query is None:
+            known = ", ".join(self._screen.context.logs.kept) or "none is kept yet"
+            raise UsageError(f"no query is kept as {name}" if name else "kept query NAME", remedy=known)
+        self._open(query)
+
+    def _work(self, work: Callable[[], dict[str, str]], then: Callable[[dict[str, str]], None]) -> None:
+        """Reads or writes the file beside the screen; what it holds is known afterwards."""
+
+        async def run() -> None:
+            try:
+                names = await asyncio.to_thread(work)
+            except OperatorError as error:
+                self._say(str(error), "error")
+            else:
+                self._screen.context.logs.kept = names
+                then(names)
+
+        self._screen.run_worker(run(), group="logs-kept", exit_on_error=False, description="queries kept by name")
+
+    def _open(self, query: str) -> None:
+        cast("Shell", self._screen.app).log_watch.open(query)
+
+    def _say(self, text: str, severity: Literal["information", "warning", "error"] = "information") -> None:
+        self._screen.notify(text, severity=severity, markup=False)
