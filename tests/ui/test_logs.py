@@ -175,6 +175,7 @@ async def test_where_loki_is_down_the_container_speaks_for_itself(
     found.reason = "Loki's container vpai-loki-1 is exited"
     async with cockpit(backend=on(found), size=size) as at:
         await command(at, "logs caddy")
+        await at.settle()  # it is found, opened, and falls back
         text = " ".join(at.text().split())
         assert "not counted: the container's own log" in text
         assert "vpai-loki-1 is exited" in text
