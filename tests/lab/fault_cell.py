@@ -148,10 +148,8 @@ async def _refused_to_the_next(subject: Subject, seen: Seen, told: bool) -> None
 async def _told_by_status(other: Laptop, subject: Subject) -> None:
     code, out, err = await other.run_cli("status", "--json")
     alerts = json.loads(out)["alerts"] if code == 0 else []
-    if not any(
-        subject.stack in json.dumps(alert) and alert["severity"] == "error" and "interrupted" in alert["message"]
-        for alert in alerts
-    ):
+    told = [it["remedy"] for it in alerts if it["severity"] == "error" and subject.stack in it["subject"]]
+    if not any("vpai-tui revert" in ways and "resume" in ways for ways in told):
         raise Violated(f"status does not tell the interrupted deploy: {code} {alerts} {err}")
 
 
