@@ -219,6 +219,25 @@ def test_without_a_relay_map_nothing_is_changed(hub: Hub, answer: str | None, wh
     assert sorted(path.name for path in hub.root.iterdir() if "candidate" in path.name) == []
 
 
+@pytest.mark.parametrize("url", ["relays.example/map", "--output", "ftp://relays.example/map"])
+def test_what_is_no_url_is_not_asked_for(hub: Hub, url: str) -> None:
+    hub.first()
+    hub.told["DERP_URLS"] = url
+    hub.put(url, '{"Regions": {"1": {}}}')
+    assert hub.run("apply", "r2") == 78
+    assert f"{url} is no http or https URL" in (hub.status("r2") or "")
+    assert url not in hub.fetched
+
+
+def test_an_address_that_curl_cannot_read_is_not_taken_for_a_host_without_curl(hub: Hub) -> None:
+    hub.first()
+    hub.told["DERP_URLS"] = "https://relays.example:x/map"
+    (hub.bin / "curl").write_text("#!/bin/sh\necho 'curl: (3) URL rejected' >&2; exit 3\n")
+    assert hub.run("apply", "r2") == 78
+    assert "curl: (3) URL rejected" in (hub.status("r2") or "")
+    assert "relays" not in hub.journal("r2")
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_a_host_that_cannot_fetch_looks_the_name_up(hub: Hub, known: bool) -> None:
     hub.first()

@@ -41,10 +41,10 @@ nodes() { # how many nodes it answers with; nothing when it does not answer
   grep -c '"machine_key"' "$RUN/.nodes" || true
   rm -f "$RUN/.nodes"
 }
-fetch() { # SECONDS URL: what it answers; 3 when this host has nothing to ask with
+fetch() { # SECONDS URL: what it answers; 127, which neither of the two ends with, when this host has nothing to ask with
   if command -v curl >/dev/null; then timeout -k 2 "$1" curl -fsSL "$2"
   elif command -v wget >/dev/null; then timeout -k 2 "$1" wget -qO- "$2"
-  else return 3; fi </dev/null 9>&-
+  else return 127; fi </dev/null 9>&-
 }
 here() { # its HTTP as this host reaches it
   set -- $(dk inspect -f '{{.HostConfig.NetworkMode}}{{range .NetworkSettings.Networks}} {{.IPAddress}}{{end}}' "$CONTAINER")
@@ -63,8 +63,9 @@ watched() { # what answered before answers again
 }
 relays() { # what a configtest does not see: without a relay map it does not start. WHY when there is none
   for url in $DERP_URLS; do
+    case $url in http://* | https://*) ;; *) WHY="$url is no http or https URL"; return 1 ;; esac # curl would guess
     fetch 10 "$url" >"$RUN/.map" 2>"$RUN/.why"; code=$?
-    if [ "$code" = 3 ]; then
+    if [ "$code" = 127 ]; then
       name=${url#*://}; name=${name%%[/:]*}
       command -v getent >/dev/null && ! getent hosts "$name" >/dev/null && { WHY="$name is not found"; return 1; }
       J relays "$url was not fetched: this host has neither curl nor wget"

@@ -127,10 +127,7 @@ def _double(records: Sequence[Record], index: int) -> Iterator[Problem]:
     if any(same_address(it.value, record.value) for it in same):
         yield Problem(Severity.WARN, "stands there twice")
     elif any((":" in it.value) == (":" in record.value) for it in same):
-        yield Problem(
-            Severity.WARN,
-            "this name has several addresses of one family; clients answer only the first and do not take turns",
-        )
+        yield Problem(Severity.WARN, _SEVERAL)
 
 
 def _address(record: Record, around: Surroundings) -> Iterator[Problem]:
