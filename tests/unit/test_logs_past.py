@@ -90,6 +90,33 @@ def test_a_span_that_is_all_here_is_proven() -> None:
     in_virtual_time(run())
 
 
+def test_lines_that_come_while_a_span_is_counted_are_not_missing() -> None:
+    class Busy(Store):
+        async def count(self, query: str, from_ns: int, to_ns: int) -> int:
+            fill(self, [line_at(at, f"{self.asked}") for at in range(3)])
+            counted = await super().count(query, from_ns, to_ns)
+            fill(self, [line_at(5, "after the count")])
+            return counted
+
+    class Lossy(Store):
+        async def count(self, query: str, from_ns: int, to_ns: int) -> int:
+            return 12
+
+    async def run() -> None:
+        busy, full, lossy = Busy(), Busy(), Lossy()
+        for loki in (busy, full, lossy):
+            fill(loki, [line_at(-at) for at in range(1, 11)])
+        span = (START_NS - 60 * SECOND_NS, START_NS + 600 * SECOND_NS)
+        found = await read(busy, "{}", *span, 50, Buffer())
+        assert found.proven and found.expected == 14
+        cut = await read(full, "{}", *span, 12, Buffer())
+        assert not cut.proven and not cut.complete and len(cut.lines) == 12
+        short = await read(lossy, "{}", *span, 50, Buffer())
+        assert not short.proven and (len(short.lines), short.expected) == (10, 12)
+
+    in_virtual_time(run())
+
+
 def test_what_lies_around_a_line_is_exact_inside_its_nanosecond() -> None:
     async def run() -> None:
         loki = Store()

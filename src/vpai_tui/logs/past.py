@@ -60,14 +60,21 @@ class Price:
 async def read(loki: Asked, query: str, from_ns: int, to_ns: int, limit: int, buffer: Buffer) -> Found:
     """The newest `limit` lines of `[from_ns, to_ns)` into `buffer`, and the count that proves them."""
     entries, complete = await newest(loki, query, from_ns, to_ns, limit)
-    buffer.from_ns = min(buffer.from_ns or from_ns, from_ns)
-    lines = buffer.add(entries)
+    expected, reason = None, ""
     try:
         expected = await loki.count(query, from_ns, to_ns)
-        alike = len(entries) - len(lines)  # lines that differ in nothing any more after `line_format`
-        return Found(tuple(lines), max(expected - alike, 0), complete)
     except OperatorError as error:
-        return Found(tuple(lines), None, complete, str(error))
+        reason = str(error)
+    if expected is not None and complete and expected > len(entries):
+        # Lines came between the two questions: what is read after a count has what was counted, and maybe more.
+        entries, complete = await newest(loki, query, from_ns, to_ns, limit)
+        expected = max(expected, len(entries))
+    buffer.from_ns = min(buffer.from_ns or from_ns, from_ns)
+    lines = buffer.add(entries)
+    if expected is not None:
+        alike = len(entries) - len(lines)  # lines that differ in nothing any more after `line_format`
+        expected = max(expected - alike, 0)
+    return Found(tuple(lines), expected, complete, reason)
 
 
 async def older(loki: Asked, query: str, buffer: Buffer, limit: int = 1000, back_s: float = 30 * 86400.0) -> int:
