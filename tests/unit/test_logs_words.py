@@ -76,6 +76,7 @@ def test_queries() -> None:
     assert query.containing('{a="b"}', "x", inverted=True, plain=True) == '{a="b"} != "x"'
     assert query.containing('{a="b"} # why', "x") == '{a="b"} # why\n|~ "x"'
     assert query.with_label('{a="b"}', "level", "error", excluded=True) == '{a="b"} | level!="error"'
+    assert query.with_label('{a="b"} # why', "level", "error") == '{a="b"} # why\n| level="error"'
     assert query.selector_of('{a="}", b=~`}`} |= "{"') == '{a="}", b=~`}`}'
     for wrong in ('a="', "a-b", "", "a\n"):
         with pytest.raises(UsageError):

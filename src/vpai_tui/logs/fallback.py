@@ -85,15 +85,17 @@ async def follow(
     if before:
         yield LinesCame(before)
     yield Backfilled(len(before), before[0].ns if before else from_ns, newest_ns, complete)
-    wait_s, away = 0.5, False
+    wait_s = 0.5
+    away: tuple[Cause, float] | None = None  # why, and since when
+    clock = asyncio.get_running_loop().time
     while True:
         try:
             it = await find()
             async with aclosing(_stream(it, newest_ns)) as entries:
                 async for batch in entries:
-                    if away:
-                        yield Reconnected(Cause.STOPPED, wait_s)
-                    away, wait_s = False, 0.5
+                    if away is not None:
+                        yield Reconnected(away[0], clock() - away[1])
+                    away, wait_s = None, 0.5
                     came = buffer.add(batch)
                     newest_ns = max([newest_ns, *(line.ns for line in came)])
                     if came:
@@ -102,9 +104,9 @@ async def follow(
         except OperatorError as error:
             lost = isinstance(error, LinkLost | HostUnreachable)
             cause, detail = (Cause.LINK if lost else Cause.STOPPED), str(error)
-        if not away:
+        if away is None:
+            away = cause, clock()
             yield Disconnected(cause, detail, wait_s)
-        away = True
         await asyncio.sleep(wait_s)
         wait_s = min(wait_s * 2, _RETRY_MOST_S)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -68,14 +68,19 @@ def everything(label: str) -> str:
 def containing(query: str, pattern: str, *, inverted: bool = False, plain: bool = False) -> str:
     """`query` with a filter that Loki applies: lines that fit (or do not fit) a regular expression, or hold a text."""
     operator = {(False, False): "|~", (True, False): "!~", (False, True): "|=", (True, True): "!="}[inverted, plain]
-    return f"{query}\n{operator} {quoted(pattern)}" if "#" in query else f"{query} {operator} {quoted(pattern)}"
+    return _and(query, f"{operator} {quoted(pattern)}")
 
 
 def with_label(query: str, label: str, value: str, *, excluded: bool = False) -> str:
     """`query` with a filter on a label, a structured or a parsed field, after its selector."""
     if _LABEL.match(label) is None:
         raise UsageError(f"{clean_line(label, 40)!r} is no label")
-    return f"{query} | {label}{'!=' if excluded else '='}{quoted(value)}"
+    return _and(query, f"| {label}{'!=' if excluded else '='}{quoted(value)}")
+
+
+def _and(query: str, stage: str) -> str:
+    """One more stage: on a line of its own where a comment might take it in."""
+    return f"{query}\n{stage}" if "#" in query else f"{query} {stage}"
 
 
 def selector_of(query: str) -> str:
@@ -184,9 +189,3 @@ def _last(hour: int, minute: int, second: int, now: datetime) -> int | None:
 def _ns_of(at: datetime) -> int:
     whole = at.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     return (whole.days * 86400 + whole.seconds) * SECOND_NS + whole.microseconds * 1000
-
-
-def joined(words: Iterable[str]) -> str:
-    """For people: `a, b and c`."""
-    known = list(words)
-    return ", ".join(known[:-1]) + " and " + known[-1] if len(known) > 1 else "".join(known)
