@@ -6,14 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from vpai_tui.command_table import BY_ID, COMMANDS, DIGIT_KEYS, Arg, Danger
 from vpai_tui.commands import (
-    BY_ID,
-    COMMANDS,
-    DIGIT_KEYS,
     FOOTER_KEYS,
     FOOTERS,
-    Arg,
-    Danger,
     Situation,
     bindings_of,
     check_keymap,

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vpai_tui.commands import BY_ID, Arg, Command, refusal
+from vpai_tui.command_table import BY_ID, Arg, Command
+from vpai_tui.commands import refusal
 from vpai_tui.errors import OperatorError
 from vpai_tui.screens.budget_run import BUDGET
 from vpai_tui.screens.flows import Flows

@@ -11,7 +11,8 @@ from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.widget import Widget
 
-from vpai_tui.commands import COMMANDS, Situation, bindings_of
+from vpai_tui.command_table import COMMANDS
+from vpai_tui.commands import Situation, bindings_of
 from vpai_tui.screens.base import CockpitScreen
 from vpai_tui.screens.shell import Shell
 from vpai_tui.screens.vpn_watch import SCREEN_EVERY_S

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
-from vpai_tui.commands import DIGIT_KEYS
+from vpai_tui.command_table import DIGIT_KEYS
 from vpai_tui.errors import OperatorError
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.canvas import PAINT_CLASSES, SafeStatic

@@ -6,7 +6,8 @@ from textual import events
 from textual.message import Message
 
 from vpai_tui.clock import duration
-from vpai_tui.commands import Command, Situation, footer_of
+from vpai_tui.command_table import Command
+from vpai_tui.commands import Situation, footer_of
 from vpai_tui.widgets.canvas import SafeStatic
 from vpai_tui.widgets.context import Context
 from vpai_tui.widgets.operations import Operation

@@ -9,7 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from vpai_tui.commands import COMMANDS, Arg, Command, Danger, Situation, commands_of, key_text, refusal, visible
+from vpai_tui.command_table import COMMANDS, Arg, Command, Danger
+from vpai_tui.commands import Situation, commands_of, key_text, refusal, visible
 from vpai_tui.widgets.canvas import PAINT_CLASSES, LineView, SafeStatic
 from vpai_tui.widgets.paint import Line, fit
 

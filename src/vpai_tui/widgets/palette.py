@@ -12,7 +12,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from vpai_tui.commands import Arg, Command, Situation, parse, refusal, suggestions
+from vpai_tui.command_table import Arg, Command
+from vpai_tui.commands import Situation, parse, refusal, suggestions
 from vpai_tui.widgets.canvas import PAINT_CLASSES
 from vpai_tui.widgets.line_input import LineInput
 from vpai_tui.widgets.safe_table import Column, Row, SafeTable
