@@ -127,7 +127,8 @@ def rest(text: str) -> Any:
 
 def untouched(text: str) -> list[str]:
     """All lines but those of the key and of its section's own name, with their ends (a last one may lack its)."""
-    lines = text.split("\n")
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = (text if text.endswith(end) else text + end).split("\n")
     kept = [line for line in lines if "max_budget" not in line and not line.startswith("general_settings:")]
     return [line for line in kept if line.strip()]
 

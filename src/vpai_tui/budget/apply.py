@@ -169,7 +169,7 @@ class Turn:
             reason = f"acts now, and is not kept: {error.message}; a Redis that forgets it brings the old cap back"
             yield self._end(Outcome.FAILED, reason, error.output)
             return
-        value = self._order.lasting[1] if self._order.lasting else self._change.after
+        value = (self._order.lasting[1] if self._order.lasting else None) or "taken out"
         yield self._said("kept", f"{'.'.join(GENERAL)}: {value} in {edit.path}; the file before: {clean_line(copy)}")
         yield self._end(Outcome.COMMITTED)
 
@@ -223,9 +223,9 @@ def _says(found: Counters, wanted: Wanted) -> bool:
     beat = found.beat
     if beat is None or not found.fresh:
         return False
-    if wanted.cap_usd is not None and (beat.cap_usd is None or abs(beat.cap_usd - wanted.cap_usd) > 1e-6):
+    if wanted.cap_usd is not None and abs((beat.cap_usd or 0.0) - wanted.cap_usd) > 1e-6:
         return False
-    if wanted.own and beat.cap_source == "redis":
+    if wanted.by_redis is not None and (beat.cap_source == "redis") is not wanted.by_redis:
         return False
     return wanted.mode is None or beat.mode is wanted.mode
 

@@ -62,6 +62,21 @@ def edited(content: bytes, key: Key, scalar: str) -> bytes:
     raise refused(f"{'.'.join(key)} is written in a way that cannot be edited safely")
 
 
+def removed(content: bytes, key: Key) -> bytes:
+    """`content` without the line of `key`; as it is where the file has none.
+
+    Raises:
+        PreflightRefused: as `edited` does.
+    """
+    place = _find(content, key)
+    if place.value is None or place.value.tag == _NULL:
+        return content
+    new = _cut(place, place.value)
+    if new is None or not _lacks(place, new):
+        raise refused(f"{'.'.join(key)} is written in a way that cannot be edited safely")
+    return new.encode()
+
+
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -178,6 +193,15 @@ def _replaced(text: str, value: Node, scalar: str) -> str | None:
     return f"{text[:start]}{space}{scalar}{text[end:]}"
 
 
+def _cut(place: _Place, value: Node) -> str | None:
+    """Without the line; None where it has more in it than the key and its value."""
+    text, at = place.text, value.start_mark
+    begin = text.rfind("\n", 0, at.index) + 1
+    if text[begin : at.index].strip() != f"{place.key[1]}:":
+        return None
+    return text[:begin] + text[_line_end(text, value.end_mark.index) :]
+
+
 def _first_key(place: _Place, section: Node, scalar: str) -> str | None:
     """A section with nothing in it: `general_settings:`."""
     if section.start_mark.index != section.end_mark.index:
@@ -239,6 +263,15 @@ def _proved(old: _Place, text: str, scalar: str) -> bool:
     if not isinstance(value, ScalarNode) or value.value != scalar or value.style is not None:
         return False
     return _same(_without(old), _without(new))
+
+
+def _lacks(old: _Place, text: str) -> bool:
+    """Whether `text` has no value at the key, and means the same everywhere else."""
+    try:
+        new = _find(text.encode(), old.key)
+    except PreflightRefused:
+        return False
+    return new.value is None and _same(_without(old), _without(new))
 
 
 def _without(place: _Place) -> list[Node | None]:

@@ -26,10 +26,11 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the heartbeat shall say afterwards; None: anything. `own`: that the cap is not Redis's any more."""
+    """What the heartbeat shall say afterwards; None: anything. `cap_usd` 0: no cap; `by_redis`: whether it is the key in
+    Redis that says so, since a cap of the same amount may have acted before."""
 
     cap_usd: float | None = None
-    own: bool = False
+    by_redis: bool | None = None
     mode: Mode | None = None
 
 
@@ -37,7 +38,7 @@ class Wanted:
 class Order:
     """What is done, in this order: the key, the proof by the heartbeat, the file, the restart.
 
-    `lasting` is what the file says before and after, None: there is none that can be edited.
+    `lasting` is what the file says before and after (None: nothing), or None: there is none that can be edited.
     """
 
     service: str
@@ -45,7 +46,7 @@ class Order:
     write: Write | None = None
     wanted: Wanted = Wanted()
     edit: Edit | None = None
-    lasting: tuple[str | None, str] | None = None
+    lasting: tuple[str | None, str | None] | None = None
     restart: bool = False  # LiteLLM's own cap: read at its start only
     unkept: str = ""  # why nothing is written into the file
 

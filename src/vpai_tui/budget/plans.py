@@ -9,9 +9,10 @@ from datetime import UTC
 from decimal import Decimal
 
 from vpai_tui.budget.activity import older_than
-from vpai_tui.budget.cap import GENERAL, NATIVE, NATIVE_SPAN, edited, value_of
+from vpai_tui.budget.cap import GENERAL, NATIVE, NATIVE_SPAN, edited, removed, value_of
 from vpai_tui.budget.change import Change, Order, Wanted, Write
 from vpai_tui.budget.counters import CAP_KEY, MODE_KEY, Counters
+from vpai_tui.budget.figures import money
 from vpai_tui.budget.model import BudgetSnapshot, Enforcement, Mode
 from vpai_tui.budget.native import Native
 from vpai_tui.budget.persist import Edit
@@ -29,13 +30,15 @@ UNDO = "vpai-tui budget undo"
 @dataclass(frozen=True)
 class Look:
     """What a plan is made from. `counters` None: Redis does not answer, `why` says so; `config` None: no file of
-    LiteLLM's configuration lies on the host; `native` is LiteLLM's own cap, None: not told."""
+    LiteLLM's configuration lies on the host, or it cannot be read (`unread` says why); `native` is LiteLLM's own cap,
+    None: not told."""
 
     found: BudgetSnapshot
     places: Places
     counters: Counters | None
     why: str = ""
     config: bytes | None = None
+    unread: str = ""
     settings: Settings | None = None
     native: Native | None = None
 
@@ -80,53 +83,74 @@ def cap_change(look: Look, cap: Decimal) -> Change:
     """
     if look.enforced:
         return _enforced(look, usd(cap), usd(cap), f"set the cap to ${usd(cap)} a day")
+    _certain(look)
+    return _native(look, usd(cap), f"set LiteLLM's own cap to ${usd(cap)} a day")
+
+
+def _certain(look: Look) -> None:
+    """PreflightRefused where it is not known what would hold a cap."""
     if look.found.enforcement is Enforcement.UNKNOWN:
         told = look.found.error or look.found.why
         raise look.refused(
             f"whether a cap would hold cannot be known now ({told}); nothing was changed",
             look.found.remedy or "try again when LiteLLM and Redis answer",
         )
-    return _native(look, usd(cap), f"set LiteLLM's own cap to ${usd(cap)} a day")
 
 
-def _enforced(look: Look, redis: str, lasting: str, title: str) -> Change:
-    """`redis` is the key's new value, "" takes it away; `lasting` the file's, as plain scalars."""
-    found, counters = look.found, look.answerable()
+def _enforced(look: Look, redis: str, lasting: str | None, title: str = "") -> Change:
+    """`redis` is the key's new value, "" takes it away; `lasting` the file's, None takes its line out."""
+    found, counters, path = look.found, look.answerable(), look.places.config
     write = Write(CAP_KEY, counters.raw_cap, redis)
-    amount = float(redis) if redis else None
-    wanted = Wanted(cap_usd=amount, own=not redis)
     edit, unkept, was = None, "", None
-    if look.config is None or look.places.config is None:
-        unkept = "its configuration is not on the host, so it is kept in Redis alone"
+    if look.config is None or path is None:
+        what = "its configuration is not on the host" if path is None else f"{path} cannot be read ({look.unread})"
+        unkept = f"{what}, so it is kept in Redis alone"
     else:
         was = value_of(look.config, GENERAL)
-        edit = Edit(look.places.config, look.config, edited(look.config, GENERAL, lasting))
+        after = removed(look.config, GENERAL) if lasting is None else edited(look.config, GENERAL, lasting)
+        edit = Edit(path, look.config, after)
         unkept = "" if not edit.empty else "the file says so already"
+    amount, own = (money(redis), "") if redis else _own_cap(look, lasting)
+    told = "what is configured" if amount is None else f"{usd(amount or None)}{own}"
     before = usd(found.cap_usd)
     where = [f"Redis on {found.host}: {CAP_KEY} {_shown(counters.raw_cap)} → {_shown(redis)}, within 2 s"]
     if edit is not None and not edit.empty:
-        turn = f"{'.'.join(GENERAL)} {was or 'none'} → {lasting}"
+        turn = f"{'.'.join(GENERAL)} {was or 'none'} → {lasting or 'none'}"
         where.append(f"{edit.path} on {found.host}: {turn}, read at LiteLLM's next start; the old file is kept")
     return Change(
         kind="cap",
-        title=title,
+        title=title or f"put the cap back to {told}",
         before=before,
-        after=usd(amount) if redis else f"{lasting} (the file's)",
-        effects=_cap_effects(look, amount if amount is not None else _amount(lasting)),
+        after=told,
+        effects=("the configured cap acts again",) if amount is None else _cap_effects(look, amount),
         where=tuple(where),
         ends=f"until it is set again; each day's spend begins at {look.reset}",
-        warnings=_cap_warnings(look, lasting, was, unkept if edit is None else ""),
+        warnings=_cap_warnings(look, lasting or "none", was, unkept if edit is None else ""),
         undo=f"{UNDO} (back to {before})",
         order=Order(
             found.service,
             found.enforcement,
             write=write,
-            wanted=wanted,
+            wanted=Wanted(cap_usd=amount, by_redis=bool(redis)),
             edit=edit,
             lasting=None if edit is None else (was, lasting),
             unkept=unkept,
         ),
     )
+
+
+def _own_cap(look: Look, lasting: str | None) -> tuple[float | None, str]:
+    """The cap that acts without the key in Redis, in the callback's order, and whose it is; 0: none, None: not known.
+
+    LiteLLM read its file when it started: what stands there now acts only if it stood there then, which the proof shows.
+    """
+    if look.places.cap_usd is not None:
+        return look.places.cap_usd, " (ECO_DAILY_CAP's)"
+    if look.settings is None or (lasting is not None and money(lasting) is None):
+        return None, ""  # a file that cannot be read; or that names a variable of the environment
+    if lasting is not None:
+        return money(lasting), " (the file's)"
+    return look.settings.native_budget or 0.0, " (LiteLLM's own)" if look.settings.native_budget else ""
 
 
 def _shown(raw: str) -> str:
@@ -315,30 +339,46 @@ def _mode_effects(look: Look, mode: Mode, over: bool) -> tuple[str, ...]:
 
 def undo_change(look: Look, mark: Mark) -> Change:
     """Back to what was before the change that left `mark`. Raises as the change itself would."""
-    if mark.native:
-        scalar = f"{_amount(mark.file_was or ''):.2f}"
-        back = f"put LiteLLM's own cap back to ${scalar}" if float(scalar) else "take LiteLLM's own cap away"
-        return _native(look, scalar, back)
     if mark.kind == "cap":
-        lasting = mark.file_was if mark.file_was and _PLAIN.fullmatch(mark.file_was) else f"{_amount(mark.was):.2f}"
-        made = _enforced(look, mark.was, lasting, f"put the cap back to ${_amount(mark.was or lasting):.2f} a day")
-        present = look.counters.raw_cap if look.counters else ""
+        made = _cap_back(look, mark)
     else:
         made = _mode(look, mark.was, f"put the mode back to {clean_line(mark.was, 20) or Mode.NORMAL}", _over(look))
-        present = look.counters.raw_mode if look.counters else ""
-    if present == mark.now:
+    counters = look.answerable()
+    present = counters.raw_cap if mark.kind == "cap" else counters.raw_mode
+    if mark.native or present == mark.now:
         return made
     since = f"somebody else changed it since: you left {_shown(mark.now)}, now it is {_shown(present)}"
     return replace(made, warnings=(since, *made.warnings))
 
 
+def _cap_back(look: Look, mark: Mark) -> Change:
+    """By the way that it came: the other one would leave what that change did."""
+    _certain(look)
+    if mark.native and look.enforced:
+        raise look.refused(
+            "that change was one of LiteLLM's own cap, and the callback holds the cap now; nothing was changed",
+            "vpai-tui budget set USD",
+        )
+    if mark.native:
+        scalar = usd(money(mark.file_was) or 0.0)
+        back = f"put LiteLLM's own cap back to ${scalar}" if float(scalar) else "take LiteLLM's own cap away"
+        return _native(look, scalar, back)
+    if not look.enforced:
+        raise look.refused(
+            f"that change was made through the callback, which does not act now: {look.found.why}; nothing was changed",
+            f"vpai-tui restart {look.found.service}, then look at its log",
+        )
+    redis = mark.was if money(mark.was) is not None else ""  # what is no amount acts as if it were not there
+    return _enforced(look, redis, _file_back(look, mark))
+
+
+def _file_back(look: Look, mark: Mark) -> str | None:
+    """What the file said before that change, None: nothing that counts. Its line is taken out only where it is still the
+    one that the change wrote."""
+    if mark.file_was is not None and _PLAIN.fullmatch(mark.file_was):
+        return mark.file_was
+    present = value_of(look.config, GENERAL) if look.config is not None else None
+    return None if present == mark.now else present
+
+
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,58}")  # a scalar that can be written back as it was
-
-
-def _amount(text: str) -> float:
-    """Dollars; what is no amount is 0, which is no cap."""
-    try:
-        found = float(text)
-    except ValueError:
-        return 0.0
-    return found if 0 <= found < 1e9 else 0.0

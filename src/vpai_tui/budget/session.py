@@ -104,9 +104,9 @@ class Budget:
             counters = await self._reader.counters(ground)
         except OperatorError as error:
             why = error.message
-        config, settings = await _configuration(ground)
+        config, settings, unread = await _configuration(ground)
         native = await _native(ground.inside) if found.enforcement is Enforcement.DECLARED else None
-        return Look(found, ground.places, counters, why, config, settings, native)
+        return Look(found, ground.places, counters, why, config, unread, settings, native)
 
     # ── doing ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -177,19 +177,19 @@ class Budget:
             raise UsageError("this cockpit is read-only", remedy="open it without --read-only")
 
 
-async def _configuration(ground: Ground) -> tuple[bytes | None, Settings | None]:
-    """The file on the host, as it is and as it is read; None where it is not there or cannot be read."""
+async def _configuration(ground: Ground) -> tuple[bytes | None, Settings | None, str]:
+    """The file on the host, as it is and as it is read; None where it is not there or cannot be read, and why."""
     path = ground.places.config
     if path is None:
-        return None, None
+        return None, None, ""
     try:
         content = await read_config(ground.connection, path)
-    except OperatorError:
-        return None, None
+    except OperatorError as error:
+        return None, None, error.message
     try:
-        return content, settings_of(content, path)
+        return content, settings_of(content, path), ""
     except OperatorError:
-        return content, None
+        return content, None, ""
 
 
 async def _native(inside: Inside) -> Native | None:
