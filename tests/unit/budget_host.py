@@ -48,25 +48,38 @@ class Link:
 
     @asynccontextmanager
     async def stream(self, argv: Sequence[str], *, stdin: bytes = b"", **_: object) -> AsyncIterator[Any]:
-        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdin is not None
         process.stdin.write(stdin)
         process.stdin.close()
         process.stdin = None
         try:
-            yield self._lines(process)
+            yield Lines(process, self.cut)
         finally:
             process.communicate(timeout=60)
 
-    async def _lines(self, process: subprocess.Popen[bytes]) -> AsyncIterator[bytes]:
-        assert process.stdout is not None
-        for number, line in enumerate(process.stdout):
-            if number == self.cut:
-                raise LinkLost("cut", host="here")
-            yield line.rstrip(b"\n")
-
     async def close(self) -> None:
         self.closed += 1
+
+
+class Lines:
+    """What a command prints, up to the cut."""
+
+    def __init__(self, process: subprocess.Popen[bytes], cut: int | None) -> None:
+        self._process = process
+        self._cut = cut
+
+    @property
+    def stderr(self) -> bytes:
+        assert self._process.stderr is not None
+        return self._process.stderr.read()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        assert self._process.stdout is not None
+        for number, line in enumerate(self._process.stdout):
+            if number == self._cut:
+                raise LinkLost("cut", host="here")
+            yield line.rstrip(b"\n")
 
 
 class Place:

@@ -172,6 +172,14 @@ async def test_what_cannot_be_restarted_is_refused_and_nothing_done(place: Place
     assert (place.file.read_text(), place.restarts) == (before, 0)
 
 
+async def test_a_script_that_cannot_begin_is_told_at_once(place: Place) -> None:
+    (place.root / "deploy").write_text("in the way")
+    told, end = await events(place.restart().run(place.edit))
+    assert (told, end.outcome, end.exit_code) == (["runner_started", "finished"], Outcome.REFUSED, 78)
+    assert end.reason.startswith("nothing was changed: mkdir: ")
+    assert (place.file.read_text(), place.restarts) == ("cap: 5\n", 0)
+
+
 async def test_a_run_that_was_killed_is_taken_back_by_what_guards_it(place: Place) -> None:
     """Killed between the rename and the restart."""
     home = place.root / "deploy/budget/20260101T000000-aa"

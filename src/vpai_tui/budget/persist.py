@@ -161,7 +161,8 @@ class Restart:
                         yield (event := await self._tell(line))
                         if isinstance(event, Finished):
                             return
-            yield await self._ended()
+                stderr = lines.stderr
+            yield await self._ended() if self._seen else self._unbegun(stderr)
         except LinkLost:
             async for event in self._again():
                 yield event
@@ -212,6 +213,12 @@ class Restart:
         except OperatorError:
             return ""
         return redact(last_lines(done.stdout, _OUTPUT_LINES))
+
+    def _unbegun(self, stderr: bytes) -> Finished:
+        """It ended without a line in its journal, which it writes before it touches the file: there is nobody to wait
+        for."""
+        reason = f"nothing was changed: {redact(last_lines(stderr, 1)) or 'the script did not begin'}"
+        return Finished(self._now(), Outcome.REFUSED, self.id, reason, "", PreflightRefused.exit_code)
 
     async def _ended(self) -> Finished:
         """The journal stopped without an end: the script was killed, and what guards it takes the change back."""
