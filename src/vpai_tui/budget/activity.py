@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
-from vpai_tui.budget.figures import count, mapping, money, name, rows
+from vpai_tui.budget.figures import calendar_day, count, mapping, money, name, rows
 from vpai_tui.budget.tally import Tally, Use, summed, vendor_of
 from vpai_tui.budget.transport import Answer, Request
 
@@ -109,10 +109,7 @@ def _spend(one: Any) -> float:
 
 
 def _day(text: object) -> date | None:
-    try:
-        return date.fromisoformat(text[:10]) if isinstance(text, str) else None
-    except ValueError:
-        return None
+    return calendar_day(text[:10] if isinstance(text, str) else None)
 
 
 def spend_of(providers: Any, logs: Any, day: date) -> tuple[Tally, dict[date, float]] | None:

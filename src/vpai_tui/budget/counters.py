@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from vpai_tui.budget.figures import count, mapping, money, name
+from vpai_tui.budget.figures import calendar_day, count, mapping, money, name
 from vpai_tui.budget.model import HEARTBEAT_FRESH_S, Beat, Mode, Reached
 from vpai_tui.budget.tally import Tally, Use
 
@@ -159,7 +159,7 @@ def _skew(value: object, now: datetime) -> float:
 
 def _beat(hook: Mapping[str, Any], seen_at: datetime) -> Beat | None:
     """None where it lacks what makes it one: the mode that acts, and the day."""
-    day, effective = _day(hook.get("day")), hook.get("effective")
+    day, effective = calendar_day(hook.get("day")), hook.get("effective")
     if day is None or effective not in list(Mode):
         return None
     free = hook.get("free")
@@ -189,15 +189,8 @@ def _reached(auto: Mapping[str, Any] | None) -> Reached | None:
 def _days(found: Mapping[str, Any]) -> Iterable[tuple[date, Tally]]:
     spends, fields = mapping(found.get("spend")), mapping(found.get("by"))
     for text in {*spends, *fields}:
-        if day := _day(text):
+        if day := calendar_day(text):
             yield day, _tally(money(spends.get(text)), mapping(fields.get(text)))
-
-
-def _day(text: object) -> date | None:
-    try:
-        return date.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
 
 
 def _tally(total: float | None, fields: Mapping[str, Any]) -> Tally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from vpai_tui.text import clean_line
@@ -33,6 +34,14 @@ def count(value: object) -> int | None:
 def name(value: object) -> str:
     """A name as it may be shown; empty for what is no text."""
     return clean_line(value, _NAME_LIMIT) if isinstance(value, str) else ""
+
+
+def calendar_day(value: object) -> date | None:
+    """The day that a text such as `2026-11-28` says; None for anything else."""
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def mapping(value: object) -> Mapping[str, Any]:

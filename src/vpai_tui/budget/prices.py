@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vpai_tui.budget.figures import mapping, money, name, rows
+from vpai_tui.budget.figures import mapping, money, rows
 from vpai_tui.budget.model import Price
-from vpai_tui.budget.settings import Deployment, Settings, per_million
+from vpai_tui.budget.settings import Deployment, Settings, deployment
 
 _UNKNOWN = Price(None, None)
 
@@ -44,7 +44,7 @@ def price_list(info: Any, settings: Settings | None, free: Iterable[str]) -> Pri
     told = rows(mapping(info).get("data"))
     given = settings.deployments if settings else ()
     free_aliases = {*free, *(it.alias for it in given if it.price.free)}
-    seen = [(_deployment(row), row) for row in told]
+    seen = [(deployment(row), row) for row in told]
     known = [it for it, _ in seen if it.alias] or list(given)
     by_alias: dict[str, Price] = {}
     for it in known:
@@ -54,12 +54,6 @@ def price_list(info: Any, settings: Settings | None, free: Iterable[str]) -> Pri
         by_alias=by_alias,
         otherwise=frozenset(it.alias for it, row in seen if _other_price(row)),
     )
-
-
-def _deployment(row: Mapping[str, Any]) -> Deployment:
-    params, info = mapping(row.get("litellm_params")), mapping(row.get("model_info"))
-    price = Price(*(per_million(info, params, side) for side in ("input", "output")))
-    return Deployment(name(row.get("model_name")), name(params.get("model")), price)
 
 
 def _true_price(it: Deployment, free: set[str]) -> Price:

@@ -76,13 +76,13 @@ def settings_of(content: bytes, path: str) -> Settings:
 
 
 def deployment(row: Mapping[str, Any]) -> Deployment:
-    """One entry of the file's `model_list`; both of its places for prices are looked at."""
+    """One entry of the file's `model_list`, or of LiteLLM's `/model/info`; both places for prices are looked at."""
     params, info = mapping(row.get("litellm_params")), mapping(row.get("model_info"))
-    price = Price(*(per_million(info, params, side) for side in ("input", "output")))
+    price = Price(*(_per_million(info, params, side) for side in ("input", "output")))
     return Deployment(name(row.get("model_name")), name(params.get("model")), price)
 
 
-def per_million(info: Mapping[str, Any], params: Mapping[str, Any], side: str) -> float | None:
+def _per_million(info: Mapping[str, Any], params: Mapping[str, Any], side: str) -> float | None:
     """Dollars for a million tokens of one side, `input` or `output`; None where neither place says."""
     key = f"{side}_cost_per_token"
     cost = next((found for place in (info, params) if (found := money(place.get(key))) is not None), None)

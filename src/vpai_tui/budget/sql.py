@@ -11,7 +11,7 @@ from importlib.resources import files as package_files
 from typing import Any
 
 from vpai_tui.budget.activity import key_name
-from vpai_tui.budget.figures import count, mapping, money, name, rows
+from vpai_tui.budget.figures import calendar_day, count, mapping, money, name, rows
 from vpai_tui.budget.tally import Tally, Use, summed, vendor_of
 from vpai_tui.errors import OperatorError
 
@@ -54,12 +54,12 @@ def tables_of(found: Any) -> Tables:
         OperatorError: it is something else.
     """
     raw = mapping(found)
-    day, spend = _day(raw.get("day")), money(raw.get("spend"))
+    day, spend = calendar_day(raw.get("day")), money(raw.get("spend"))
     if day is None or spend is None:
         raise OperatorError("the database's answer is strange")
     days: dict[date, dict[int, float]] = {}
     for row in rows(raw.get("hours")):
-        at, hour, spent = _day(row.get("day")), count(row.get("hour")), money(row.get("spend"))
+        at, hour, spent = calendar_day(row.get("day")), count(row.get("hour")), money(row.get("spend"))
         if at is not None and hour is not None and hour < 24:
             hours = days.setdefault(at, {})
             hours[hour] = hours.get(hour, 0.0) + (spent or 0.0)
@@ -95,10 +95,3 @@ def _today(raw: Mapping[str, Any], spend: float, hours: Mapping[int, float]) -> 
         keys=summed(keys),
         hours=hours,
     )
-
-
-def _day(text: object) -> date | None:
-    try:
-        return date.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
