@@ -323,7 +323,7 @@ def test_a_call_that_costs_is_asked_about(desk: Desk, capsys: pytest.CaptureFixt
     assert "it is paid" in capsys.readouterr().out and desk.calls == []
     assert run(desk, "prove", "claude-sonnet", "--yes", "--json") == 0
     assert set(json.loads(capsys.readouterr().out)) == {
-        "schema", "asked", "answered", "status", "refused", "mode", "cost_usd", "said",
+        "schema", "asked", "answered", "status", "refused", "mode", "cost_usd", "said", "forbidden",
     }  # fmt: skip
 
 
@@ -331,6 +331,13 @@ def test_a_call_that_costs_is_asked_about(desk: Desk, capsys: pytest.CaptureFixt
 def test_a_refusal_by_the_budget_is_an_answer_too(desk: Desk, refused: bool, code: int) -> None:
     desk.answer = Proof("a", None, 429, refused=refused, said="no")
     assert run(desk, "prove") == code
+
+
+def test_a_paid_model_that_answers_in_eco_mode_is_no_success(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.answer = Proof("claude-sonnet", "claude-sonnet", 200, cost_usd=0.05, forbidden=True)
+    assert run(desk, "eco", "on", "--yes", "--prove") == 1
+    told = capsys.readouterr().out
+    assert told.endswith("✖ claude-sonnet answered itself, $0.050000: the mode does not hold it\n")
 
 
 @pytest.mark.parametrize("words", [("eco", "maybe"), ("set",), ("sett", "3"), ("eco",)])

@@ -22,6 +22,7 @@ class Proof:
     """What one call showed. `answered` None: it was refused (`refused`) or failed; `said` is that in words.
 
     `mode` is what the callback wrote on the answer (LiteLLM 1.83 and newer), `cost_usd` what LiteLLM counted.
+    `forbidden`: a paid alias answered itself while eco or blocked mode is said to act.
     """
 
     asked: str
@@ -31,6 +32,12 @@ class Proof:
     mode: Mode | None = None
     cost_usd: float | None = None
     said: str = ""
+    forbidden: bool = False
+
+    @property
+    def good(self) -> bool:
+        """Whether it went as the mode wants it; a refusal by the budget is an answer too."""
+        return self.refused or (self.answered is not None and not self.forbidden)
 
     @property
     def told(self) -> str:
@@ -39,17 +46,20 @@ class Proof:
             return f"{self.asked} was {'refused by the budget' if self.refused else 'not answered'}: {self.said}"
         cost = "" if self.cost_usd is None else f", ${self.cost_usd:.6f}"
         if self.answered == self.asked:
-            return f"{self.asked} answered itself{cost}"
+            but = ": the mode does not hold it" if self.forbidden else ""
+            return f"{self.asked} answered itself{cost}{but}"
         return f"{self.asked} was answered by {self.answered}{cost}"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The alias that a call asks for, and whether its answer may cost money, with the reason."""
+    """The alias that a call asks for, and whether its answer may cost money, with the reason. `held`: it is a paid one
+    that the mode keeps from answering itself."""
 
     alias: str
     costs: bool
     why: str
+    held: bool = False
 
 
 def question(found: BudgetSnapshot, alias: str | None = None) -> Question:
@@ -70,7 +80,7 @@ def question(found: BudgetSnapshot, alias: str | None = None) -> Question:
     if chosen in free:
         return Question(chosen, False, f"{chosen} is free")
     if saving:
-        return Question(chosen, False, f"{chosen} is paid; in {found.mode} mode it should cost nothing")
+        return Question(chosen, False, f"{chosen} is paid; in {found.mode} mode it should cost nothing", held=True)
     return Question(chosen, True, f"{chosen} is paid: one token of it costs money")
 
 

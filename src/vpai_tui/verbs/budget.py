@@ -30,7 +30,7 @@ async def _run(world: World, args: Namespace) -> int:
     if args.action == "prove":
         proof = await _prove(budget, args.alias, args)
         show.proof(proof, as_json=args.json)
-        return _code(proof)
+        return int(not proof.good)
     show.budget(await budget.snapshot(), as_json=args.json)
     return 0
 
@@ -41,7 +41,7 @@ async def _eco(budget: Budget, args: Namespace) -> int:
         return code
     proof = await _prove(budget, args.prove, args)
     show.proof(proof, as_json=args.json, line=True)
-    return _code(proof)
+    return int(not proof.good)
 
 
 async def _turn(budget: Budget, planned: Change, args: Namespace) -> int:
@@ -71,11 +71,6 @@ async def _prove(budget: Budget, alias: str, args: Namespace) -> Proof:
     if found.costs:
         confirm([None], f"make one paid call to {found.alias}", args)
     return await budget.prove(found.alias)
-
-
-def _code(proof: Proof) -> int:
-    """A refusal by the budget is an answer too."""
-    return 0 if proof.answered is not None or proof.refused else 1
 
 
 VERBS: dict[str, Verb] = {"budget": _run}

@@ -311,6 +311,5 @@ def proof(found: Proof, *, as_json: bool, line: bool = False) -> None:
         else:
             document(body)
         return
-    good = found.answered is not None or found.refused
     mode = "" if found.mode is None else f"  (mode {found.mode})"
-    print(f"{'✔' if good else '✖'} {found.told}{mode}")
+    print(f"{'✔' if found.good else '✖'} {found.told}{mode}")
