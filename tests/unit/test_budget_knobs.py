@@ -15,11 +15,11 @@ from fleet_things import stack
 
 from hostile_text import HOSTILE, MARK
 from vpai_tui import config
-from vpai_tui.budget import apply, persist
+from vpai_tui.budget import apply, persist, session
 from vpai_tui.budget.change import Change
 from vpai_tui.budget.model import Enforcement, Mode
 from vpai_tui.budget.places import Place, Places
-from vpai_tui.budget.prove import proof_of
+from vpai_tui.budget.prove import Proof, proof_of
 from vpai_tui.budget.reading import Ground, Reader
 from vpai_tui.budget.session import Budget, Surface
 from vpai_tui.budget.transport import Answer, Request, answers_of
@@ -337,6 +337,17 @@ async def test_a_file_that_is_not_on_the_host_keeps_the_cap_in_redis_alone(budge
     assert "kept in Redis alone" in end.reason and host.filed == []
 
 
+async def test_a_file_that_cannot_be_read_is_told_as_what_it_is(
+    budget: Budget, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no(*_: object) -> bytes:
+        raise OperatorError("sudo: a password is required", host="sese")
+
+    monkeypatch.setattr(session, "read_config", no)
+    warned = (await budget.plan_cap("3")).warnings[0]
+    assert f"{host.file} cannot be read (sudo: a password is required), so it is kept in Redis alone" in warned
+
+
 async def test_a_file_that_cannot_be_edited_safely_is_refused_before_anything(budget: Budget, host: Host) -> None:
     host.file.write_text("general_settings:\n  max_budget: &cap 5\nother: *cap\n")
     with pytest.raises(PreflightRefused, match="used elsewhere too"):
@@ -553,6 +564,80 @@ async def test_undo_takes_the_newest_change_back_and_forth(budget: Budget, host:
     assert host.key("cap") == "3.00" and host.filed == ["max_budget: 3.00"]
 
 
+async def test_undo_of_a_cap_that_stood_nowhere_takes_its_line_out(budget: Budget, host: Host) -> None:
+    lines = SHIPPED.read_text().splitlines(keepends=True)
+    before = "".join(line for line in lines if not line.startswith("  max_budget:"))
+    for file in (host.file, host.root / "loaded"):
+        file.write_text(before)
+    await done(budget, await budget.plan_cap("3"))
+    assert "  max_budget: 3.00\n" in host.file.read_text()
+    undo = await budget.plan_undo()
+    assert undo is not None and (undo.title, undo.after) == ("put the cap back to none", "none")
+    assert undo.effects == ("no cap holds any more",)
+    _, end = await done(budget, undo)
+    assert end.outcome is Outcome.COMMITTED and host.file.read_text() == before and host.key("cap") == ""
+    assert (await budget.snapshot()).cap_usd is None
+
+
+async def test_undo_leaves_the_line_of_somebody_else(budget: Budget, host: Host) -> None:
+    host.places = replace(host.places, config=None)
+    await done(budget, await budget.plan_cap("3"))
+    host.places = replace(host.places, config=str(host.file))
+    undo = await budget.plan_undo()
+    assert undo is not None and undo.after == "5.00 (the file's)"
+    await done(budget, undo)
+    assert host.filed == [] and host.key("cap") == ""
+
+
+async def test_undo_is_no_success_while_litellm_goes_by_the_newer_file(budget: Budget, host: Host) -> None:
+    await done(budget, await budget.plan_cap("3"))
+    (host.root / "loaded").write_bytes(host.file.read_bytes())  # it was restarted since
+    undo = await budget.plan_undo()
+    assert undo is not None
+    _, end = await done(budget, undo)
+    assert end.outcome is Outcome.FAILED and "says cap 3.00 (general_settings)" in end.reason
+
+
+async def test_the_proof_of_a_cap_is_the_key_and_not_a_file_that_said_the_same(budget: Budget, host: Host) -> None:
+    change = await budget.plan_cap("5")
+
+    def lose(script: str, args: tuple[str, ...]) -> None:
+        if script == apply.READ_LUA:
+            host.doc["keys"].pop(f"{PREFIX}cap", None)
+
+    host.redis_says = lose
+    _, end = await done(budget, change)
+    assert end.outcome is Outcome.FAILED and "says cap 5.00 (general_settings)" in end.reason
+
+
+@pytest.mark.parametrize("raw", [f"7{HOSTILE}", "nan", "-3", "lots"])
+async def test_undo_of_a_cap_where_no_amount_stood(budget: Budget, host: Host, raw: str) -> None:
+    host.put("cap", raw)
+    await done(budget, await budget.plan_cap("3"))
+    undo = await budget.plan_undo()
+    assert undo is not None and undo.after == "5.00 (the file's)"
+    _, end = await done(budget, undo)
+    assert (end.outcome, host.key("cap")) == (Outcome.COMMITTED, "")
+
+
+async def test_undo_goes_the_way_that_the_change_came(budget: Budget, host: Host) -> None:
+    await done(budget, await budget.plan_cap("3"))
+    host.scene("no_callback")
+    host.now += 60
+    with pytest.raises(PreflightRefused, match="made through the callback, which does not act now"):
+        await budget.plan_undo()
+    host.redis_says = OperatorError("Redis cannot be asked", host="sese")
+    with pytest.raises(PreflightRefused, match="cannot be known now"):
+        await budget.plan_undo()
+    assert host.key("cap") == "3.00" and host.filed == ["max_budget: 3.00"]
+
+
+async def test_undo_of_litellms_own_cap_where_a_callback_holds_it_now(budget: Budget, host: Host) -> None:
+    Marks(host.root.parent / "laptop", "sese").save(Mark("cap", "", "", "2.00", native=True))
+    with pytest.raises(PreflightRefused, match="the callback holds the cap now"):
+        await budget.plan_undo()
+
+
 async def test_undo_of_a_mode(budget: Budget, host: Host) -> None:
     await done(budget, await budget.plan_mode("block"))
     change = await budget.plan_undo()
@@ -627,11 +712,26 @@ async def test_a_live_call_shows_who_answered(budget: Budget, host: Host) -> Non
     await done(budget, await budget.plan_mode("on"))
     proof = await budget.prove("claude-sonnet")
     assert (proof.answered, proof.refused) == ("qwen3-coder", False)
-    assert proof.told.startswith("claude-sonnet was answered by qwen3-coder")
+    assert proof.told.startswith("claude-sonnet was answered by qwen3-coder") and proof.good
+    assert (await budget.prove("qwen3-coder")).good, "a free one answers itself"
     await done(budget, await budget.plan_mode("block"))
     proof = await budget.prove("claude-sonnet")
     assert (proof.answered, proof.refused, proof.status) == (None, True, 429)
     assert "refused by the budget" in proof.told
+
+
+async def test_a_paid_model_that_answers_itself_in_eco_mode_is_no_proof(
+    budget: Budget, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await done(budget, await budget.plan_mode("on"))
+
+    async def itself(_: object, alias: str) -> Proof:
+        return proof_of(alias, Answer(200, {"model": alias}))
+
+    monkeypatch.setattr(session, "ask", itself)
+    proof = await budget.prove("claude-sonnet")
+    assert proof.forbidden and not proof.good and proof.told.endswith("the mode does not hold it")
+    assert (await budget.prove("qwen3-coder")).good
 
 
 @pytest.mark.parametrize(

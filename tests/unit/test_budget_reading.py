@@ -315,7 +315,8 @@ async def test_a_key_without_a_callback_is_declared_only() -> None:
     snap = await snapshot(told(of_redis=redis(None, mode="eco", cap="3")), config=config)
     assert snap.enforcement is Enforcement.DECLARED
     assert (snap.mode, snap.manual) == (Mode.NORMAL, Mode.ECO)  # nothing acts, whatever the key says
-    assert (snap.cap_usd, snap.cap_source, snap.redis_cap_usd) == (3.0, "redis", 3.0)
+    # LiteLLM says of itself that it has 0.4 in force
+    assert (snap.cap_usd, snap.cap_source, snap.redis_cap_usd) == (0.4, "litellm_settings", 3.0)
     assert "litellm_config.yaml does not name eco_mode.instance" in snap.why
     assert [it.subject for it in snap.alerts] == ["AI budget: not enforced"]
 
@@ -324,6 +325,7 @@ async def test_a_key_without_a_callback_is_declared_only() -> None:
     ("redis_cap", "env", "file", "native", "cap", "source"),
     [
         ("3", 2.0, b"5", None, 3.0, "redis"),
+        ("3", 2.0, b"5", 0.4, 0.4, "litellm_settings"),  # the one in force goes before all that nothing acts on
         (None, 2.0, b"5", None, 2.0, "env"),
         (None, None, b"5", None, 5.0, "general_settings"),
         ("0", 2.0, b"5", None, None, "redis"),  # no cap, by hand

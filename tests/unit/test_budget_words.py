@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vpai_tui.budget.cap import GENERAL, NATIVE, NATIVE_SPAN, edited, value_of
+from vpai_tui.budget.cap import GENERAL, NATIVE, NATIVE_SPAN, edited, removed, value_of
 from vpai_tui.budget.model import Mode
 from vpai_tui.budget.words import cap_of, mode_of, usd
 from vpai_tui.errors import PreflightRefused, UsageError
@@ -217,6 +217,42 @@ def test_what_cannot_be_edited_safely_is_refused(text: str, why: str) -> None:
     with pytest.raises(PreflightRefused, match=why) as told:
         edited(text.encode(), GENERAL, "3.00")
     assert told.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("general_settings:\n  a: 1\n  max_budget: 3.00 # ours\n  b: 2\n", "general_settings:\n  a: 1\n  b: 2\n"),
+        ("general_settings:\r\n  # why\r\n  max_budget: 3.00", "general_settings:\r\n  # why\r\n"),
+        ("general_settings:\n  max_budget: null\n", "general_settings:\n  max_budget: null\n"),
+        ("general_settings:\n  a: 1\n", "general_settings:\n  a: 1\n"),
+        ("a: 1\n", "a: 1\n"),
+    ],
+)
+def test_a_line_that_is_taken_out(before: str, after: str) -> None:
+    assert removed(before.encode(), GENERAL).decode() == after
+
+
+@pytest.mark.parametrize(
+    "text", ["general_settings: {max_budget: 3.00}\n", "general_settings:\n  max_budget:\n    3.00\n",
+             "general_settings:\n  max_budget: &cap 3.00\nother: *cap\n"]
+)  # fmt: skip
+def test_a_line_that_cannot_be_taken_out_safely_is_left(text: str) -> None:
+    with pytest.raises(PreflightRefused):
+        removed(text.encode(), GENERAL)
+
+
+@settings(max_examples=50, deadline=None)
+@given(configs(), CAPS)
+def test_what_was_put_into_any_config_can_be_taken_out(text: str, cap: str) -> None:
+    try:
+        after = removed(edited(text.encode(), GENERAL, cap), GENERAL).decode()
+    except PreflightRefused:
+        assert "{" in text.partition("general_settings:")[2].partition("\n")[0], "a section on one line alone"
+        return
+    assert value_of(after.encode(), GENERAL) is None
+    assert rest(after) == rest(text)
+    assert untouched(after) == untouched(text)
 
 
 def test_bytes_that_are_no_text_and_files_that_are_too_deep_are_refused() -> None:

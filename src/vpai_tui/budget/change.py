@@ -26,8 +26,8 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the heartbeat shall say afterwards; None: anything. `cap_usd` 0: no cap; `by_redis`: whether it is the key in
-    Redis that says so, since a cap of the same amount may have acted before."""
+    """What the heartbeat shall say afterwards; None: anything. `cap_usd` 0: no cap; `by_redis`: whether it is Redis's
+    key that says so, since a cap of the same amount may have acted before."""
 
     cap_usd: float | None = None
     by_redis: bool | None = None

@@ -8,7 +8,6 @@ from datetime import date, timedelta
 
 from vpai_tui.budget import activity
 from vpai_tui.budget.alerts import alerts_of
-from vpai_tui.budget.figures import mapping, money
 from vpai_tui.budget.findings import Findings
 from vpai_tui.budget.forecast import forecast, midnight
 from vpai_tui.budget.model import (
@@ -24,6 +23,7 @@ from vpai_tui.budget.model import (
     Source,
     Spend,
 )
+from vpai_tui.budget.native import native_from
 from vpai_tui.budget.notes import down, notes_of, version_of, why_enforcement
 from vpai_tui.budget.prices import PriceList, price_list
 from vpai_tui.budget.tally import Tally, keys_of, models_of, providers_of, total_of
@@ -102,16 +102,18 @@ def mode_of(found: Findings, enforcement: Enforcement) -> Mode | None:
 
 
 def cap_of(found: Findings) -> tuple[float | None, str]:
-    """The cap and who says it: the callback where it beats, else what it would take, in its order."""
+    """The cap and who says it: the callback where it beats; without it LiteLLM's own, where LiteLLM says that one is in
+    force; else what the callback would take, in its order."""
     beat = _beat(found)
     if beat is not None and found.counters is not None and found.counters.fresh:
         return beat.cap_usd, beat.cap_source
-    native = money(mapping(found.proxy.native.body).get("max_budget")) if found.proxy else None
+    native = native_from(found.proxy.native) if found.proxy else None
     told = [
+        ("litellm_settings", (native.cap_usd if native else None) or None),
         ("redis", found.counters.cap_usd if found.counters else None),
         ("env", found.places.cap_usd),
         ("general_settings", found.settings.max_budget if found.settings else None),
-        ("litellm_settings", (found.settings.native_budget if found.settings else None) or native or None),
+        ("litellm_settings", (found.settings.native_budget if found.settings else None) or None),
     ]
     source, cap = next(((source, cap) for source, cap in told if cap is not None), ("none", None))
     return cap or None, source

@@ -181,8 +181,8 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class BudgetSnapshot:
-    """All of it. `mode` is what acts now, None: not known; `cap_usd` is the cap in force (where nothing enforces it,
-    the one that is set), None: none, or not known.
+    """All of it. `mode` is what acts now, None: not known; `cap_usd` is the cap in force (without the callback
+    LiteLLM's own, where it says that it has one; else the one that is set), None: none, or not known.
 
     `configured_cap_usd` is `general_settings.max_budget` of the file on the host. `error` says why LiteLLM itself does
     not answer, with `remedy`; the numbers may then come from the database or Redis.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from vpai_tui.budget.activity import GLOBAL_SPEND
-from vpai_tui.budget.transport import Inside
+from vpai_tui.budget.figures import mapping, money
+from vpai_tui.budget.transport import Answer, Inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,11 @@ class Native:
 async def native_of(inside: Inside) -> Native | None:
     """None: LiteLLM does not tell (it has no database). OperatorError: it cannot be asked."""
     (answer,) = await inside.litellm([GLOBAL_SPEND])
-    found = answer.body if answer.ok and isinstance(answer.body, dict) else {}
-    cap = _dollars(found.get("max_budget"))
-    return None if cap is None else Native(cap, _dollars(found.get("spend")))
+    return native_from(answer)
 
 
-def _dollars(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
-        return None
-    return float(value)
+def native_from(answer: Answer) -> Native | None:
+    """What `GLOBAL_SPEND` was answered."""
+    found = mapping(answer.body) if answer.ok else {}
+    cap = money(found.get("max_budget"))
+    return None if cap is None else Native(cap, money(found.get("spend")))

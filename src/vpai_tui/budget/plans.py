@@ -142,7 +142,7 @@ def _enforced(look: Look, redis: str, lasting: str | None, title: str = "") -> C
 def _own_cap(look: Look, lasting: str | None) -> tuple[float | None, str]:
     """The cap that acts without the key in Redis, in the callback's order, and whose it is; 0: none, None: not known.
 
-    LiteLLM read its file when it started: what stands there now acts only if it stood there then, which the proof shows.
+    LiteLLM read its file when it started: what stands there now acts only if it stood there then; the proof shows it.
     """
     if look.places.cap_usd is not None:
         return look.places.cap_usd, " (ECO_DAILY_CAP's)"
@@ -216,6 +216,7 @@ def _native(look: Look, scalar: str, title: str) -> Change:
         )
     was, in_force = value_of(look.config, NATIVE), look.native.cap_usd
     edit = Edit(path, look.config, edited(edited(look.config, NATIVE, scalar), NATIVE_SPAN, "1d"))
+    span = f"budget_duration {value_of(look.config, NATIVE_SPAN) or 'none'} → 1d"
     old = older_than(found.version, 1, 95) is not False  # its own "1d" cap is one of a day from there on
     loaded = edit.empty and abs(in_force - float(scalar)) < 0.005
     return Change(
@@ -227,7 +228,7 @@ def _native(look: Look, scalar: str, title: str) -> Change:
             "LiteLLM is restarted: nothing is answered for 6 to 22 s, calls in flight end",
             *_native_effects(look, look.native, float(scalar), old=old),
         ),
-        where=(f"{path} on {found.host}: {'.'.join(NATIVE)} {was or 'none'} → {scalar}, budget_duration 1d",),
+        where=(f"{path} on {found.host}: {'.'.join(NATIVE)} {was or 'none'} → {scalar}, {span}",),
         ends="until it is set again",
         warnings=(
             "no callback acts here (docs/budget.md): this is LiteLLM's own cap",
@@ -373,8 +374,8 @@ def _cap_back(look: Look, mark: Mark) -> Change:
 
 
 def _file_back(look: Look, mark: Mark) -> str | None:
-    """What the file said before that change, None: nothing that counts. Its line is taken out only where it is still the
-    one that the change wrote."""
+    """What the file said before that change, None: nothing that counts. Its line is taken out only where it still
+    says what the change wrote."""
     if mark.file_was is not None and _PLAIN.fullmatch(mark.file_was):
         return mark.file_was
     present = value_of(look.config, GENERAL) if look.config is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vpai_tui.budget import plans
@@ -170,7 +170,8 @@ class Budget:
         """One call of one token through LiteLLM: which model answered. It costs money where `question` says so."""
         self._may_change()
         chosen = await self.question(alias)
-        return await ask((await self._reader.ground()).inside, chosen.alias)
+        proof = await ask((await self._reader.ground()).inside, chosen.alias)
+        return replace(proof, forbidden=chosen.held and proof.answered == chosen.alias)
 
     def _may_change(self) -> None:
         if self._surface.read_only:
