@@ -65,6 +65,11 @@ async def test_from_0_27_on_every_url_is_needed_and_before_one_where_nothing_els
         assert (await needed(tmp_path, version, own)).urls == (MAP, f"{MAP}2"), version
 
 
+async def test_a_url_with_a_blank_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(PreflightRefused, match="is no URL"):
+        await needed(tmp_path, "0.28.0", f"{{server: {{enabled: true}}, urls: ['{MAP} x']}}")
+
+
 @pytest.mark.parametrize("version", ["0.26.0", "0.28.0"])
 async def test_a_start_that_would_find_no_relay_is_refused(tmp_path: Path, version: str) -> None:
     (tmp_path / "empty.yaml").write_text("regions: {}\n")

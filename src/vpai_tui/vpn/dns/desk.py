@@ -332,7 +332,7 @@ class Dns:
             content=content,
             base=read.hash,
             restart=restart,
-            relays=tuple(url for url in relays.urls if not any(char.isspace() for char in url)),
+            relays=relays.urls,
             port=settings.port,
             public=settings.server_url if settings.server_host else "",
         )

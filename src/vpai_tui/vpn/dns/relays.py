@@ -53,6 +53,8 @@ async def relays_of(connection: Connection, hub: Hub, settings: Settings, versio
     if not local and not derp.urls:
         raise _refused("there is neither an embedded relay nor a relay in derp.paths, and no derp.urls", hub)
     needed = derp.urls if not lenient else () if local else derp.urls[:1]
+    if odd := next((url for url in needed if any(char.isspace() for char in url)), ""):
+        raise _refused(f"{odd!r} in derp.urls is no URL", hub)
     return Relays(needed, tuple(names))
 
 
