@@ -53,5 +53,18 @@ def test_there_is_an_end_to_them(tmp_path: Path) -> None:
     queries.keep("q1", "{a}")
 
 
+def test_nothing_is_lost_of_a_file_that_is_not_read_whole(tmp_path: Path) -> None:
+    queries = Saved(tmp_path / "q.yaml")
+    queries.keep("a", "{a}")
+    with pytest.raises(UsageError, match="KiB"):
+        queries.keep("b", "x" * 300_000)
+    assert queries.read() == {"a": "{a}"}
+    by_hand = "a: '{a}'\nb: " + "x" * 300_000 + "\nc: '{c}'\n"
+    queries.path.write_text(by_hand)
+    with pytest.raises(UsageError, match="larger than"):
+        queries.keep("d", "{d}")
+    assert queries.path.read_text() == by_hand
+
+
 def test_they_are_the_users() -> None:
     assert saved().path.name == "queries.yaml"

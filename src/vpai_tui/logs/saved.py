@@ -31,7 +31,10 @@ class Saved:
         """
         try:
             with self.path.open("rb") as file:
-                raw = yaml.safe_load(file.read(_LARGEST))
+                content = file.read(_LARGEST + 1)
+            if len(content) > _LARGEST:  # what was not read would be lost when the file is written again
+                raise UsageError(f"{self.path} is larger than {_LARGEST >> 10} KiB", remedy="mend it, or move it away")
+            raw = yaml.safe_load(content)
         except FileNotFoundError:
             return {}
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
@@ -48,7 +51,7 @@ class Saved:
         """Keeps `query` under `name`, in place of what had it.
 
         Raises:
-            UsageError: the name is none, or there are too many already.
+            UsageError: the name is none, or there are too many already, or too long ones.
             OperatorError: the file cannot be written.
         """
         if _NAME.match(name) is None:
@@ -70,9 +73,12 @@ class Saved:
 
     def _write(self, queries: dict[str, str]) -> None:
         new = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        content = yaml.safe_dump(queries, allow_unicode=True, sort_keys=True, width=1000).encode()
+        if len(content) > _LARGEST:
+            raise UsageError(f"the kept queries are more than {_LARGEST >> 10} KiB then", remedy="forget one first")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            new.write_text(yaml.safe_dump(queries, allow_unicode=True, sort_keys=True, width=1000), encoding="utf-8")
+            new.write_bytes(content)
             new.replace(self.path)
         except OSError as error:
             raise OperatorError(f"{self.path} cannot be written: {error.strerror}") from error
