@@ -12,7 +12,7 @@ from vpai_tui.logs.buffer import Buffer
 from vpai_tui.logs.fields import folded
 from vpai_tui.logs.model import Entry, Level, Line, Source
 from vpai_tui.logs.save import document
-from vpai_tui.logs.view import Filter
+from vpai_tui.logs.view import Filter, View
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 LABELS = (("container", "caddy"),)
@@ -69,6 +69,17 @@ def test_answers_of_another_shape_are_strange_or_empty() -> None:
     for read in (reader.frame, reader.lines, wire.numbers, wire.series):
         with pytest.raises(wire.Strange):
             read(b'{"data":' + DEEP + b',"dropped_entries":[{"timestamp":' + DEEP + b"}]}")
+
+
+def test_a_filter_that_begins_with_anything_reads_a_long_line_once() -> None:
+    buffer = Buffer()
+    buffer.add([Entry(1, LABELS, b"x" * 250_000), Entry(2, LABELS, b"a timeout after an error"), Entry(3, LABELS, b"")])
+    for pattern, count in ((".*error", 1), (".*?.*ERROR", 0), (".*", 3), (".+", 2), (".*?", 3), (".*time.*err", 1)):
+        view = View(buffer, Filter(pattern))
+        view.refresh()
+        assert len(view) == count, pattern
+    with pytest.raises(UsageError):
+        Filter(".**").compiled()
 
 
 @pytest.mark.parametrize("pattern", ["a{99999999999999999999}", "(" * 5000 + ")" * 5000, "(", "a{5,2}"])

@@ -78,6 +78,8 @@ def test_queries() -> None:
     assert query.with_label('{a="b"}', "level", "error", excluded=True) == '{a="b"} | level!="error"'
     assert query.with_label('{a="b"} # why', "level", "error") == '{a="b"} # why\n| level="error"'
     assert query.selector_of('{a="}", b=~`}`} |= "{"') == '{a="}", b=~`}`}'
+    assert query.selector_of(r'sum(rate({a="b\\", c="\"}"} | json [1m]))') == r'{a="b\\", c="\"}"}'
+    assert query.selector_of('{a="b') == '{a="b'
     for wrong in ('a="', "a-b", "", "a\n"):
         with pytest.raises(UsageError):
             query.matcher(wrong, ["x"])

@@ -15,6 +15,7 @@ _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SPAN = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_SELECTOR = re.compile(r'\{(?:"(?:\\.|[^"\\])*+"|`[^`]*+`|[^"`}])*+\}', re.DOTALL)
 _CLOCK = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?\Z")
 
 
@@ -85,18 +86,8 @@ def _and(query: str, stage: str) -> str:
 
 def selector_of(query: str) -> str:
     """The stream selector that a query begins with: what index/stats and series take."""
-    inside, end = "", 0
-    start = query.find("{")
-    for end in range(start, len(query)):
-        char = query[end]
-        if inside:
-            if char == inside and (inside == "`" or query[end - 1] != "\\"):
-                inside = ""
-        elif char in '"`':
-            inside = char
-        elif char == "}":
-            return query[start : end + 1]
-    return query
+    found = _SELECTOR.search(query)
+    return found[0] if found else query
 
 
 def is_logql(text: str) -> bool:
@@ -157,7 +148,7 @@ def _moment(text: str, now: datetime) -> int | None:
     if text == "now":
         return now_ns
     if text.isascii() and text.isdigit():
-        return _since_1970(text)
+        return _since_1970(text[:20])  # more digits are no time either
     if clock := _CLOCK.match(text):
         return _last(int(clock[1]), int(clock[2]), int(clock[3] or 0), now)
     try:

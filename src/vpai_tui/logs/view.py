@@ -14,6 +14,8 @@ from vpai_tui.logs.buffer import Buffer, Chunk
 from vpai_tui.logs.model import Labels, Level, Line
 
 _ALL_LEVELS = frozenset(Level)
+# `.*x` finds just what `x` does, but looks through a long line once from each of its letters.
+_ANYTHING = re.compile(r"(?:\.\*\??(?![?*+{]))+")
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,16 @@ class Filter:
     stream: Callable[[Labels], bool] | None = None
 
     def compiled(self) -> re.Pattern[bytes] | None:
-        """Small letters only: case does not matter. UsageError when it is no regular expression."""
+        """Small letters only: case does not matter. UsageError when it is no regular expression.
+
+        There is no time limit: one that repeats what repeats, as `(a+)+$`, may stand still at a single line.
+        """
         if not self.pattern:
             return None
         flags = re.IGNORECASE if self.pattern == self.pattern.lower() else 0
         try:
-            return re.compile(self.pattern.encode("utf-8", "surrogatepass"), flags)
+            pattern = _ANYTHING.sub("", self.pattern, count=1) if _ANYTHING.match(self.pattern) else self.pattern
+            return re.compile(pattern.encode("utf-8", "surrogatepass"), flags)
         except re.error as error:
             at = f" at column {error.colno}" if error.colno else ""
             raise UsageError(f"{self.pattern!r} is no regular expression: {error.msg}{at}") from error
