@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -160,8 +160,3 @@ class Logs:
             if (it.project, it.service) == (stack.project, target.service) or it.name == named:
                 return await fallback.spoken(engine, it.id, it.name)
         raise OperatorError(f"{target.name} has no container", host=target.host, remedy="vpai-tui status")
-
-
-def narrowed(choice: Choice, query: str) -> Choice:
-    """The same target, asked with another query."""
-    return replace(choice, query=query)
