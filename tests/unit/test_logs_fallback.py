@@ -87,6 +87,27 @@ def test_a_span_that_ended_is_not_asked_for_by_its_tail() -> None:
     in_virtual_time(run())
 
 
+def test_the_rest_of_a_line_that_was_cut_stands_behind_it_and_not_in_1970() -> None:
+    engine = Engine(b"", [row(10, "x" * 2**20)[:-1], b"rest\n" + row(9, "earlier")])
+
+    async def run() -> list[str]:
+        buffer = Buffer()
+        async with aclosing(fallback.follow(_found(engine), buffer, "down", now=lambda: NOW)) as events:
+            async for event in events:
+                if isinstance(event, LinesCame) and event.lines[-1].text == "earlier":
+                    break
+        return [line.text[-7:] for line in buffer]
+
+    assert in_virtual_time(run()) == ["earlier", "xxxxxxx", "rest"]
+
+
+def _found(engine: Engine) -> fallback.Find:
+    async def find() -> Spoken:
+        return Spoken(engine, "id", "web")
+
+    return find
+
+
 def test_a_stopped_container_and_a_lost_link_are_told_and_nothing_comes_twice() -> None:
     first, second = row(10, "begin"), row(20, "half a li")[:-1]
     engine = Engine(

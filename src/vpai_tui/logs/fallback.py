@@ -123,10 +123,15 @@ async def _stream(it: Spoken, since_ns: int) -> AsyncGenerator[list[Entry], None
         *rows, rest = (rest + chunk).split(b"\n")
         if len(rest) > _LONGEST:
             rows, rest = [*rows, rest], b""
-        if entries := [_entry(row, it) for row in rows if row]:
+        entries: list[Entry] = []
+        for row in rows:
+            if row:
+                entries.append(_entry(row, it, since_ns))
+                since_ns = entries[-1].ns  # of what follows without a stamp: the rest of a line that was cut
+        if entries:
             yield entries
     if rest:
-        yield [_entry(rest, it)]
+        yield [_entry(rest, it, since_ns)]
 
 
 def _span(from_ns: int, to_ns: int) -> dict[str, int]:
@@ -137,9 +142,9 @@ def _span(from_ns: int, to_ns: int) -> dict[str, int]:
     return span
 
 
-def _entry(row: bytes, it: Spoken) -> Entry:
+def _entry(row: bytes, it: Spoken, ns: int = 0) -> Entry:
+    """`ns` is the time of a line that has no stamp."""
     stamp = _STAMP.match(row)
-    ns = 0
     if stamp is not None:
         seconds = int(datetime.fromisoformat(stamp[1].decode()).replace(tzinfo=UTC).timestamp())
         ns = seconds * SECOND_NS + int((stamp[2] or b"0").ljust(9, b"0"))
