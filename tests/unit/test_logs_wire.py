@@ -233,6 +233,9 @@ def test_the_servers_clock_is_heard_of_its_answers() -> None:
     assert skew is not None
     loki.clock.heard("Sat, 28 Nov 2026 03:59:59 GMT")  # an answer that was slow: not earlier than known
     assert loki.clock.skew_s == pytest.approx(skew, abs=1)
+    known = loki.now_ns()
+    loki.clock.heard("Sat, 28 Nov 2026 03:59:00 GMT", 70.0)  # a large one over a slow link: no step of the clock
+    assert loki.now_ns() >= known
     loki.clock.heard("Sat, 28 Nov 2026 03:00:00 GMT")  # the server's clock was set
     assert loki.clock.skew_s == pytest.approx(skew + 3600, abs=2)
     loki.clock.heard("nonsense")

@@ -51,13 +51,14 @@ class ServerClock:
         self._clock = clock
         self._ahead_s: float | None = None  # of our boot clock, at least
 
-    def heard(self, date: str) -> None:
+    def heard(self, date: str, took_s: float = 0.0) -> None:
+        """The `Date` of an answer that took so long: it may have been stamped when that began to come."""
         told = header_date_s(date)
         if told is None:
             return
         ahead = told - self._clock.boot_s()
         known = self._ahead_s
-        if known is None or ahead > known or ahead < known - _CLOCK_STEPPED_S:
+        if known is None or ahead > known or ahead < known - took_s - _CLOCK_STEPPED_S:
             self._ahead_s = ahead
 
     def now_ns(self) -> int:
@@ -83,6 +84,7 @@ class LokiClient:
         self._most = PAGE
         self._fine: set[str] = set()  # queries of which the server took every stage
         self.clock = server_clock or ServerClock(clock)
+        self._boot_s = clock.boot_s
 
     @property
     def host(self) -> str:
@@ -220,8 +222,9 @@ class LokiClient:
         self, path: str, params: Params, query: str = "", *, timeout_s: float = QUERY_TIMEOUT_S, apart: bool = True
     ) -> bytes:
         async with self._turns:
+            asked_s = self._boot_s()
             answer = await self._way.get(f"{API}/{path}", params, timeout_s=timeout_s, apart=apart)
-        self.clock.heard(answer.date)
+        self.clock.heard(answer.date, self._boot_s() - asked_s)
         if not 200 <= answer.status < 300:
             raise wire.refused(answer.status, answer.body, query, self._way.host)
         return answer.body
