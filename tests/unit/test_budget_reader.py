@@ -38,14 +38,15 @@ from vpai_tui.remote.channel import Completed
 SETTINGS = CONFIG.decode()
 
 
-def host(of_redis: str, *, state: str = "running", config: Completed | str = SETTINGS) -> Link:
-    """A host with all three containers, answering what each is asked."""
+def host(of_redis: str, *, state: str = "running", config: Completed | str = SETTINGS, listens: bool = True) -> Link:
+    """A host with all three containers, answering what each is asked; not `listens`: LiteLLM is not up yet."""
 
     def inside(argv: Sequence[str]) -> str:
         kind = argv[3]
         if kind == "python3":
             asked = json.loads(argv[6])["requests"]
-            answers = [healthy().get(path.partition("?")[0], SILENT) for _, path, _ in asked]
+            known = healthy() if listens else {}
+            answers = [known.get(path.partition("?")[0], SILENT) for _, path, _ in asked]
             return json.dumps([{"status": it.status, "body": it.body, "headers": {}} for it in answers])
         return of_redis if "EVAL" in argv else "SET\n" + json.dumps(table())
 
@@ -109,6 +110,7 @@ async def test_alerts_without_a_heartbeat() -> None:
     silent = json.dumps(redis(None))
     assert [it.subject for it in await reader(host(silent)).alerts()] == ["AI budget: not enforced"]
     assert await reader(host(silent, state="exited")).alerts() == ()  # that has an alert of its own
+    assert await reader(host(silent, listens=False)).alerts() == ()  # it starts: nothing is known of a callback yet
     with pytest.raises(OperatorError, match="Redis says"):
         await reader(host("LOADING Redis is loading")).alerts()
 

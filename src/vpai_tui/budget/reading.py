@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from vpai_tui.budget import counters
+from vpai_tui.budget import activity, counters
 from vpai_tui.budget.alerts import alerts_of
 from vpai_tui.budget.counters import Counters
 from vpai_tui.budget.findings import gather
@@ -88,7 +88,8 @@ class Reader:
     async def alerts(self) -> tuple[Alert, ...]:
         """The alerts of a snapshot by Redis alone, for the fleet's list: one command while the callback beats.
 
-        Without a heartbeat the containers are looked at again: a LiteLLM that does not run has an alert of its own.
+        Without a heartbeat the containers are looked at again, and LiteLLM is asked whether it is up: one that does not
+        run has an alert of its own, and one that starts beats soon.
 
         Raises:
             OperatorError: the host or Redis does not answer.
@@ -97,7 +98,7 @@ class Reader:
         if found is None:
             ground = await self.ground()
             found = await self.counters(ground)
-            if not found.fresh and (ground.places.litellm is None or not ground.places.litellm.running):
+            if not found.fresh and not await _answers(ground):
                 return ()
         beat = found.beat if found.fresh else None
         return alerts_of(
@@ -120,3 +121,11 @@ class Reader:
         except OperatorError:
             return None
         return found if found.fresh else None
+
+
+async def _answers(ground: Ground) -> bool:
+    place = ground.places.litellm
+    if place is None or not place.running:
+        return False
+    (answer,) = await ground.inside.litellm([activity.READINESS])
+    return bool(answer.status)
