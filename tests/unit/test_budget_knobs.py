@@ -97,7 +97,13 @@ class Host:
             raise self.redis_says
         if callable(self.redis_says):
             self.redis_says(script, args)
-        return json.loads(redis.run(self.world(), ["EVAL", script, "0", *args]))
+        found = json.loads(redis.run(self.world(), ["EVAL", script, "0", *args]))
+        if script == apply.READ_LUA:  # lives of other keys than the heartbeat are not among what the demo plays
+            _, ends = self.doc["keys"].get(f"{PREFIX}mode", ("", None))
+            found["mode_ttl_ms"] = -1 if ends is None else int((ends - self.now) * 1000)
+        elif found["done"] and args[2]:
+            self.doc["keys"][args[0]][1] = self.now + int(args[3]) / 1000 if args[3] else None
+        return found
 
     async def sql(self, query: str) -> Any:
         status, printed, _ = sql.run(self.world(), query) or (1, "", "")
@@ -108,8 +114,13 @@ class Host:
     def key(self, name: str) -> str:
         return self.world().key(name)
 
-    def put(self, name: str, value: str) -> None:
-        self.doc["keys"][PREFIX + name] = [value, None]
+    def put(self, name: str, value: str, life_s: float | None = None) -> None:
+        self.doc["keys"][PREFIX + name] = [value, None if life_s is None else self.now + life_s]
+
+    def life_s(self, name: str) -> float | None:
+        """What a key has still to live; None: it stays."""
+        ends = self.doc["keys"][PREFIX + name][1]
+        return None if ends is None else ends - self.now
 
     @property
     def filed(self) -> list[str]:
@@ -646,6 +657,38 @@ async def test_undo_of_a_mode(budget: Budget, host: Host) -> None:
     assert host.key("mode") == ""
 
 
+async def test_a_mode_that_somebody_set_for_a_while_comes_back_for_what_is_left_of_it(
+    budget: Budget, host: Host
+) -> None:
+    host.put("mode", "eco", 86400)
+    change = await budget.plan_mode("block")
+    assert "eco (for 23h59) → blocked, within" in change.where[0]
+    await done(budget, change)
+    assert host.life_s("mode") is None
+    host.now += 3600
+    undo = await budget.plan_undo()
+    assert undo is not None and undo.ends == "by itself in 22h59, or with `budget eco auto`"
+    _, end = await done(budget, undo)
+    assert end.outcome is Outcome.COMMITTED and host.key("mode") == "eco"
+    assert 22 * 3600 < (host.life_s("mode") or 0) < 23 * 3600
+
+
+async def test_a_mode_that_would_have_gone_meanwhile_does_not_come_back(budget: Budget, host: Host) -> None:
+    host.put("mode", "eco", 600)
+    await done(budget, await budget.plan_mode("block"))
+    host.now += 3600
+    undo = await budget.plan_undo()
+    assert undo is not None and (undo.before, undo.after) == ("blocked", "normal")
+
+
+async def test_eco_by_hand_stays_where_somebody_had_set_it_for_a_while(budget: Budget, host: Host) -> None:
+    host.put("mode", "eco", 600)
+    change = await budget.plan_mode("on")
+    assert not change.empty and "eco (for 9m) → eco, within" in change.where[0]
+    await done(budget, change)
+    assert host.key("mode") == "eco" and host.life_s("mode") is None
+
+
 async def test_undo_says_that_somebody_else_was_at_it(budget: Budget, host: Host) -> None:
     await done(budget, await budget.plan_cap("3"))
     host.put("cap", "7")
@@ -673,9 +716,11 @@ async def test_a_change_that_failed_halfway_can_be_undone(budget: Budget, host: 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"kind": "cap"}', '{"kind": "x", "was": "", "now": "", "file_was": null, "native": false}',
-     '{"kind": "cap", "was": 1, "now": "", "file_was": null, "native": false}',
-     '{"kind": "cap", "was": "", "now": "", "file_was": 5, "native": false}'],
+    ["", "{", "[]", '{"kind": "cap"}',
+     '{"kind": "x", "was": "", "now": "", "file_was": null, "native": false, "until": null}',
+     '{"kind": "cap", "was": 1, "now": "", "file_was": null, "native": false, "until": null}',
+     '{"kind": "cap", "was": "", "now": "", "file_was": 5, "native": false, "until": null}',
+     '{"kind": "mode", "was": "eco", "now": "", "file_was": null, "native": false, "until": "now"}'],
 )  # fmt: skip
 def test_a_mark_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
     marks = Marks(tmp_path, "sese")

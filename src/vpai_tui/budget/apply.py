@@ -85,8 +85,9 @@ class Turn:
     async def _set(self, write: Write) -> None:
         """Sets the key. StalePlan when it has another value than the plan saw: nothing was done."""
         self.begun = True
+        life_ms = "" if write.life_s is None else str(max(1, int(write.life_s * 1000)))
         try:
-            answer = await self._ground.inside.redis(SET_LUA, write.key, write.was, write.new)
+            answer = await self._ground.inside.redis(SET_LUA, write.key, write.was, write.new, life_ms)
         except LinkLost:
             raise
         except OperatorError:

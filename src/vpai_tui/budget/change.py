@@ -13,15 +13,18 @@ Kind = Literal["cap", "mode"]
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A key of Redis, changed only if it still has the value that the plan saw; "" is: not there."""
+    """A key of Redis, changed only if it still has the value that the plan saw; "" is: not there. A life is the seconds
+    after which the key goes by itself, None: it stays."""
 
     key: str
     was: str
     new: str
+    was_life_s: float | None = None
+    life_s: float | None = None
 
     @property
     def empty(self) -> bool:
-        return self.was == self.new
+        return self.was == self.new and self.was_life_s == self.life_s
 
 
 @dataclass(frozen=True, slots=True)

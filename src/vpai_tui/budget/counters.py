@@ -34,7 +34,7 @@ local function get(key)
   if type(value) == 'string' then return value end
 end
 out.mode, out.cap, out.hook, out.auto = get('mode'), get('cap'), get('hook'), get('auto')
-out.hook_ttl_ms = redis.call('PTTL', prefix .. 'hook')
+out.hook_ttl_ms, out.mode_ttl_ms = redis.call('PTTL', prefix .. 'hook'), redis.call('PTTL', prefix .. 'mode')
 local time = redis.call('TIME')
 out.now = time[1] .. '.' .. string.format('%06d', tonumber(time[2]))
 for i = 2, #ARGV do
@@ -50,28 +50,30 @@ end
 return cjson.encode(out)
 """
 
-# Arguments: the key, the value it must have now ("": absent), the value it shall have ("": absent). What was there
-# before is told; of two operators one is refused. A key that is set stays until somebody changes it.
+# Arguments: the key, the value it must have now ("": absent), the value it shall have ("": absent), the milliseconds
+# that it shall live for ("": it stays). What was there before is told; of two operators one is refused.
 SET_LUA = """
-local key, expected, new = ARGV[1], ARGV[2], ARGV[3]
+local key, expected, new, life_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4] or ''
 local was = redis.call('GET', key) or ''
 local done = was == expected
 if done and new == '' then redis.call('DEL', key) end
 if done and new ~= '' then redis.call('SET', key, new) end
+if done and new ~= '' and life_ms ~= '' then redis.call('PEXPIRE', key, life_ms) end
 return cjson.encode({done = done, was = was})
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Redis at one moment. `raw_mode` and `raw_cap` are the keys' values unchanged (empty: absent), for `SET_LUA`
-    and not to be shown; `beat_age_s` is by Redis's clock, None without a heartbeat; `skew_s`: how far that clock is
-    ahead of the laptop's."""
+    """Redis at one moment. `raw_mode` and `raw_cap` are the keys' values unchanged (empty: absent), for `SET_LUA` and
+    not to be shown; `mode_life_s`: when the mode goes by itself, None: it stays; `beat_age_s` is by Redis's clock, None
+    without a heartbeat; `skew_s`: how far that clock is ahead of the laptop's."""
 
     manual: Mode
     cap_usd: float | None
     raw_mode: str = ""
     raw_cap: str = ""
+    mode_life_s: float | None = None
     beat: Beat | None = None
     beat_age_s: float | None = None
     reached: Reached | None = None
@@ -108,6 +110,7 @@ def counters_of(raw: Any, now: datetime) -> Counters:
         cap_usd=money(raw_cap) if raw_cap else None,
         raw_mode=raw_mode,
         raw_cap=raw_cap,
+        mode_life_s=_life(found.get("mode_ttl_ms")),
         beat=beat,
         beat_age_s=age_s if beat is not None else None,
         reached=_reached(_json(found.get("auto"))),
@@ -138,6 +141,12 @@ def _age(hook: Mapping[str, Any], found: Mapping[str, Any]) -> float | None:
     if isinstance(left, int) and not isinstance(left, bool) and 0 < left <= HEARTBEAT_S * 1000:
         return HEARTBEAT_S - left / 1000
     return min(max(0.0, now - seen), _AGE_LIMIT_S) if now is not None and seen is not None else None
+
+
+def _life(left_ms: object) -> float | None:
+    """Seconds; None for a key that stays (-1) or is not there (-2)."""
+    found = count(left_ms)
+    return found / 1000 if found else None
 
 
 def _stamp(value: object) -> float | None:

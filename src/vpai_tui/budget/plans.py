@@ -20,6 +20,7 @@ from vpai_tui.budget.places import Places, zone_of
 from vpai_tui.budget.settings import Settings
 from vpai_tui.budget.undo import Mark
 from vpai_tui.budget.words import mode_of, usd
+from vpai_tui.clock import duration
 from vpai_tui.errors import PreflightRefused
 from vpai_tui.text import clean_line
 
@@ -290,13 +291,14 @@ def _over(look: Look) -> bool:
     return look.enforced and bool(cap) and spent is not None and round(spent, 6) >= round(cap or 0.0, 6)
 
 
-def _mode(look: Look, raw: str, title: str, over: bool) -> Change:
-    """`raw` is the key's new value, "" takes it away."""
+def _mode(look: Look, raw: str, title: str, over: bool, life_s: float | None = None) -> Change:
+    """`raw` is the key's new value, "" takes it away; `life_s`: after which it goes by itself, None: it stays."""
     found, counters = look.found, look.answerable()
     mode = next((it for it in Mode if it == raw), Mode.NORMAL)
-    write = Write(MODE_KEY, counters.raw_mode, raw)
+    write = Write(MODE_KEY, counters.raw_mode, raw, counters.mode_life_s, life_s)
     if mode is Mode.NORMAL and counters.manual is Mode.NORMAL:
         write = Write(MODE_KEY, raw, raw)  # what is no mode acts as none: there is nothing to take away
+    turn = f"{_shown(write.was)}{_for(write.was_life_s)} → {_shown(raw)}{_for(life_s)}"
     warnings = []
     if not look.enforced:
         warnings.append(
@@ -310,11 +312,23 @@ def _mode(look: Look, raw: str, title: str, over: bool) -> Change:
         before=counters.manual.value,
         after=mode.value,
         effects=_mode_effects(look, mode, over),
-        where=(f"Redis on {found.host}: {MODE_KEY} {_shown(counters.raw_mode)} → {_shown(raw)}, within 2 s",),
-        ends="eco comes back by itself at 100 % of the cap" if mode is Mode.NORMAL else "until `budget eco auto`",
+        where=(f"Redis on {found.host}: {MODE_KEY} {turn}, within 2 s",),
+        ends=_mode_ends(mode, life_s),
         warnings=tuple(warnings),
         undo=f"{UNDO} (back to {counters.manual.value})",
         order=Order(found.service, found.enforcement, write=write, wanted=Wanted(mode=mode)),
+    )
+
+
+def _for(life_s: float | None) -> str:
+    return "" if life_s is None else f" (for {duration(life_s)})"
+
+
+def _mode_ends(mode: Mode, life_s: float | None) -> str:
+    if mode is Mode.NORMAL:
+        return "eco comes back by itself at 100 % of the cap"
+    return (
+        "until `budget eco auto`" if life_s is None else f"by itself in {duration(life_s)}, or with `budget eco auto`"
     )
 
 
@@ -340,16 +354,21 @@ def _mode_effects(look: Look, mode: Mode, over: bool) -> tuple[str, ...]:
 
 def undo_change(look: Look, mark: Mark) -> Change:
     """Back to what was before the change that left `mark`. Raises as the change itself would."""
-    if mark.kind == "cap":
-        made = _cap_back(look, mark)
-    else:
-        made = _mode(look, mark.was, f"put the mode back to {clean_line(mark.was, 20) or Mode.NORMAL}", _over(look))
+    made = _cap_back(look, mark) if mark.kind == "cap" else _mode_back(look, mark)
     counters = look.answerable()
     present = counters.raw_cap if mark.kind == "cap" else counters.raw_mode
     if mark.native or present == mark.now:
         return made
     since = f"somebody else changed it since: you left {_shown(mark.now)}, now it is {_shown(present)}"
     return replace(made, warnings=(since, *made.warnings))
+
+
+def _mode_back(look: Look, mark: Mark) -> Change:
+    """What somebody had set for a while comes back for what is left of it."""
+    life_s = None if mark.until is None else mark.until - look.found.at.timestamp()
+    raw = mark.was if life_s is None or life_s > 0 else ""
+    title = f"put the mode back to {clean_line(raw, 20) or Mode.NORMAL}"
+    return _mode(look, raw, title, _over(look), life_s if raw else None)
 
 
 def _cap_back(look: Look, mark: Mark) -> Change:

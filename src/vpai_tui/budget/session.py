@@ -137,13 +137,13 @@ class Budget:
         finally:
             if turn.begun and not ended:
                 self._record(change, f"unknown: {why}")
-                self._marked(mark_of(change))
+                self._marked(mark_of(change, self._surface.clock.now()))
 
     def _noted(self, change: Change, end: Finished, *, begun: bool) -> Finished:
         """Writes the end down; what cannot be written is told with it."""
         problem = self._record(change, end.outcome.value, end.reason)
         if begun and end.outcome in _ACTED:
-            problem = self._marked(mark_of(change)) or problem
+            problem = self._marked(mark_of(change, self._surface.clock.now())) or problem
         if not problem:
             return end
         reason = "; ".join(part for part in (end.reason, problem) if part)
