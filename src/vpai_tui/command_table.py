@@ -268,6 +268,7 @@ _LOGS: tuple[Command, ...] = (
     _log("logs.next", "next", "The next line that fits, or error", "n", "next"),
     _log("logs.previous", "previous", "The one before that fits, or error", "N"),
     _log("logs.around", "around", "The filter hides others, or only marks", "z"),
+    _log("logs.context", "context", "The lines around this one, by Loki", "x"),
     _log("logs.wrap", "wrap", "Long lines whole, or cut", "w", "wrap"),
     _log("logs.times", "times", "Local, UTC, relative, none", "t", "times"),
     _log("logs.bars", "bars", "How many lines there were, by time", "b"),

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.logs.buffer import Buffer
+from vpai_tui.logs.client import Stats
 from vpai_tui.logs.find import Target
 from vpai_tui.logs.model import (
     SECOND_NS,
@@ -57,6 +58,9 @@ class FakeLogs:
         self.asked: list[tuple[str, str]] = []
         self.failure: OperatorError | None = None  # why nothing can be asked
         self.past: list[Entry] = []  # older lines, which only paging brings
+        self.stored: dict[str, list[Entry]] = {}  # lines by the query that asks for them; `past` has all other ones
+        self.slow: asyncio.Event | None = None  # nothing of the past is answered before it is set
+        self.held = Stats(3, 40, 700 * 1024 * 1024, 9_000_000)  # what the store has of whatever is asked for
         self.reason = ""  # why only the container itself is left
         self.following = 0  # tails that are open now
         self.at_once = 0  # and at most at a time
@@ -102,8 +106,20 @@ class FakeLogs:
     async def lines(self, query: str, from_ns: int, to_ns: int, *, limit: int, forward: bool) -> Lines:
         """What the past is asked of: `past` has it."""
         self.asked.append(("lines", query))
-        found = sorted((it for it in self.past if from_ns <= it.ns < to_ns), key=lambda it: it.ns)
+        if self.slow is not None:
+            await self.slow.wait()
+        found = sorted(
+            (it for it in self.stored.get(query, self.past) if from_ns <= it.ns < to_ns), key=lambda it: it.ns
+        )
         return Lines(found[:limit] if forward else found[-limit:], Cost())
+
+    async def count(self, query: str, from_ns: int, to_ns: int) -> int:
+        self.asked.append(("count", query))
+        return sum(from_ns <= it.ns < to_ns for it in self.stored.get(query, self.past))
+
+    async def stats(self, query: str, from_ns: int, to_ns: int) -> Stats:
+        self.asked.append(("stats", query))
+        return self.held
 
     async def follow(
         self, choice: Choice, buffer: Buffer, *, lines: int = 1000, since_s: float = 3600.0

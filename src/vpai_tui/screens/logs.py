@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, on
 from textual.binding import BindingType
@@ -16,11 +15,11 @@ from textual.widget import Widget
 from vpai_tui.commands import Situation, bindings_of
 from vpai_tui.errors import UsageError
 from vpai_tui.logs.model import Labels, Level, Source
-from vpai_tui.logs.query import least_level
 from vpai_tui.logs.save import plain
 from vpai_tui.logs.view import Filter, View
 from vpai_tui.screens.base import CockpitScreen
 from vpai_tui.screens.logs_desk import LogDesk
+from vpai_tui.screens.logs_side import LogSide, side_line
 from vpai_tui.screens.logs_watch import LogWatch
 from vpai_tui.screens.shell import Shell
 from vpai_tui.widgets.canvas import PAINT_CLASSES, LineView, SafeStatic
@@ -29,7 +28,6 @@ from vpai_tui.widgets.filter_row import FilterRow
 from vpai_tui.widgets.log_bars import LogBars
 from vpai_tui.widgets.log_detail import belonging, detail_lines
 from vpai_tui.widgets.log_head import (
-    LEAST,
     Reading,
     asides,
     banner_lines,
@@ -39,8 +37,12 @@ from vpai_tui.widgets.log_head import (
     failure_lines,
     head_line,
 )
+from vpai_tui.widgets.log_layout import pattern_of
 from vpai_tui.widgets.log_style import SOURCE_ROLES, Style, Times, source_name
-from vpai_tui.widgets.log_view import LogView, pattern_of
+from vpai_tui.widgets.log_view import LogView
+
+if TYPE_CHECKING:
+    from vpai_tui.logs.buffer import Buffer
 
 _NEWS_S = 0.1  # lines are drawn at most this often
 _WIDEST = (18, 28)  # cells of a source's name, narrow and wide
@@ -68,6 +70,7 @@ class LogsScreen(CockpitScreen):
         super().__init__(context)
         self.reading = Reading()
         self.lines: View | None = None
+        self.side = LogSide(self)
         self._desk = LogDesk(self)
         self._bars: bool | None = None  # the histogram is wanted; None: where there is room
         self._drawn = -1  # the look's version that is on the screen
@@ -109,6 +112,7 @@ class LogsScreen(CockpitScreen):
         look, bars = self.context.logs, self.query_one(LogBars)
         roomy = self.has_class("-wide") and self.has_class("-tall")
         bars.display = (roomy if self._bars is None else self._bars) and bool(look.buffer)
+        bars.display = bars.display and self.side.now is None
         if bars.display and look.proof is not None:
             bars.draw(look.buffer, look.proof.incomplete(), self.reading.times, self.size.width)
 
@@ -117,9 +121,10 @@ class LogsScreen(CockpitScreen):
         if not look.asked and self.context.connected:
             self._watch.open(self.context.scope or "all")
         self._drawn = look.version
+        self.side.keep_to(look.asked)
         self._refresh_view()
         held = bool(look.buffer is not None and len(look.buffer))
-        failure, log = self.query_one("#log-failure", SafeStatic), self._log
+        failure, log = self.query_one("#log-failure", SafeStatic), self.log_view
         failure.display = look.failure is not None and not held
         log.display = not failure.display
         if look.failure is not None and failure.display:
@@ -129,9 +134,14 @@ class LogsScreen(CockpitScreen):
         self._draw_head()
         self._draw_detail(top=False)
 
+    @property
+    def buffer(self) -> Buffer | None:
+        """The lines that are read: those followed, or what lies beside them."""
+        return self.context.logs.buffer if self.side.now is None else self.side.now.buffer
+
     def _refresh_view(self) -> None:
         """The view of the buffer there is now, through the filter there is now."""
-        buffer = self.context.logs.buffer
+        buffer = self.buffer
         if buffer is None:
             self.lines = None
         elif self.lines is None or self.lines.buffer is not buffer:
@@ -141,12 +151,15 @@ class LogsScreen(CockpitScreen):
 
     def _filter(self) -> Filter:
         reading = self.reading
+        if self.side.now is not None and self.side.now.line is not None:
+            return Filter()  # what is around a line is around it whatever it says
         levels = frozenset(it for it in Level if it >= reading.least)
         pattern = "" if reading.around else reading.pattern
         return Filter(pattern, reading.inverted and bool(pattern), levels)
 
-    def _refilter(self) -> None:
-        buffer = self.context.logs.buffer
+    def refilter(self) -> None:
+        """Another filter, or other lines to filter."""
+        buffer = self.buffer
         try:
             self.lines = View(buffer, self._filter()) if buffer is not None else None
             self.reading = replace(self.reading, problem="")
@@ -160,11 +173,11 @@ class LogsScreen(CockpitScreen):
         style = self._style()
         if reading.times is Times.RELATIVE:
             style = replace(style, now_ns=int(now.timestamp()) * 1_000_000_000)
-        self._log.show(
+        self.log_view.show(
             self.lines,
             style,
             self._source if look.source_of is not None else None,
-            asides(look, self.context.seen, reading.times),
+            asides(look, self.context.seen, reading.times) if self.side.now is None else (),
             empty_line(look, reading, self.context.failure),
             fold=not reading.pattern,
         )
@@ -176,8 +189,8 @@ class LogsScreen(CockpitScreen):
         """Sources are named where there is more than one, hosts where there is more than one."""
         look, wide = self.context.logs, self.has_class("-wide")
         sources: set[Source] = set()
-        if look.buffer is not None and look.source_of is not None:
-            sources = {look.source(labels) for labels in look.buffer.streams}
+        if self.buffer is not None and look.source_of is not None:
+            sources = {look.source(labels) for labels in self.buffer.streams}
         with_host = len({it.host for it in sources}) > 1
         names = [source_name(it, with_host=with_host) for it in sources]
         width = min(max(map(len, names), default=0), _WIDEST[wide]) if len(sources) > 1 else 0
@@ -185,7 +198,7 @@ class LogsScreen(CockpitScreen):
         return Style(self.reading.times, self.reading.wrap, wide, width, with_host, pattern_of(highlighted))
 
     def _draw_head(self) -> None:
-        look, log = self.context.logs, self._log
+        look, log = self.context.logs, self.log_view
         self.reading = replace(
             self.reading,
             following=log.following,
@@ -193,27 +206,31 @@ class LogsScreen(CockpitScreen):
             shown=len(self.lines) if self.lines is not None else 0,
             offset=log.offset_cells,
         )
-        self.query_one("#log-head", SafeStatic).show([head_line(look, self.reading, self.size.width)])
+        head = head_line(look, self.reading, self.size.width)
+        if self.side.now is not None or self.side.busy:
+            name = look.choice.target.name if look.choice else look.asked
+            head = side_line(name, self.side.now, busy=self.side.busy, width=self.size.width)
+        self.query_one("#log-head", SafeStatic).show([head])
         chips = self.query_one("#log-chips", SafeStatic)
         chips.show([chips_line(look, self.reading, self.size.width)])
-        chips.display = bool(sum(look.levels)) or bool(self.reading.pattern)
+        chips.display = self.side.now is None and (bool(sum(look.levels)) or bool(self.reading.pattern))
 
     def _draw_detail(self, *, top: bool) -> None:
-        detail, line, look = self.query_one("#detail", LineView), self._log.cursor, self.context.logs
-        if not detail.display or line is None or look.source_of is None or look.buffer is None:
+        detail, line, look = self.query_one("#detail", LineView), self.log_view.cursor, self.context.logs
+        if not detail.display or line is None or look.source_of is None or self.buffer is None:
             return
         width = 56 if self.has_class("-wide") else self.size.width
         now_ns = int(self.context.clock.now().timestamp()) * 1_000_000_000
-        rows = detail_lines(line, look.source(line.labels), belonging(look.buffer, line), now_ns, width - 1)
+        rows = detail_lines(line, look.source(line.labels), belonging(self.buffer, line), now_ns, width - 1)
         detail.show(rows, top=top)
 
     @property
-    def _log(self) -> LogView:
+    def log_view(self) -> LogView:
         return self.query_one("#log", LogView)
 
     def go_to(self, ns: int) -> None:
         """To the first line that is not older."""
-        self._log.go_to(ns)
+        self.log_view.go_to(ns)
 
     @property
     def _watch(self) -> LogWatch:
@@ -236,14 +253,14 @@ class LogsScreen(CockpitScreen):
 
     def copy_text(self) -> str:
         detail = self.query_one("#detail", LineView)
-        line, look = self._log.cursor, self.context.logs
-        if line is None or look.buffer is None:
+        line = self.log_view.cursor
+        if line is None or self.buffer is None:
             return ""
         if detail.has_focus:
             from vpai_tui.redact import redact
 
             return redact(detail.text)
-        return plain([line, *belonging(look.buffer, line)], limit=70_000)
+        return plain([line, *belonging(self.buffer, line)], limit=70_000)
 
     def view(self, command: str, argument: str) -> bool:
         match command:
@@ -262,23 +279,21 @@ class LogsScreen(CockpitScreen):
         reading = self.reading
         match command:
             case "follow":
-                self._log.follow(not self._log.following)
+                self.log_view.follow(not self.log_view.following)
             case "wrap":
                 self.reading = replace(reading, wrap=not reading.wrap)
             case "times":
                 self.reading = replace(reading, times=reading.times.next)
             case "around":
                 self.reading = replace(reading, around=not reading.around)
-                self._refilter()
+                self.refilter()
             case "next" | "previous":
-                self._find(1 if command == "next" else -1)
+                self._desk.find(1 if command == "next" else -1)
             case _:
                 self._ask(command, argument)
 
     def _ask(self, command: str, argument: str) -> None:
         match command:
-            case "level":
-                self._level(argument)
             case "bars":
                 self._bars = not self.query_one(LogBars).display
             case "stop":
@@ -293,39 +308,20 @@ class LogsScreen(CockpitScreen):
     def chip_clicked(self, x: int) -> None:
         least = chip_at(self.context.logs, self.reading, x)
         if least is not None:
-            self._least(least)
+            self.least(least)
 
-    def _level(self, argument: str) -> None:
-        try:
-            if argument:
-                self._least(Level.UNKNOWN if argument == "all" else least_level(argument))
-            else:
-                at = LEAST.index(self.reading.least) if self.reading.least in LEAST else -1
-                self._least(LEAST[(at + 1) % len(LEAST)])
-        except UsageError as error:
-            self.notify(str(error), severity="warning", markup=False)
-
-    def _least(self, least: Level) -> None:
+    def least(self, least: Level) -> None:
+        """Show lines that bad, or worse."""
         self.reading = replace(self.reading, least=least)
-        self._refilter()
-
-    def _find(self, step: int) -> None:
-        pattern = None
-        if self.reading.pattern and not self.reading.inverted:
-            with suppress(UsageError):
-                pattern = Filter(self.reading.pattern).compiled()
-        if not self._log.find(pattern, step):
-            what = f"/{self.reading.pattern}/" if pattern is not None else "error"
-            way = "below" if step > 0 else "above"
-            self.notify(f"no {what} {way}", severity="warning", markup=False)
+        self.refilter()
 
     def _describe(self) -> None:
         """Open the pane; when it is open, go into it to scroll."""
         detail = self.query_one("#detail", LineView)
         if detail.display:
             detail.focus()
-        elif self._log.cursor is not None:
-            self._log.follow(False)  # what is being read stays
+        elif self.log_view.cursor is not None:
+            self.log_view.follow(False)  # what is being read stays
             detail.display = True
             self._draw_detail(top=True)
 
@@ -338,17 +334,17 @@ class LogsScreen(CockpitScreen):
         elif detail.display:
             detail.display = False
             self.focus_main()
-        elif self.query_one(FilterRow).clear():
+        elif self.side.back() or self.query_one(FilterRow).clear():
             self.focus_main()
         elif self.reading.least:
-            self._least(Level.UNKNOWN)
+            self.least(Level.UNKNOWN)
         else:
             return False
         self.redraw()
         return True
 
     def focus_main(self) -> None:
-        self._log.focus()
+        self.log_view.focus()
 
     # -- messages ------------------------------------------------------------------------------------------------
 
@@ -359,6 +355,9 @@ class LogsScreen(CockpitScreen):
 
     @on(LogView.AtTop)
     def _at_top(self) -> None:
+        if self.side.now is not None:
+            self.side.older()
+            return
         self._watch.older(lambda told: self.notify(told, timeout=3, markup=False))
 
     @on(LogBars.Chosen)
@@ -374,4 +373,4 @@ class LogsScreen(CockpitScreen):
         text = event.text
         inverted = text.startswith("!")
         self.reading = replace(self.reading, pattern=text.removeprefix("!"), inverted=inverted)
-        self._refilter()
+        self.refilter()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from vpai_tui.errors import OperatorError, UsageError
-from vpai_tui.logs.query import containing, time_ns
+from vpai_tui.logs.model import Level
+from vpai_tui.logs.query import containing, least_level, time_ns
 from vpai_tui.logs.save import save
+from vpai_tui.logs.view import Filter
+from vpai_tui.widgets.log_head import LEAST
 
 if TYPE_CHECKING:
     from vpai_tui.screens.logs import LogsScreen
@@ -26,6 +30,11 @@ class LogDesk:
         """Do `command`, without its `logs.`; a refusal is said."""
         try:
             match command:
+                case "level":
+                    self._level(argument)
+                case "context":
+                    self._screen.side.context()
+                    self._screen.redraw()
                 case "at":
                     self._screen.go_to(time_ns(argument, self._screen.context.clock))
                 case "push":
@@ -40,6 +49,24 @@ class LogDesk:
             self._say(f"{error}: {error.remedy}" if error.remedy else str(error), "warning")
         except OperatorError as error:
             self._say(str(error), "error")
+
+    def _level(self, argument: str) -> None:
+        if argument:
+            self._screen.least(Level.UNKNOWN if argument == "all" else least_level(argument))
+        else:
+            least = self._screen.reading.least
+            at = LEAST.index(least) if least in LEAST else -1
+            self._screen.least(LEAST[(at + 1) % len(LEAST)])
+
+    def find(self, step: int) -> None:
+        """The next line that fits the filter, or the next error."""
+        reading, pattern = self._screen.reading, None
+        if reading.pattern and not reading.inverted:
+            with suppress(UsageError):
+                pattern = Filter(reading.pattern).compiled()
+        if not self._screen.log_view.find(pattern, step):
+            what = f"/{reading.pattern}/" if pattern is not None else "error"
+            self._say(f"no {what} {'below' if step > 0 else 'above'}", "warning")
 
     def _push(self) -> None:
         """Let Loki filter: what is older than the buffer, or was never here, comes too."""

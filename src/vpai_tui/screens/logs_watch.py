@@ -67,7 +67,7 @@ class LogWatch:
         choice, buffer = look.choice, look.buffer
         try:
             if choice is not None and choice.query is not None and buffer is not None:
-                came = await older((await self._logs()).link, choice.query, buffer, _OPENS)
+                came = await older((await self.logs()).link, choice.query, buffer, _OPENS)
                 said(f"{came} older lines" if came else "there is no older line")
         except OperatorError as error:
             said(str(error))
@@ -84,13 +84,14 @@ class LogWatch:
 
     async def _find(self, text: str, known: Callable[[], None], unknown: Callable[[OperatorError], None]) -> None:
         try:
-            (await self._logs()).target(text)
+            (await self.logs()).target(text)
         except OperatorError as error:
             unknown(error)
         else:
             known()
 
-    async def _logs(self) -> Logs:
+    async def logs(self) -> Logs:
+        """The fleet's logs. OperatorError before it is connected."""
         backend = self._app.context.backend
         if backend is None:
             raise OperatorError("the fleet is still being connected", remedy="it is tried again by itself")
@@ -116,7 +117,7 @@ class LogWatch:
     async def _follow(self, text: str) -> None:
         from vpai_tui.logs.buffer import Buffer
 
-        logs, look = await self._logs(), self._app.context.logs
+        logs, look = await self.logs(), self._app.context.logs
         choice = await logs.choose(logs.target(text))
         buffer = Buffer()
         look.begin(text)

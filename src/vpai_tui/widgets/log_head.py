@@ -13,9 +13,9 @@ from vpai_tui.text import clean
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.context import Seen
 from vpai_tui.widgets.dialogs import wrap
+from vpai_tui.widgets.log_layout import Aside
 from vpai_tui.widgets.log_look import LogLook, Tail
 from vpai_tui.widgets.log_style import Times, when
-from vpai_tui.widgets.log_view import Aside
 from vpai_tui.widgets.paint import Line, Span
 
 LEAST = (Level.UNKNOWN, Level.DEBUG, Level.INFO, Level.WARN, Level.ERROR)

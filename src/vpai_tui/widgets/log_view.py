@@ -6,7 +6,6 @@ What is on top is a line, not a number: lines that come late, above or below, mo
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -20,37 +19,23 @@ from textual.widget import Widget
 from vpai_tui.logs.model import Labels, Level, Line, Source
 from vpai_tui.logs.view import View
 from vpai_tui.widgets.canvas import Painter
-from vpai_tui.widgets.log_rows import Item, Rows
-from vpai_tui.widgets.log_style import Style, Times, from_cell, message, prefix, when, width_of, wrapped
+from vpai_tui.widgets.log_layout import Aside, Layout, Row, Top, top_of
+from vpai_tui.widgets.log_rows import Rows
+from vpai_tui.widgets.log_style import Style
 from vpai_tui.widgets.paint import Line as Spans
 
 _STEP = 8  # cells of one step sideways
 _FARTHEST = 8000
-_KEPT = 3000  # lines whose spans are remembered
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
-    """A row between lines that is no line: a gap, a container that started."""
+class Place:
+    """Where the operator is in a log: kept while something else is shown."""
 
-    ns: int
-    spans: Spans
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One row on the screen: spans, and the line it is of (None: an aside)."""
-
-    spans: Spans
-    line: Line | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Top:
-    """What the first row is: row `sub` of what is drawn for `line`."""
-
-    line: Line
-    sub: int = 0
+    cursor: Line | None
+    top: Top | None
+    following: bool
+    left_ns: int
 
 
 class LogView(Widget, can_focus=True):
@@ -83,15 +68,12 @@ class LogView(Widget, can_focus=True):
         self.cursor: Line | None = None
         self._view: View | None = None
         self._rows: Rows | None = None
-        self._style = Style()
-        self._source: Callable[[Labels], Source] | None = None
-        self._asides: Sequence[Aside] = ()
+        self._lay = Layout()
         self._empty: Spans = ()
-        self._top: _Top | None = None
+        self._top: Top | None = None
         self._left_ns = 0  # the newest line there was when following ended
-        self._drawn: list[_Row] = []
+        self._drawn: list[Row] = []
         self._painter = Painter(self)
-        self._known: dict[tuple[int, Labels, bytes, int, int, Style], tuple[Spans, Spans]] = {}
 
     # -- what is shown -------------------------------------------------------------------------------------------
 
@@ -113,10 +95,8 @@ class LogView(Widget, can_focus=True):
             self._rows = Rows(view, fold=fold) if view is not None else None
             if self.cursor is not None and view is not None and view.place_of(self.cursor) is None:
                 self.cursor = view[self._place(self.cursor)] if len(view) else None
-        if style != self._style:
-            self._style = style
-            self._known.clear()
-        self._source, self._asides, self._empty = source, asides, empty
+        self._lay.restyle(style)
+        self._lay.source, self._lay.asides, self._empty = source, asides, empty
         self.lay_out()
 
     @property
@@ -140,87 +120,38 @@ class LogView(Widget, can_focus=True):
 
     # -- layout --------------------------------------------------------------------------------------------------
 
-    def _layout(self) -> list[_Row]:
+    def _layout(self) -> list[Row]:
         height, rows, view = self.size.height, self._rows, self._view
+        self._lay.width, self._lay.offset = self.size.width, self.offset_cells
         if not height:
             return []
         if rows is None or view is None or not len(view):
-            return [_Row(aside.spans) for aside in self._asides[-height:]] or [_Row(self._empty)]
+            return [Row(aside.spans) for aside in self._lay.asides[-height:]] or [Row(self._empty)]
         if not self.following and self._top is not None:
             found = self._from_top(rows, self._top, height)
             if len(found) == height:
                 return found
         return self._to_bottom(rows, height)
 
-    def _to_bottom(self, rows: Rows, height: int) -> list[_Row]:
+    def _to_bottom(self, rows: Rows, height: int) -> list[Row]:
         """The last rows; with following the cursor is on the last line."""
         view = rows.view
         items = rows.backward(len(view), height)
-        blocks = self._blocks(rows, items)
-        tail = [_Row(it.spans) for it in self._asides if items and it.ns > items[-1].line.ns]
+        blocks = self._lay.blocks(rows, items)
+        tail = self._lay.after(items)
         drawn = [row for _, block in blocks for row in block] + tail
         if items and (self.following or self.cursor is None):
             self.cursor = items[-1].line
-        self._top = self._top_of(blocks, max(len(drawn) - height, 0))
+        self._top = top_of(blocks, max(len(drawn) - height, 0))
         return drawn[-height:]
 
-    def _from_top(self, rows: Rows, top: _Top, height: int) -> list[_Row]:
+    def _from_top(self, rows: Rows, top: Top, height: int) -> list[Row]:
         items = rows.forward(self._place(top.line), height + top.sub)
-        blocks = self._blocks(rows, items)
+        blocks = self._lay.blocks(rows, items)
         drawn = [row for _, block in blocks for row in block]
         if len(drawn) < height + top.sub:
-            drawn += [_Row(it.spans) for it in self._asides if items and it.ns > items[-1].line.ns]
+            drawn += self._lay.after(items)
         return drawn[top.sub : top.sub + height]
-
-    def _blocks(self, rows: Rows, items: Sequence[Item]) -> list[tuple[Item, list[_Row]]]:
-        """The rows of each item, the asides before it among them."""
-        found: list[tuple[Item, list[_Row]]] = []
-        before: Line | None = None
-        if items and items[0].place:
-            earlier = rows.backward(items[0].place, 1)
-            before = earlier[-1].line if earlier else rows.view[items[0].place - 1]
-        for item in items:
-            found.append((item, [*self._between(before, item.line), *self._of_item(item)]))
-            before = item.line
-        return found
-
-    def _between(self, before: Line | None, line: Line) -> list[_Row]:
-        asides, rows = self._asides, []
-        if asides:
-            low = 0 if before is None else bisect_right(asides, before.ns, key=lambda it: it.ns)
-            high = bisect_right(asides, line.ns, key=lambda it: it.ns)
-            rows = [_Row(it.spans) for it in asides[low:high]]
-        if before is not None and self._style.times in (Times.LOCAL, Times.UTC):
-            day = when(line.ns, self._style.times).date()
-            if when(before.ns, self._style.times).date() != day:
-                rows.append(_Row(((f"  ── {day:%a %d %b %Y} ──", "dim"),)))
-        return rows
-
-    def _of_item(self, item: Item) -> list[_Row]:
-        line, style = item.line, self._style
-        key = (line.ns, line.labels, line.raw, item.more, line.mark, style)
-        found = self._known.get(key)
-        if found is None:
-            if self._source is None:
-                return []
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-            head = prefix(line, item.level, self._source(line.labels), style)
-            found = self._known[key] = (head, message(line, item.level, item.more, style))
-        head, body = found
-        room = self.size.width - 1 - width_of(head)
-        if not style.wrap:
-            return [_Row((*head, *from_cell(body, self.offset_cells)), line)]
-        first, *rest = wrapped(body, room)
-        blank = (" " * width_of(head), "")
-        return [_Row((*head, *first), line), *(_Row((blank, *piece), line) for piece in rest)]
-
-    def _top_of(self, blocks: Sequence[tuple[Item, list[_Row]]], skipped: int) -> _Top | None:
-        for item, block in blocks:
-            if skipped < len(block):
-                return _Top(item.line, skipped)
-            skipped -= len(block)
-        return _Top(blocks[-1][0].line) if blocks else None
 
     def _place(self, line: Line) -> int:
         """Where a line is; where it was, when it is not seen any more."""
@@ -260,8 +191,30 @@ class LogView(Widget, can_focus=True):
         if rows is not None and len(rows.view):
             found = rows.forward(min(rows.view.index_at(ns), len(rows.view) - 1), 1) or rows.backward(len(rows.view), 1)
             self._leave()
-            self._top = _Top(found[0].line)
+            self._top = Top(found[0].line)
             self.select(found[0].line)
+
+    def centre(self, line: Line) -> None:
+        """The cursor on a line, with as much above as below."""
+        rows = self._rows
+        if rows is not None:
+            above = rows.backward(self._place(line), max(self.size.height, 1) // 2)
+            self._leave()
+            self._top = Top(above[0].line if above else line)
+            self.select(line)
+
+    @property
+    def place(self) -> Place:
+        """For `restore`."""
+        return Place(self.cursor, self._top, self.following, self._left_ns)
+
+    def restore(self, place: Place) -> None:
+        """Back to a place in the log that is shown again; following, its end is one."""
+        self.following = place.following
+        if not place.following and place.cursor is not None:
+            self.cursor, self._top, self._left_ns = place.cursor, place.top, place.left_ns
+        self.lay_out()
+        self.post_message(self.Moved())
 
     def action_move(self, step: int) -> None:
         rows = self._rows
@@ -279,7 +232,7 @@ class LogView(Widget, can_focus=True):
     def action_top(self) -> None:
         rows = self._rows
         if rows is not None and (found := rows.forward(0, 1)):
-            self._top = _Top(found[0].line)
+            self._top = Top(found[0].line)
             self.select(found[0].line)
 
     def action_bottom(self) -> None:
@@ -290,7 +243,7 @@ class LogView(Widget, can_focus=True):
         self.action_move(step * max(self.size.height - 2, 1))
 
     def action_sideways(self, step: int) -> None:
-        if not self._style.wrap:
+        if not self._lay.style.wrap:
             self.offset_cells = max(0, min(self.offset_cells + step * _STEP, _FARTHEST))
             self.lay_out()
             self.post_message(self.Moved())
@@ -322,19 +275,19 @@ class LogView(Widget, can_focus=True):
             return
         place = self._place(line)
         if self._top is None or place < self._place(self._top.line):
-            self._top = _Top(line)
+            self._top = Top(line)
             return
         items = rows.backward(place + 1, height)
-        blocks = self._blocks(rows, items)
+        blocks = self._lay.blocks(rows, items)
         total = sum(len(block) for _, block in blocks)
-        bottom = self._top_of(blocks, max(total - height, 0))
+        bottom = top_of(blocks, max(total - height, 0))
         if bottom is None:
             return
         first, now = self._place(bottom.line), self._place(self._top.line)
         if first > now or (first == now and bottom.sub > self._top.sub):
             self._top = bottom
         elif place == now:
-            self._top = _Top(line)
+            self._top = Top(line)
 
     def _scroll(self, step: int) -> None:
         """By rows, as the wheel does; the cursor stays among what is seen."""
@@ -345,11 +298,11 @@ class LogView(Widget, can_focus=True):
             self._leave()
         place, sub = self._place(self._top.line), self._top.sub + step
         if sub < 0:
-            earlier = self._blocks(rows, rows.backward(place, -sub))
+            earlier = self._lay.blocks(rows, rows.backward(place, -sub))
             total = sum(len(block) for _, block in earlier)
-            self._top = self._top_of(earlier, max(total + sub, 0)) or replace(self._top, sub=0)
+            self._top = top_of(earlier, max(total + sub, 0)) or replace(self._top, sub=0)
         else:
-            self._top = self._top_of(self._blocks(rows, rows.forward(place, sub + 1)), sub) or self._top
+            self._top = top_of(self._lay.blocks(rows, rows.forward(place, sub + 1)), sub) or self._top
         self.lay_out()
         seen = [row.line for row in self._drawn if row.line is not None]
         if seen and self.cursor not in seen:
@@ -379,6 +332,7 @@ class LogView(Widget, can_focus=True):
     # -- drawing -------------------------------------------------------------------------------------------------
 
     def on_resize(self) -> None:
+        self._lay.width = self.size.width
         if not self.following and self.cursor is not None:
             self._reveal(self.cursor)
         self.lay_out()
@@ -395,7 +349,7 @@ class LogView(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        row = self._drawn[y] if y < len(self._drawn) else _Row(())
+        row = self._drawn[y] if y < len(self._drawn) else Row(())
         at_cursor = row.line is not None and self.cursor is not None and row.line.identity == self.cursor.identity
         ground = ("cursor" if self.has_focus else "cursor-blur") if at_cursor else ""
         strip = self._painter.strip(row.spans, width - 1, ground=ground)
@@ -410,11 +364,3 @@ class LogView(Widget, can_focus=True):
         first = 1.0 if self.following else self._place(self._top.line) / max(len(view) - height, 1)
         start = round(min(first, 1.0) * (height - size))
         return (("▐", "track"),) if start <= y < start + size else ((" ", ""),)
-
-
-def pattern_of(text: str) -> re.Pattern[str] | None:
-    """For what is highlighted: as the filter of lines reads it; None when there is none, or it is none."""
-    try:
-        return re.compile(text, re.IGNORECASE if text == text.lower() else 0) if text else None
-    except re.error:
-        return None
