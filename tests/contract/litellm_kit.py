@@ -137,6 +137,14 @@ class Site:
     def reader(self) -> Reader:
         return Reader(self.fleet, self.stacks, self.connection, SystemClock())
 
+    @property
+    def config(self) -> str:
+        """litellm_config.yaml on the host."""
+        if self.real is not None:
+            return str(self.real.config)
+        assert self.demo is not None
+        return str(self.demo.root(HOST) / "configs/litellm/litellm_config.yaml")
+
     async def redis(self, *words: str) -> str:
         """What `redis-cli` prints, asked by somebody else than the client."""
         done = await (await self.connection(HOST)).run(["docker", "exec", "vpai-redis-1", "redis-cli", *words])
@@ -294,8 +302,8 @@ class Real:
         while not self._ended.wait(0.05):
             if asked.exists():
                 self.proxy.stop()
+                asked.unlink()  # Docker too answers before the program does
                 self.proxy.start()
-                asked.unlink()
 
     def end(self) -> None:
         self._ended.set()
@@ -379,7 +387,8 @@ async def real_site(real: Real) -> AsyncIterator[Site]:
         public = host_key.export_public_key("openssh").decode().strip()
         (real.folder / "known_hosts").write_text(f"[127.0.0.1]:{server.port} {' '.join(public.split()[:2])}\n")
         ssh = config.Ssh(user=USER, port=server.port, key=str(path), known_hosts=str(real.folder / "known_hosts"))
-        host = config.Host(title="Real", addresses=("127.0.0.1",), ssh=ssh, sudo=False, root=str(real.folder / "root"))
+        docker, root = str(real.folder / "bin/docker"), str(real.folder / "root")
+        host = config.Host(title="Real", addresses=("127.0.0.1",), ssh=ssh, sudo=False, root=root, docker=docker)
         fleet = config.Fleet(hosts={HOST: host}, stacks=(f"{HOST}/apps",))
         stacks = real.folder / "stacks"
         (stacks / HOST / "apps").mkdir(parents=True, exist_ok=True)

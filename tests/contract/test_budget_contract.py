@@ -14,15 +14,18 @@ import pytest
 import pytest_asyncio
 
 from vpai_tui.budget import sql
+from vpai_tui.budget.cap import NATIVE, NATIVE_SPAN, value_of
 from vpai_tui.budget.change import Change
 from vpai_tui.budget.counters import CAP_KEY, MODE_KEY
 from vpai_tui.budget.model import TARGETS, BudgetSnapshot, Enforcement, Mode, Source, Spend
+from vpai_tui.budget.native import native_of
+from vpai_tui.budget.persist import read_config
 from vpai_tui.budget.session import Budget
 from vpai_tui.errors import OperatorError, PreflightRefused, StalePlan, UsageError
 from vpai_tui.fleet.operation import Finished, Outcome
 
 from .eco.proxy import VERSIONS, demand, missing
-from .litellm_kit import CAP, Site, demo_site, real_host, real_site
+from .litellm_kit import CAP, HOST, Site, demo_site, real_host, real_site
 from .postgres_kit import postgres_server, programs
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -340,3 +343,13 @@ async def without_the_callback(site: Site, budget: Budget) -> None:
     if not site.database:
         with pytest.raises(PreflightRefused, match="no callback holds a cap"):
             await budget.plan_cap("3")
+        return
+    change = await budget.plan_cap("3")
+    assert (change.word is not None) == (site.version != "1.106.2"), "before 1.95 its day has thirty days"
+    end = await turn(budget, change, change.word or "")
+    assert end.outcome is Outcome.COMMITTED, end
+    kept = await read_config(await site.connection(HOST), site.config)
+    assert (value_of(kept, NATIVE), value_of(kept, NATIVE_SPAN)) == ("3.00", "1d")
+    native = await native_of((await site.reader().ground()).inside)
+    assert native is not None
+    assert native.cap_usd == 3
