@@ -123,7 +123,7 @@ class BudgetFlows:
 
         async def run() -> None:
             proof = await self._budget.prove(question.alias)
-            role = "ok" if proof.answered else "warn" if proof.refused else "error"
+            role = "warn" if proof.refused else "ok" if proof.good else "error"
             told = [named("mode", proof.mode.value)] if proof.mode else []
             title = f"{question.alias}: who answers"
             self._app.push_screen(Confirm(title, [*(((row, role),) for row in wrap(proof.told)), *told], []))
