@@ -45,6 +45,7 @@ class Arg(StrEnum):
     LOG = "service|host|LogQL"
     LEVEL = "level"
     QUERY = "name"
+    SPAN = "time until time"
     NODE = "node"
     USD = "usd"
     ECO = "mode"
@@ -273,6 +274,7 @@ _LOGS: tuple[Command, ...] = (
     _log("logs.times", "times", "Local, UTC, relative, none", "t", "times"),
     _log("logs.bars", "bars", "How many lines there were, by time", "b"),
     _log("logs.at", "at", "To the line of a time: `14:05`, `20m`", arg=Arg.TEXT),
+    _log("logs.since", "since", "Past lines: `since 6h`, `since 14:00 until 14:30`", arg=Arg.SPAN),
     _log("logs.push", "ask loki", "Let Loki filter: older lines come too", "i"),
     _log("logs.keep", "keep query", "What Loki is asked, under a name", arg=Arg.TEXT),
     _log("logs.kept", "kept query", "One that was kept", arg=Arg.QUERY),

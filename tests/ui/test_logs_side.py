@@ -1,4 +1,4 @@
-"""Mode 3, beside the log that is followed: the lines around one as Loki has them."""
+"""Mode 3, beside the log that is followed: the lines around one as Loki has them, lines of a span and their price."""
 
 from __future__ import annotations
 
@@ -127,3 +127,50 @@ async def test_a_line_that_is_gone_and_a_loki_that_is_down_are_said(cockpit: Ope
         await at.settle()
         await at.press("x")
         assert any("are Loki's to give" in it for it in at.toasts())
+
+
+@BOTH
+async def test_past_lines_of_a_span_with_their_proof(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
+    found = FakeLogs(entries(), PROVEN)
+    found.past = [entry(7200 - number, "sese/apps/n8n", f"level=info msg=past n={number}") for number in range(60)]
+    async with cockpit(backend=on(found), size=size) as at:
+        await command(at, "logs n8n")
+        await command(at, "since 21:00 until 22:30")
+        await at.settle()
+        text = at.text()
+        assert "21:00:00 – 22:30:00" in text
+        assert "✔ all 60 lines" in text
+        assert "n=59" in text
+        assert "workflow" not in text
+        assert ("stats", '{service="n8n"}') not in found.asked  # it is not wide
+        await at.settle()
+        picture(at, "span")
+        await at.press("escape")
+        assert "✔ live" in at.text()
+        await command(at, "since 14:00 until 13:00")
+        assert "14:00 is not before 13:00" in at.toasts()
+        await command(at, "since 20:00 until 20:30")
+        await at.settle()
+        assert any("Loki has no line of" in it for it in at.toasts())
+        assert "✔ live" in at.text()
+
+
+async def test_a_wide_span_tells_its_price_first(cockpit: OpenCockpit, picture: Picture) -> None:
+    found = FakeLogs(entries())
+    found.past = [entry(86_400 * 3, "sese/apps/n8n", "days ago")]
+    async with cockpit(backend=on(found)) as at:
+        await command(at, "logs n8n")
+        await command(at, "since 7d")
+        await at.settle()
+        assert "Loki reads 734 MB: 9 000 000 lines of 3 streams" in at.text()
+        picture(at, "price")
+        await at.press("escape")
+        await at.settle()
+        assert not [it for it in found.asked if it[0] == "lines"]
+        assert "✔ live" in at.text()
+        await command(at, "since 7d")
+        await at.settle()
+        await at.pilot.click("#answer-read")
+        await at.settle()
+        assert "days ago" in at.text()
+        assert "✔ all 1 lines" in at.text()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -139,6 +139,11 @@ class LogsScreen(CockpitScreen):
         """The lines that are read: those followed, or what lies beside them."""
         return self.context.logs.buffer if self.side.now is None else self.side.now.buffer
 
+    @property
+    def levels(self) -> Sequence[int]:
+        """How many lines that are read are of each level."""
+        return self.context.logs.levels if self.side.now is None else self.side.now.levels
+
     def _refresh_view(self) -> None:
         """The view of the buffer there is now, through the filter there is now."""
         buffer = self.buffer
@@ -178,7 +183,7 @@ class LogsScreen(CockpitScreen):
             style,
             self._source if look.source_of is not None else None,
             asides(look, self.context.seen, reading.times) if self.side.now is None else (),
-            empty_line(look, reading, self.context.failure),
+            empty_line(look, self.buffer, reading, self.context.failure),
             fold=not reading.pattern,
         )
 
@@ -212,8 +217,9 @@ class LogsScreen(CockpitScreen):
             head = side_line(name, self.side.now, busy=self.side.busy, width=self.size.width)
         self.query_one("#log-head", SafeStatic).show([head])
         chips = self.query_one("#log-chips", SafeStatic)
-        chips.show([chips_line(look, self.reading, self.size.width)])
-        chips.display = self.side.now is None and (bool(sum(look.levels)) or bool(self.reading.pattern))
+        chips.show([chips_line(self.levels, self.reading, self.size.width)])
+        around = self.side.now is not None and self.side.now.line is not None
+        chips.display = not around and (bool(sum(self.levels)) or bool(self.reading.pattern))
 
     def _draw_detail(self, *, top: bool) -> None:
         detail, line, look = self.query_one("#detail", LineView), self.log_view.cursor, self.context.logs
@@ -306,7 +312,7 @@ class LogsScreen(CockpitScreen):
         self.query_one(FilterRow).clear()
 
     def chip_clicked(self, x: int) -> None:
-        least = chip_at(self.context.logs, self.reading, x)
+        least = chip_at(self.levels, self.reading, x)
         if least is not None:
             self.least(least)
 

@@ -30,11 +30,6 @@ class LogDesk:
         """Do `command`, without its `logs.`; a refusal is said."""
         try:
             match command:
-                case "level":
-                    self._level(argument)
-                case "context":
-                    self._screen.side.context()
-                    self._screen.redraw()
                 case "at":
                     self._screen.go_to(time_ns(argument, self._screen.context.clock))
                 case "push":
@@ -45,10 +40,22 @@ class LogDesk:
                     self._keep(argument)
                 case "kept":
                     self._kept(argument)
+                case _:
+                    self._look(command, argument)
         except UsageError as error:
             self._say(f"{error}: {error.remedy}" if error.remedy else str(error), "warning")
         except OperatorError as error:
             self._say(str(error), "error")
+
+    def _look(self, command: str, argument: str) -> None:
+        match command:
+            case "level":
+                self._level(argument)
+            case "context":
+                self._screen.side.context()
+                self._screen.redraw()
+            case "since":
+                self._since(argument)
 
     def _level(self, argument: str) -> None:
         if argument:
@@ -67,6 +74,16 @@ class LogDesk:
         if not self._screen.log_view.find(pattern, step):
             what = f"/{reading.pattern}/" if pattern is not None else "error"
             self._say(f"no {what} {'below' if step > 0 else 'above'}", "warning")
+
+    def _since(self, argument: str) -> None:
+        """Lines of a span: the one end is now where it is not given."""
+        begin, _, end = (it.strip() for it in argument.partition(" until "))
+        clock = self._screen.context.clock
+        from_ns, to_ns = time_ns(begin, clock), time_ns(end or "now", clock)
+        if from_ns >= to_ns:
+            raise UsageError(f"{begin} is not before {end or 'now'}")
+        self._screen.side.span(from_ns, to_ns)
+        self._screen.redraw()
 
     def _push(self) -> None:
         """Let Loki filter: what is older than the buffer, or was never here, comes too."""

@@ -1,16 +1,18 @@
-"""Lines beside the log that is followed: those around one line as Loki has them. The tail goes on meanwhile."""
+"""Lines beside the log that is followed: those around one line, those of a span. The tail goes on meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from textual.worker import Worker
 
 from vpai_tui.errors import OperatorError, UsageError
-from vpai_tui.logs.model import Line
+from vpai_tui.logs.model import Level, Line
 from vpai_tui.widgets import paint
+from vpai_tui.widgets.dialogs import Choice, Confirm
+from vpai_tui.widgets.log_head import count
 from vpai_tui.widgets.log_style import Times, when
 from vpai_tui.widgets.log_view import Place
 from vpai_tui.widgets.paint import Line as Spans
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _AROUND = 200  # lines before and after one
 _OLDER = 1000
+_MOST = 5000  # lines of a span that are read at once; older ones are paged
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Side:
     buffer: Buffer
     told: Spans  # how many, and whether all
     line: Line | None = None
+    levels: Sequence[int] = ()  # how many of each
 
 
 class LogSide:
@@ -73,6 +77,57 @@ class LogSide:
         told: Spans = ((f"{place} before, {len(found) - place - 1} after, of its stream ", "dim"),)
         self._show(Side(f"around {at}", stream_selector(line.labels), buffer, told, line))
 
+    def span(self, from_ns: int, to_ns: int) -> None:
+        """The lines of a span, of what is followed. UsageError where Loki is not asked for it."""
+        choice = self._screen.context.logs.choice
+        if choice is None or choice.query is None:
+            raise UsageError("past lines are Loki's to give")
+        query = choice.query
+        self._read("past lines", lambda: self._span(query, from_ns, to_ns))
+
+    async def _span(self, query: str, from_ns: int, to_ns: int) -> None:
+        from vpai_tui.logs.buffer import Buffer
+        from vpai_tui.logs.past import read
+
+        link = (await self._shell.log_watch.logs()).link
+        if not await self._may_cost(query, from_ns, to_ns):
+            return
+        buffer = Buffer()
+        found = await read(link, query, from_ns, to_ns, _MOST, buffer)
+        title = self._between(from_ns, to_ns)
+        if not len(buffer):
+            raise OperatorError(f"Loki has no line of {title}")
+        told: Spans = ((f"{paint.WARN} the newest {count(len(buffer))} of {_many(found.expected)} ", "warn"),)
+        if found.proven:
+            told = ((f"{paint.OK} all {count(len(buffer))} lines ", "ok"),)
+        elif found.complete:
+            told = ((f"{paint.WARN} {count(len(buffer))} lines, not proven ", "warn"),)
+        self._show(Side(title, query, buffer, told, levels=_levels(buffer)))
+
+    async def _may_cost(self, query: str, from_ns: int, to_ns: int) -> bool:
+        """What a wide span costs is said first, and where that is much the operator decides."""
+        from vpai_tui.logs.past import price, worth_asking
+
+        if not worth_asking(from_ns, to_ns):
+            return True
+        cost = await price((await self._shell.log_watch.logs()).link, query, from_ns, to_ns)
+        told = f"Loki reads {cost.bytes / 1e6:,.0f} MB: {count(cost.entries)} lines of {cost.streams} streams"
+        if not cost.dear:
+            self._say(told)
+            return True
+        rows: list[Spans] = [((told, "warn"),), (("It may take a while; esc gives up.", ""),)]
+        if cost.young:
+            rows.insert(1, (("What it has in memory comes to that.", "dim"),))
+        dialog = Confirm(f"Read {self._between(from_ns, to_ns)}?", rows, [Choice("read", "Read", "primary")])
+        return await self._shell.push_screen_wait(dialog) == "read"
+
+    def _between(self, from_ns: int, to_ns: int) -> str:
+        zone = Times.UTC if self._screen.reading.times is Times.UTC else Times.LOCAL
+        first, last = when(from_ns, zone), when(to_ns, zone)
+        if first.date() == last.date():
+            return f"{first:%H:%M:%S} – {last:%H:%M:%S}"
+        return f"{first:%d %b %H:%M} – {last:%d %b %H:%M}"
+
     def older(self) -> None:
         """A page before the oldest of the lines shown."""
         side = self.now
@@ -85,6 +140,9 @@ class LogSide:
         link = (await self._shell.log_watch.logs()).link
         came = await older(link, side.query, side.buffer, _OLDER)
         self._say(f"{came} older lines" if came else "there is no older line")
+        if came and self.now is side:
+            told: Spans = ((f"{count(len(side.buffer))} lines, older ones too ", "dim"),)
+            self.now = replace(side, told=told, levels=_levels(side.buffer))
         self._screen.redraw()
 
     def back(self) -> bool:
@@ -135,6 +193,18 @@ class LogSide:
 
     def _say(self, text: str) -> None:
         self._screen.notify(text, timeout=3, markup=False)
+
+
+def _levels(buffer: Buffer) -> list[int]:
+    found = [0] * len(Level)
+    for chunk in buffer.chunks:
+        for bits in chunk.bits:
+            found[bits & 7] += 1
+    return found
+
+
+def _many(expected: int | None) -> str:
+    return "many" if expected is None else count(expected)
 
 
 def side_line(name: str, side: Side | None, *, busy: bool, width: int) -> Spans:

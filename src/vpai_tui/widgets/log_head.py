@@ -8,6 +8,7 @@ from datetime import datetime
 
 from vpai_tui.clock import duration
 from vpai_tui.errors import OperatorError
+from vpai_tui.logs.buffer import Buffer
 from vpai_tui.logs.model import SECOND_NS, Cause, Gap, Level
 from vpai_tui.text import clean
 from vpai_tui.widgets import paint
@@ -101,27 +102,27 @@ def badge(look: LogLook, *, short: bool = False) -> Line:
 # ── the second row ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def chips_line(look: LogLook, reading: Reading, width: int) -> Line:
+def chips_line(levels: Sequence[int], reading: Reading, width: int) -> Line:
     """Levels with how many lines each would show, the filter, the options that are not usual."""
     spans: list[Span] = [(" ", "")]
-    for least in _chips(look):
-        total = sum(look.levels[int(least) :])
+    for least in _chips(levels):
+        total = sum(levels[int(least) :])
         word = "all" if least is Level.UNKNOWN else least.word if least is Level.ERROR else f"{least.word}+"
         role = "chip" if least is reading.least else "dim"
         spans.append((f" {word} {count(total)} ", role))
     return paint.spread(tuple(spans), _options(reading), width)
 
 
-def _chips(look: LogLook) -> list[Level]:
+def _chips(levels: Sequence[int]) -> list[Level]:
     """`debug+` is shown only where it would leave something out."""
-    below = any(look.levels[: int(Level.DEBUG)])
+    below = any(levels[: int(Level.DEBUG)])
     return [it for it in LEAST if it is not Level.DEBUG or below]
 
 
-def chip_at(look: LogLook, reading: Reading, x: int) -> Level | None:
+def chip_at(levels: Sequence[int], reading: Reading, x: int) -> Level | None:
     """The level whose chip is at cell `x`."""
     left = 0
-    for span, least in zip(chips_line(look, reading, 10_000)[1:], _chips(look), strict=False):
+    for span, least in zip(chips_line(levels, reading, 10_000)[1:], _chips(levels), strict=False):
         size = paint.width_of((span,))
         if left + 1 <= x < left + 1 + size:
             return least
@@ -240,12 +241,12 @@ def _mark(at: datetime, service: str, text: str, role: str, times: Times) -> Asi
     return Aside(ns, ((f"  ── {shown:%H:%M:%S}  {paint.safe(service)}: ", "dim"), (paint.safe(text), role or "accent")))
 
 
-def empty_line(look: LogLook, reading: Reading, failure: str) -> Line:
+def empty_line(look: LogLook, buffer: Buffer | None, reading: Reading, failure: str) -> Line:
     """What stands where lines would."""
-    if look.buffer is not None and len(look.buffer):
+    if buffer is not None and len(buffer):
         what = f"fits /{paint.safe(reading.pattern)}/" if reading.pattern else f"is {reading.least.word} or worse"
         sign = "no other line" if reading.inverted else "no line"
-        return ((f" {sign} of {count(len(look.buffer))} {what}", "dim"),)
+        return ((f" {sign} of {count(len(buffer))} {what}", "dim"),)
     if look.tail is Tail.OFF:
         return ((f" {failure or 'nothing is followed: `:logs SERVICE` opens one'}", "dim"),)
     if look.tail is Tail.OPENING or look.buffer is None:
