@@ -279,6 +279,7 @@ _LOGS: tuple[Command, ...] = (
     _log("logs.keep", "keep query", "What Loki is asked, under a name", arg=Arg.TEXT),
     _log("logs.kept", "kept query", "One that was kept", arg=Arg.QUERY),
     _log("logs.save", "save", "The lines shown, to a file, masked", arg=Arg.TEXT),
+    _log("logs.json", "copy json", "The line as JSON, secrets masked", "m"),
     _log("logs.stop", "stop following", "Close the tail; its lines stay"),
 )
 COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_LOGS, *_BUDGET, *_VPN)

@@ -1,8 +1,9 @@
-"""Mode 3, beside the log that is followed: the lines around one as Loki has them, lines of a span and their price."""
+"""Mode 3, beside the log followed: the lines around one as Loki has them, a span and its price, a line as JSON."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -174,3 +175,21 @@ async def test_a_wide_span_tells_its_price_first(cockpit: OpenCockpit, picture: 
         await at.settle()
         assert "days ago" in at.text()
         assert "✔ all 1 lines" in at.text()
+
+
+async def test_a_line_is_copied_as_json_without_its_secrets(cockpit: OpenCockpit) -> None:
+    found = FakeLogs([entry(30, "sese/apps/n8n", "level=error msg=failed password=hunter2")])
+    async with cockpit(backend=on(found)) as at:
+        await at.press("3")
+        await at.press("m")
+        told = json.loads(at.app.clipboard)
+        assert (told["host"], told["service"], told["level"]) == ("sese", "n8n", "error")
+        assert told["ts_ns"] == str(found.entries[0].ns)
+        assert told["fields"]["password"] != "hunter2"
+        assert "hunter2" not in at.app.clipboard
+        assert "copied as JSON" in at.toasts()
+        found.write(entry(1, "sese/apps/n8n", "x" * 80_000))
+        await at.settle()
+        await at.press("m")
+        assert any("too much for the terminal's clipboard" in it for it in at.toasts())
+        assert json.loads(at.app.clipboard) == told

@@ -65,6 +65,11 @@ def save(path: Path, lines: Iterable[Line], source_of: SourceOf) -> int:
     return count
 
 
+def jsonl(lines: Iterable[Line], source_of: SourceOf) -> str:
+    """Lines as a saved buffer has them: one document a line."""
+    return "\n".join(json.dumps(document(it, source_of(it.labels)), ensure_ascii=False) for it in lines)
+
+
 def plain(lines: Iterable[Line], limit: int = 100_000) -> str:
     """Lines as text to copy: redacted, at most `limit` characters, the rest told of."""
     out: list[str] = []
