@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vpai_tui.errors import UsageError
@@ -24,6 +24,8 @@ def test_a_query_is_kept_and_forgotten(tmp_path: Path) -> None:
     assert [it.name for it in queries.path.parent.iterdir()] == ["queries.yaml"]  # nothing is left beside it
 
 
+@example(query="\x85")
+@example(query="\u00e9\u2028")
 @given(query=st.text(min_size=1, max_size=60))
 def test_any_query_comes_back_as_it_was(query: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     queries = Saved(tmp_path_factory.getbasetemp() / "any.yaml")

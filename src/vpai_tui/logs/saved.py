@@ -73,7 +73,9 @@ class Saved:
 
     def _write(self, queries: dict[str, str]) -> None:
         new = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
-        content = yaml.safe_dump(queries, allow_unicode=True, sort_keys=True, width=1000).encode()
+        # PyYAML writes NEL and its like as they are, and reads a line break: where there is one, all is escaped.
+        readable = "".join(queries.values()).replace("\n", "").isprintable()
+        content = yaml.safe_dump(queries, allow_unicode=readable, sort_keys=True, width=1000).encode()
         if len(content) > _LARGEST:
             raise UsageError(f"the kept queries are more than {_LARGEST >> 10} KiB then", remedy="forget one first")
         try:
