@@ -97,14 +97,15 @@ async def test_a_new_major_version_waits_for_a_dump_and_each_command_has_its_ima
 
 
 async def test_commands_that_fail_or_do_not_end_change_nothing(pi: LabHost, tmp_path: Path) -> None:
-    endless = {"run": "echo waits for the lock; sleep 600", "service": "db", "timeout_s": 1}
+    # Long enough for a container to start on a machine that has much to do.
+    endless = {"run": "echo waits for the lock; sleep 600", "service": "db", "timeout_s": 8}
     async with laptop(pi, tmp_path, ["pi/web"]) as me:
         good = await first(pi, me)
         before = container_id(pi, "the-db")
         me.write("pi/web", database("17.6", environment={"V": "2"}), {"before": [endless]})
         end = await me.deploy()
         assert (end.outcome, end.exit_code) == (Outcome.REVERTED, 4)
-        told = "before 1 in a container of the new db: not done after 1 s: waits for the lock; no container was touched"
+        told = "before 1 in a container of the new db: not done after 8 s: waits for the lock; no container was touched"
         assert end.reason == told
         assert "waits for the lock" in end.output
         assert me.told(HookFailed) and not me.told(StepStarted)
