@@ -102,7 +102,8 @@ def configuration(*, callback: bool = True) -> str:
     models = [
         {
             "model_name": alias,
-            "litellm_params": {"model": model, "api_key": "sk-none", "mock_response": said},
+            # 1.83.3 bills by its own table what has its price in model_info alone
+            "litellm_params": {"model": model, "api_key": "sk-none", "mock_response": said, **price},
             **({"model_info": price} if price else {}),
         }
         for alias, model, said, price in _MODELS
@@ -196,7 +197,7 @@ class Site:
         for connection in self._connections.values():
             await connection.close()
 
-    async def until(self, look: Callable[[], Any], right: Callable[[Any], bool], timeout_s: float = 20.0) -> Any:
+    async def until(self, look: Callable[[], Any], right: Callable[[Any], bool], timeout_s: float = 60.0) -> Any:
         """The first answer of the coroutine `look` that is right; the last one after that time, for an assertion."""
         clock = asyncio.get_running_loop().time
         end = clock() + timeout_s
@@ -297,7 +298,7 @@ class Real:
         self.describe()
 
     def watch(self) -> None:
-        """Restarts the proxy when `docker restart` asks for it."""
+        """Restarts the proxy when `docker restart` asks."""
         asked = self.folder / "restart"
         while not self._ended.wait(0.05):
             if asked.exists():

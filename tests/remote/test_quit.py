@@ -64,6 +64,8 @@ class Program:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
+            # What is started in the background ignores ctrl+c, and so would its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"},
         )
         os.close(theirs)
