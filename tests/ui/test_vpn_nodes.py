@@ -11,7 +11,7 @@ from vpai_tui.widgets.safe_table import SafeTable
 from . import fake_vpn as vpn
 from .conftest import OpenCockpit
 from .fake_vpn import FakeVpn
-from .vpn_kit import BOTH, Picture, Size, command, did, on, screen_of, to_node
+from .vpn_kit import BOTH, Picture, Size, command, did, on, screen_of, to_node, without_toasts
 
 # -- nodes ----------------------------------------------------------------------------------------------------------
 
@@ -116,6 +116,7 @@ async def test_tags_move_and_register(cockpit: OpenCockpit, picture: Picture, si
         await at.type("guest")
         await at.press("enter")
         await command(at, "register")
+        await without_toasts(at)
         picture(at, "register")
         at.app.screen.query_one("#field-url", Input).value = "https://singa.example/register/AAAA"
         await at.press("enter", "enter")
@@ -166,6 +167,7 @@ async def test_a_key_is_masked_until_it_is_asked_for(cockpit: OpenCockpit, pictu
         assert vpn.SECRET[:8] not in at.text()
         at.app.screen.query_one("#show", Button).press()
         await at.settle()
+        await without_toasts(at)
         picture(at, "key-shown")
         assert vpn.SECRET in "".join(at.text().split())
         assert at.app.screen.query_one("#show", Button).disabled
@@ -187,9 +189,11 @@ async def test_keys_and_users_are_listed_and_changed(cockpit: OpenCockpit, pictu
         picture(at, "expire-key")
         await at.press("right", "enter")
         await command(at, "users")
+        await without_toasts(at)
         picture(at, "users")
         await at.press("j", "tab", "tab", "tab", "enter")
         await at.type("guest")
+        await without_toasts(at)
         picture(at, "delete-user")
         await at.press("enter")
         assert did(found, "expire_key", "delete_user") == [("expire_key", 1), ("delete_user", "guest", ("guest",))]

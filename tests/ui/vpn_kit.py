@@ -49,3 +49,9 @@ async def command(at: Cockpit, words: str) -> None:
     await at.press("colon")
     await at.type(words)
     await at.press("enter")
+
+
+async def without_toasts(at: Cockpit) -> None:
+    """They go by themselves after a time: no picture may depend on it."""
+    at.app.clear_notifications()
+    await at.settle()
