@@ -6,11 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-from importlib.resources import files as package_files
 from pathlib import Path
 
 import pytest
 
+from vpai_tui.budget.persist import script as budget_script
 from vpai_tui.deploy.host import runner_script, script
 from vpai_tui.deploy.pull import pull_script
 from vpai_tui.fleet.operation import TAKEN_BACK
@@ -25,6 +25,7 @@ SCRIPTS = {
     "dns": dns_script(),
     "pull": pull_script(),
     "hold": script("hold.sh"),
+    "budget": budget_script(),
 }
 
 
@@ -158,6 +159,5 @@ def test_words_that_others_go_by_are_the_runners() -> None:
     runner, common = script("runner.sh").decode(), script("common.sh").decode()
     assert f"$why{TAKEN_BACK}$FAILURE" in runner
     (tidies,) = re.findall(r"^TIDIES='(.*)'$", common, re.M)
-    apply = (package_files("vpai_tui.vpn") / "dns" / "apply.sh").read_text()
-    for waiting in (script("hold.sh").decode(), apply):
+    for waiting in (script("hold.sh").decode(), dns_script().decode(), budget_script().decode()):
         assert f"' {tidies} '" in waiting
