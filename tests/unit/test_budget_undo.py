@@ -151,13 +151,51 @@ async def test_undo_leaves_the_line_of_somebody_else(budget: Budget, host: Host)
     assert host.filed == [] and host.key("cap") == ""
 
 
-async def test_undo_is_no_success_while_litellm_goes_by_the_newer_file(budget: Budget, host: Host) -> None:
+async def test_undo_holds_the_cap_by_redis_where_litellm_goes_by_the_file_of_before(budget: Budget, host: Host) -> None:
     await done(budget, await budget.plan_cap("3"))
     (host.root / "loaded").write_bytes(host.file.read_bytes())  # it was restarted since
     undo = await budget.plan_undo()
     assert undo is not None
+    told, end = await done(budget, undo)
+    assert told == ["set", "kept", "set", "enforced", "finished"] and host.filed == []
+    assert end.outcome is Outcome.COMMITTED and end.reason.endswith("Redis holds 5.00")
+    found = await budget.snapshot()
+    assert (found.cap_usd, found.cap_source, host.key("cap")) == (5.0, "redis", "5.00")
+
+
+async def test_undo_waits_for_a_litellm_that_reads_its_file_again(budget: Budget, host: Host) -> None:
+    await done(budget, await budget.plan_cap("3"))
+    (host.root / "loaded").write_bytes(host.file.read_bytes())
+    undo = await budget.plan_undo()
+    assert undo is not None
+    asked = []
+
+    def reload(script: str, args: tuple[str, ...]) -> None:
+        asked.append(script)
+        if asked.count(apply.READ_LUA) == 20:
+            (host.root / "loaded").write_bytes(host.file.read_bytes())
+            host.load()
+
+    host.redis_says = reload
+    told, end = await done(budget, undo)
+    assert told == ["set", "kept", "enforced", "finished"] and end.outcome is Outcome.COMMITTED
+    assert host.key("cap") == "" and (await budget.snapshot()).cap_source == "general_settings"
+
+
+async def test_undo_is_no_success_where_nothing_holds_the_cap(budget: Budget, host: Host) -> None:
+    await done(budget, await budget.plan_cap("3"))
+    (host.root / "loaded").write_bytes(host.file.read_bytes())
+    undo = await budget.plan_undo()
+    assert undo is not None
+
+    def meddle(script: str, args: tuple[str, ...]) -> None:
+        if script == apply.SET_LUA and args[2]:  # somebody sets another one, before ours
+            host.put("cap", "9.00")
+
+    host.redis_says = meddle
     _, end = await done(budget, undo)
     assert end.outcome is Outcome.FAILED and "says cap 3.00 (general_settings)" in end.reason
+    assert f"{host.file} is written" in end.reason and host.key("cap") == "9.00"
 
 
 async def test_the_proof_of_a_cap_is_the_key_and_not_a_file_that_said_the_same(budget: Budget, host: Host) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 from vpai_tui.budget import persist
 from vpai_tui.budget.cap import GENERAL
 from vpai_tui.budget.change import Change, Order, Wanted, Write
-from vpai_tui.budget.counters import READ_LUA, SET_LUA, Counters, counters_of, read_arguments
+from vpai_tui.budget.counters import CAP_KEY, READ_LUA, SET_LUA, Counters, counters_of, read_arguments
 from vpai_tui.budget.model import Enforcement
 from vpai_tui.budget.native import native_of
 from vpai_tui.budget.persist import Edit, Restart, new_id
@@ -23,6 +24,7 @@ from vpai_tui.remote.failures import NoAnswer
 from vpai_tui.text import clean_line
 
 PROOF_WITHIN_S = 15.0  # the callback looks every 2 s
+REREAD_WITHIN_S = 40.0  # LiteLLM 1.106 with STORE_MODEL_IN_DB reads its file again every 30 s
 _PROOF_PAUSE_S = 0.7
 
 
@@ -71,6 +73,10 @@ class Turn:
         if order.write is not None and not order.write.empty:
             await self._set(order.write)
             yield self._said("set", f"{order.write.key}: {self._change.before} → {self._change.after}")
+            if order.wanted.by_redis is False:
+                async for event in self._handed_back(order, edit):
+                    yield event
+                return
         found, proved = await self._proof(order)
         if not proved:
             yield self._end(Outcome.FAILED, self._unproved(order, found))
@@ -81,6 +87,42 @@ class Turn:
             return
         async for event in self._kept(edit):
             yield event
+
+    async def _handed_back(self, order: Order, edit: Edit | None) -> AsyncIterator[Event]:
+        """The key is gone and what is configured shall act: the file is written before the proof, since LiteLLM may
+        have read what it says now, and may read it again. Where it does not, Redis holds the amount.
+        """
+        if edit is not None:
+            async for event in self._kept(edit, f"{CAP_KEY} is taken away"):
+                if not isinstance(event, Finished):
+                    yield event
+                elif event.outcome is not Outcome.COMMITTED:
+                    yield event
+                    return
+        found, proved = await self._proof(order, REREAD_WITHIN_S)
+        held = ""
+        if not proved and await self._hold(order, found):
+            held = f"LiteLLM goes by another file than the host's: Redis holds {usd(order.wanted.cap_usd)}"
+            yield self._said("set", held)
+            found, proved = await self._proof(replace(order, wanted=replace(order.wanted, by_redis=True)))
+        if proved:
+            yield self._said("enforced", _beat(found))
+            yield self._end(Outcome.COMMITTED, held)
+            return
+        done = f"{edit.path} is written, " if edit is not None else ""
+        yield self._end(Outcome.FAILED, f"{done}{self._unproved(order, found, kept=True)}")
+
+    async def _hold(self, order: Order, found: Counters | None) -> bool:
+        """Sets the key to the amount that nothing else holds; False where that cannot be known, or somebody did."""
+        if found is None or not found.fresh or found.raw_cap or order.write is None or not order.wanted.cap_usd:
+            return False
+        try:
+            await self._set(Write(order.write.key, "", usd(order.wanted.cap_usd)))
+        except StalePlan:
+            return False
+        finally:
+            self.begun = True
+        return True
 
     async def _set(self, write: Write) -> None:
         """Sets the key. StalePlan when it has another value than the plan saw: nothing was done."""
@@ -104,12 +146,12 @@ class Turn:
                 remedy="look again: vpai-tui budget",
             )
 
-    async def _proof(self, order: Order) -> tuple[Counters | None, bool]:
+    async def _proof(self, order: Order, within_s: float = PROOF_WITHIN_S) -> tuple[Counters | None, bool]:
         """Reads the heartbeat until it says what is wanted; what was read last, and whether it did.
 
         Where no callback acts there is nothing to wait for."""
         clock = self._clock
-        until = clock.boot_s() + (PROOF_WITHIN_S if order.enforcement is not Enforcement.DECLARED else 0.0)
+        until = clock.boot_s() + (within_s if order.enforcement is not Enforcement.DECLARED else 0.0)
         found: Counters | None = None
         while True:
             try:
@@ -145,7 +187,7 @@ class Turn:
             return "nothing was changed"
         return f"{write.key} is set to {clean_line(write.new, 40) or 'nothing'}"
 
-    def _unproved(self, order: Order, found: Counters | None) -> str:
+    def _unproved(self, order: Order, found: Counters | None, *, kept: bool = False) -> str:
         """What was done, what was not, and why."""
         done = self._done(order)
         if order.enforcement is Enforcement.DECLARED and self._change.kind == "mode":
@@ -156,18 +198,19 @@ class Turn:
             why = "the callback gives no heartbeat"
         else:
             why = f"the callback does not take it: {_beat(found)}"
-        left = f"; {order.edit.path} was not changed" if order.edit is not None and not order.edit.empty else ""
+        edited = order.edit is not None and not order.edit.empty and not kept
+        left = f"; {order.edit.path} was not changed" if order.edit is not None and edited else ""
         return f"{done}, but within {PROOF_WITHIN_S:.0f} s nothing proved that it acts ({why}){left}"
 
-    async def _kept(self, edit: Edit) -> AsyncIterator[Event]:
-        """Writes the file; a failure here leaves a cap that acts and is not kept."""
+    async def _kept(self, edit: Edit, done: str = "acts now") -> AsyncIterator[Event]:
+        """Writes the file; a failure here leaves what was `done` before, and a file that does not say it."""
         try:
             copy = await persist.keep(self._ground.connection, edit, self._by)
         except LinkLost as error:
-            yield self._end(Outcome.UNKNOWN, f"acts now; whether {edit.path} was written is not known: {error.message}")
+            yield self._end(Outcome.UNKNOWN, f"{done}; whether {edit.path} was written is not known: {error.message}")
             return
         except OperatorError as error:
-            reason = f"acts now, and is not kept: {error.message}; a Redis that forgets it brings the old cap back"
+            reason = f"{done}, and is not kept: {error.message}; without the key in Redis the file's old cap acts"
             yield self._end(Outcome.FAILED, reason, error.output)
             return
         value = (self._order.lasting[1] if self._order.lasting else None) or "taken out"
