@@ -22,9 +22,9 @@ sys.path.insert(0, str(HERE))
 
 import deploys  # noqa: E402
 import isolation  # noqa: E402
+import lab_wan  # noqa: E402
 from lab_machines import Lab  # noqa: E402
 from lab_registry import Registry  # noqa: E402
-from lab_wan import set_delay  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
 from vpai_tui.config import load_fleet  # noqa: E402
@@ -170,6 +170,7 @@ def idle(config: Path, seconds: float) -> None:
 def furnished(lab: Lab) -> Iterator[None]:
     """Three hosts with one container each."""
     lab.up()
+    lab_wan.start(lab)
     registry = Registry(lab)
     registry.push(deploys.IMAGE)
     for name in NAMES:
@@ -178,6 +179,7 @@ def furnished(lab: Lab) -> Iterator[None]:
     try:
         yield
     finally:
+        lab_wan.stop(lab)
         for name in NAMES:
             lab.clean(name)
 
@@ -197,12 +199,12 @@ def main() -> None:
             path.write_text(lab.fleet_yaml(address))
         print(f"{'measure':<58} {'ours':>10} {'theirs':>10} {'ratio':>7}", flush=True)
         first_frame(args.count, near, folder / "demo")
-        set_delay(lab, 50)
+        lab_wan.set_delay(lab, 50)
         cold_services(args.count, lab, far, 50)
         death_seen(args.count, lab, far, 50)
         for rtt, path in ((0, near), (50, far)):
             stacks(args.count, lab, path, rtt, folder / "stacks")
-        set_delay(lab, 0)
+        lab_wan.set_delay(lab, 0)
         idle(near, args.idle_s)
         isolation.measure(lab, COCKPIT, near)
 
