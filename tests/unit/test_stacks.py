@@ -82,7 +82,7 @@ def test_all_keys_of_stack_yaml(folder: Path) -> None:
 project: other
 order: 3
 on_demand: true
-source: {web: ./here}
+source: {web: "mine:1"}
 data: [db]
 health_timeout_s: 12.5
 one_shots: [db]
@@ -100,7 +100,7 @@ access: [{service: web, port: 80, subdomain: app, reach: vpn, needs: [API key]}]
 """
     stack = load(folder, spec)
     assert stack.project == "other"
-    assert stack.spec.source == {"web": "./here"}
+    assert stack.spec.source == {"web": "mine:1"}
     assert stack.spec.before[0].timeout_s == 60
     assert stack.spec.access[0].needs == ("API key",)
     entries = {relative: entry.reload or entry.on_change for relative, _, entry in stack.shipped()}

@@ -14,6 +14,7 @@ import yaml
 from vpai_tui.deploy.builds import Build, builds_of
 from vpai_tui.deploy.live import without_live_keys
 from vpai_tui.deploy.told import ToldFile, digests_of, told_of
+from vpai_tui.fleet import sources
 from vpai_tui.fleet.stacks import SPEC_FILE, Stack
 from vpai_tui.text import clean
 
@@ -80,6 +81,8 @@ def read_bundle(stack: Stack, root: str) -> Bundle:
     files_of = {name: tuple(item for item in files if name in by_file[item.path]) for name in stack.services}
     labels = {name: _files_hash(items) for name, items in files_of.items() if any(_counts(item) for item in items)}
     compose = {"00-compose.yaml": stack.compose_path.read_bytes()}
+    if given := sources.override(stack.spec.source):
+        compose["04-source.yaml"] = given
     if stack.override:
         compose["05-adopted.yaml"] = stack.override
     if labels:

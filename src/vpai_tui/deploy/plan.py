@@ -24,6 +24,7 @@ from vpai_tui.deploy.live import carry_over
 from vpai_tui.deploy.steps import Step, steps_for
 from vpai_tui.deploy.syntax import broken_programs
 from vpai_tui.errors import Interrupted, OperatorError, PreflightRefused
+from vpai_tui.fleet import sources
 from vpai_tui.fleet.compose import dependencies, services_of
 from vpai_tui.fleet.operation import Cause, Effect, Plan, confirm_word
 from vpai_tui.fleet.stacks import Stack
@@ -171,6 +172,7 @@ def assemble(
         changes=tuple(result.changes),
         notes=(
             *notes,
+            *sources.words(stack.off),
             *_notes(facts),
             *inexact(facts),
             *_rerun_notes(stack, facts, result),

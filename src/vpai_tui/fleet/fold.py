@@ -42,7 +42,7 @@ def fold(
         for stack in own:
             status, members = _stack(host, stack, syncs.get(stack.id, ""), host_now)
             statuses.append(status)
-            services += members
+            services += [*members, *(_off(host, stack, service) for service in stack.off)]
         services += _unclaimed(host, own, host_now)
     found = alerts(hosts, statuses, services)
     return FleetSnapshot(at_boot_s, tuple(hosts), tuple(statuses), tuple(services), found)
@@ -114,6 +114,19 @@ def _service(
         usage=host.usage.get(container.id) if container else None,
         stale=not host.live,
         one_shot=one_shot,
+    )
+
+
+def _off(host: HostSnapshot, stack: Stack, service: str) -> Service:
+    return Service(
+        host=host.name,
+        stack=stack.name,
+        service=service,
+        sync=Sync.NOT_DEPLOYED,
+        health=Health.STOPPED,
+        image=None,
+        stale=not host.live,
+        off=True,
     )
 
 

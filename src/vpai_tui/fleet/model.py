@@ -230,6 +230,7 @@ class Service:
     usage: Usage | None = None
     stale: bool = False  # its host is gone: last known values
     one_shot: bool = False
+    off: bool = False  # its image or what it is built from is the operator's own, and stack.yaml gives none
 
     @property
     def id(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from vpai_tui import config
 from vpai_tui.errors import UsageError
+from vpai_tui.fleet import sources
 from vpai_tui.fleet.adopted import Adopted, AdoptedFile, AdoptedStack, check_names, effective, override
 from vpai_tui.fleet.compose import Bind, EnvFile, binds_of, check_compose, env_files_of, services_of, start_order
 from vpai_tui.fleet.stackspec import LiveValues, ShippedFile, StackSpec
@@ -46,11 +47,12 @@ class Stack:
     name: str
     dir: Path
     spec: StackSpec
-    compose: Mapping[str, Any]  # as parsed, variables and all
+    compose: Mapping[str, Any]  # as parsed, variables and all, with the sources that stack.yaml gives
     compose_path: Path
     services: tuple[str, ...]
     env_uses: tuple[EnvFile, ...]  # which service reads which env file
     binds: Mapping[str, tuple[Bind, ...]]  # by service
+    off: tuple[str, ...] = ()  # services of compose.yaml whose `source` is not given: in none of the above
     adopted: AdoptedStack | None = None
     override: bytes = b""  # the compose file that makes `compose` of compose.yaml; none where nothing is adopted
 
@@ -171,20 +173,24 @@ def _read_stack(stacks_dir: Path, stack_id: str) -> tuple[Stack | None, list[Pro
     problems += check_compose(compose_document, project)
     if spec is None or problems:
         return None, problems
-    services = services_of(compose_document.value)
+    off = tuple(name for name in sources.off_of(spec.source) if name in services_of(compose_document.value))
+    compose = sources.without(sources.with_sources(compose_document.value, spec.source), off)
+    services = services_of(compose)
     stack = Stack(
         id=stack_id,
         host=host,
         name=name,
         dir=folder,
         spec=spec,
-        compose=compose_document.value,
+        compose=compose,
         compose_path=folder / COMPOSE_FILE,
         services=start_order(services)[0],
         env_uses=tuple(file for service, body in services.items() for file in env_files_of(service, body)),
         binds={service: binds_of(body) for service, body in services.items()},
+        off=off,
     )
-    wrong = [*_check_names(stack, spec_document), *_check_hooks(stack, spec_document)]
+    wrong = [*sources.problems(compose_document, off)]
+    wrong += [*_check_names(stack, spec_document), *_check_hooks(stack, spec_document)]
     wrong += _check_files(stack, spec_document)
     wrong += [*_check_live(stack, spec_document), *_check_unsent(stack, compose_document)]
     wrong += _check_builds(stack, compose_document)
@@ -203,8 +209,9 @@ def _check_names(stack: Stack, document: Document) -> Iterator[Problem]:
         named += [((when, index, "service"), hook.service) for index, hook in enumerate(hooks)]
     named += [(("fresh", index, "dump_of"), fresh.dump_of) for index, fresh in enumerate(spec.fresh)]
     for path, service in named:
-        if service is not None and service not in stack.services:
-            yield document.problem(path, f'expected a service of {", ".join(stack.services)}, found "{service}"')
+        known = (*stack.services, *stack.off)
+        if service is not None and service not in known:
+            yield document.problem(path, f'expected a service of {", ".join(known)}, found "{service}"')
 
 
 def _check_hooks(stack: Stack, document: Document) -> Iterator[Problem]:
@@ -357,6 +364,12 @@ def find_service(stacks: Sequence[Stack], name: str) -> tuple[Stack, str]:
     ]
     if len(fitting) == 1:
         return ids[fitting[0]]
+    off = next((stack for stack in stacks for it in stack.off if f"/{stack.id}/{it}".endswith(f"/{name}")), None)
+    if off is not None and not fitting:
+        raise UsageError(
+            sources.words([name])[0],
+            remedy=f"Name it under source in {off.dir / SPEC_FILE}, then deploy {off.id}.",
+        )
     raise _no_such("service", name, fitting, list(ids))
 
 

@@ -89,7 +89,8 @@ class StackSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     project: ProjectName | None = None  # Compose project; default the stack's name
     order: Annotated[int, Meta(ge=-9999, le=9999)] = 0  # where it stands among the stacks of its host on screen
     on_demand: bool = False  # stopped is its normal state
-    source: dict[ServiceName, Text] = {}  # services whose image or build context is the operator's own, and which
+    # services whose image, or what it is built from (a folder, a git address), is the operator's own; None: off
+    source: dict[ServiceName, Text | None] = {}
     data: tuple[ServiceName, ...] = ()  # services that are databases: a deploy asks for the stack's name
     one_shots: tuple[ServiceName, ...] = ()  # services that run to their end (migrations)
     health_timeout_s: Seconds = 120  # per service, from start to healthy

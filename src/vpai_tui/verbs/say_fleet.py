@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from vpai_tui.fleet import sources
 from vpai_tui.fleet.model import Alert, FleetSnapshot, Health, HostSnapshot, HostState, Service, Severity, Sync
 from vpai_tui.verbs.say import table
 
@@ -44,7 +45,8 @@ def status_json(snapshot: FleetSnapshot) -> dict[str, Any]:
             for it in snapshot.alerts
         ],
         "notes": [f"{host.name}: {host.link.error}" for host in snapshot.hosts if host.link.error]
-        + [f"{stack.id}: {stack.note}" for stack in snapshot.stacks if stack.note],
+        + [f"{stack.id}: {stack.note}" for stack in snapshot.stacks if stack.note]
+        + sources.words(item.id for item in snapshot.services if item.off),
     }
 
 
@@ -127,7 +129,15 @@ def _service_row(item: Service) -> tuple[str, ...]:
     restarts = item.container.restarts if item.container else None
     sync = item.sync if item.sync is not Sync.IN_SYNC else "in sync"
     mark = "◌" if item.stale else _HEALTH.get(item.health, "✖")
-    return (mark, item.id, str(sync), str(item.health), item.image or "–", "–" if restarts is None else str(restarts))
+    image = item.image or ("no source given" if item.off else "–")
+    return (
+        mark,
+        item.id,
+        str(sync),
+        "off" if item.off else str(item.health),
+        image,
+        "–" if restarts is None else str(restarts),
+    )
 
 
 def check_json(result: CheckResult) -> dict[str, Any]:
