@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from vpai_tui.remote.prompts import Prompts
     from vpai_tui.widgets.backend import Backend
 
+_SETTLES_S = 6.0  # by then a screen has asked and shown what it can
+
 
 def open_cockpit(args: Namespace) -> int:
     """Runs the app until the operator quits; its exit code.
@@ -42,9 +44,7 @@ async def _run(args: Namespace, fleet: Fleet, keymap: Mapping[str, str]) -> int:
             from vpai_tui.backend import LiveBackend
             from vpai_tui.world import open_world
 
-            gc.freeze()  # what the start made stays to the end
-            gc.enable()
-
+            _keep_what_stays(app)
             try:
                 world = await exits.enter_async_context(open_world(args))
             except UsageError as error:
@@ -60,3 +60,24 @@ async def _run(args: Namespace, fleet: Fleet, keymap: Mapping[str, str]) -> int:
     if app.crash is not None:
         raise app.crash
     return app.return_code or 0
+
+
+def _keep_what_stays(app: CockpitApp) -> None:
+    """Takes what the start, the fleet's connections and each screen have brought out of the collector's rounds: they
+    stay to the end, and going through all of them takes longer than a frame, every other second while a log pours.
+    """
+    gc.freeze()
+    gc.enable()
+    seen: set[str] = set()
+
+    def settled() -> None:
+        gc.collect()
+        gc.freeze()
+
+    def shown(mode: str) -> None:
+        if mode not in seen:
+            seen.add(mode)
+            app.set_timer(_SETTLES_S, settled)
+
+    shown(app.current_mode)
+    app.mode_change_signal.subscribe(app, shown)

@@ -25,15 +25,16 @@ from vpai_tui.logs.view import Filter, View
 from vpai_tui.logs.wire import Reader
 
 START_NS = 1_795_172_386_316_156_892
-_LINE = "2026-11-20T10:00:00.{0:09d}Z {1} service::module: request {0} of user {2} took {3} ms"
+LEVELS = ("INFO", "WARN", "ERROR")
+LINE = "2026-11-20T10:00:00.{0:09d}Z {1} service::module: request {0} of user {2} took {3} ms"
 
 
-def frames(lines: int, length: int = 100) -> Iterator[bytes]:
-    """Tail frames as Loki sends them: a hundred entries, each with its labels and its detected level."""
-    for first in range(0, lines, 100):
+def frames(lines: int, length: int = 100, each: int = 100) -> Iterator[bytes]:
+    """Tail frames as Loki sends them: `each` entries, each with its labels and its detected level."""
+    for first in range(0, lines, each):
         streams = []
-        for number in range(first, min(first + 100, lines)):
-            text = _LINE.format(number, ("INFO", "WARN", "ERROR")[number % 3], number * 7919 % 10007, number % 977)
+        for number in range(first, min(first + each, lines)):
+            text = LINE.format(number, LEVELS[number % 3], number * 7919 % 10007, number % 977)
             labels = {"container": f"javisi_{number % 7}", "job": "docker", "project": "javisi"}
             meta = {"structuredMetadata": {"detected_level": "info"}}
             value = [str(START_NS + number * 1000), text.ljust(length)[:length], meta]

@@ -72,6 +72,22 @@ class Terminal:
             self._read(0.5)
         return time.perf_counter() - pressed
 
+    def press(self, keys: str) -> None:
+        """Press without waiting; what was shown up to now does not count any more."""
+        self.forget()
+        os.write(self._fd, keys.encode())
+
+    def until(self, keys: str, text: str, timeout_s: float = 10) -> float:
+        """Seconds from a key press to `text` drawn after it."""
+        self.rest(0.05)
+        pressed = time.perf_counter()
+        self.press(keys)
+        while text.encode() not in _ESCAPES.sub(b"", self._seen):
+            self._read(0.5)
+            if time.perf_counter() - pressed > timeout_s:
+                raise TimeoutError(f"{keys!r} does not show {text!r}: {_ESCAPES.sub(b'', self._seen)[-600:]!r}")
+        return time.perf_counter() - pressed
+
     def rest(self, seconds: float) -> None:
         """Keeps reading what the program draws."""
         deadline = time.monotonic() + seconds
