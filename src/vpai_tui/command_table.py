@@ -45,6 +45,7 @@ class Arg(StrEnum):
     LOG = "service|host|LogQL"
     LEVEL = "level"
     QUERY = "name"
+    RULE = "rule"
     SPAN = "time until time"
     NODE = "node"
     USD = "usd"
@@ -278,6 +279,9 @@ _LOGS: tuple[Command, ...] = (
     _log("logs.push", "ask loki", "Let Loki filter: older lines come too", "i"),
     _log("logs.keep", "keep query", "What Loki is asked, under a name", arg=Arg.TEXT),
     _log("logs.kept", "kept query", "One that was kept", arg=Arg.QUERY),
+    _log("logs.highlight", "highlight", "Draw what fits: NAME [STYLE] PATTERN; lists", arg=Arg.TEXT),
+    _log("logs.highlights", "highlight list", "The highlight rules, and what is wrong in them"),
+    _log("logs.unhighlight", "highlight remove", "Forget a highlight rule", arg=Arg.RULE),
     _log("logs.save", "save", "The lines shown, to a file, masked", arg=Arg.TEXT),
     _log("logs.json", "copy json", "The line as JSON, secrets masked", "m"),
     _log("logs.stop", "stop following", "Close the tail; its lines stay"),

@@ -188,7 +188,11 @@ def suggestions(line: str, arguments: Mapping[Arg, Iterable[str]], now: Situatio
     if command is not None and command.in_palette and visible(command, now) and command.arg is not Arg.NONE:
         values = [value for value in arguments.get(command.arg, ()) if argument.lower() in value.lower()]
         bare = [] if argument else [(command, "")]
-        free = command.arg in (Arg.TEXT, Arg.USD, Arg.LOG, Arg.SPAN) and bool(argument) and argument not in values
+        free = (
+            command.arg in (Arg.TEXT, Arg.USD, Arg.LOG, Arg.SPAN, Arg.RULE)
+            and bool(argument)
+            and argument not in values
+        )
         typed = [(command, argument)] if free else []
         return bare + typed + [(command, value) for value in values]
     wanted = " ".join(line.split()).lower()

@@ -327,6 +327,7 @@ class Dispatcher:
             Arg.SERVICE: [service.id for service in snapshot.services],
             Arg.LOG: ["all", *hosts, *(stack.id for stack in snapshot.stacks), *(s.id for s in snapshot.services)],
             Arg.QUERY: list(self._shell.context.logs.kept),
+            Arg.RULE: self._shell.context.logs.rule_names,
             Arg.SPAN: ["15m", "1h", "6h", "24h", "7d"],
             Arg.LEVEL: ["all", "debug", "info", "warn", "error"],
             Arg.NODE: [it.node.name for it in vpn.nodes] if vpn else [],

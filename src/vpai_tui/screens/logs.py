@@ -19,6 +19,7 @@ from vpai_tui.logs.save import plain
 from vpai_tui.logs.view import Filter, View
 from vpai_tui.screens.base import CockpitScreen
 from vpai_tui.screens.logs_desk import LogDesk
+from vpai_tui.screens.logs_highlight import LogHighlights
 from vpai_tui.screens.logs_side import LogSide, side_line
 from vpai_tui.screens.logs_watch import LogWatch
 from vpai_tui.screens.shell import Shell
@@ -38,7 +39,7 @@ from vpai_tui.widgets.log_head import (
     head_line,
 )
 from vpai_tui.widgets.log_layout import pattern_of
-from vpai_tui.widgets.log_style import SOURCE_ROLES, Style, Times, source_name
+from vpai_tui.widgets.log_style import RULE_ROLES, SOURCE_ROLES, Style, Times, source_name
 from vpai_tui.widgets.log_view import LogView
 
 if TYPE_CHECKING:
@@ -63,7 +64,11 @@ class LogsScreen(CockpitScreen):
     KIND = "logs"
     CSS_PATH = "logs.tcss"
     AUTO_FOCUS = "#log"
-    COMPONENT_CLASSES: ClassVar[set[str]] = {*PAINT_CLASSES, "paint--hit", *(f"paint--{it}" for it in SOURCE_ROLES)}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *PAINT_CLASSES,
+        "paint--hit",
+        *(f"paint--{it}" for it in (*SOURCE_ROLES, *RULE_ROLES)),
+    }
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("logs")]
 
     def __init__(self, context: Context) -> None:
@@ -71,6 +76,7 @@ class LogsScreen(CockpitScreen):
         self.reading = Reading()
         self.lines: View | None = None
         self.side = LogSide(self)
+        self.highlights = LogHighlights(self)
         self._desk = LogDesk(self)
         self._bars: bool | None = None  # the histogram is wanted; None: where there is room
         self._drawn = -1  # the look's version that is on the screen
@@ -88,6 +94,7 @@ class LogsScreen(CockpitScreen):
     def on_mount(self) -> None:
         self._news_timer = self.set_interval(_NEWS_S, self._news)
         self._desk.read_kept()
+        self.highlights.read()
 
     def on_screen_resume(self) -> None:
         if self._news_timer is not None:
@@ -200,7 +207,8 @@ class LogsScreen(CockpitScreen):
         names = [source_name(it, with_host=with_host) for it in sources]
         width = min(max(map(len, names), default=0), _WIDEST[wide]) if len(sources) > 1 else 0
         highlighted = self.reading.pattern if self.reading.around or not self.reading.inverted else ""
-        return Style(self.reading.times, self.reading.wrap, wide, width, with_host, pattern_of(highlighted))
+        rules = look.rules.rules if look.rules is not None else ()
+        return Style(self.reading.times, self.reading.wrap, wide, width, with_host, pattern_of(highlighted), rules)
 
     def _draw_head(self) -> None:
         look, log = self.context.logs, self.log_view

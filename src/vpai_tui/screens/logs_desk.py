@@ -63,6 +63,8 @@ class LogDesk:
                 self._since(argument)
             case "json":
                 self._copy_json()
+            case "highlight" | "highlights" | "unhighlight":
+                self._screen.highlights.run(command, argument)
 
     def _copy_json(self) -> None:
         screen, source_of = self._screen, self._screen.context.logs.source_of

@@ -10,6 +10,7 @@ from vpai_tui.errors import OperatorError
 
 if TYPE_CHECKING:  # the first frame knows nothing of Loki
     from vpai_tui.logs.buffer import Buffer
+    from vpai_tui.logs.highlight import Rules
     from vpai_tui.logs.model import Event, Fallback, Gap, Labels, Polling, Proof, Source
     from vpai_tui.logs.save import SourceOf
     from vpai_tui.logs.session import Choice
@@ -49,6 +50,7 @@ class LogLook:
     dropped: int = 0  # lines that the server admits to have dropped from its tail
     paging: bool = False  # older lines are being asked for
     kept: dict[str, str] = field(default_factory=dict)  # queries by name
+    rules: Rules | None = None  # the operator's highlights; None: not read yet
     version: int = 0
 
     def begin(self, asked: str) -> None:
@@ -84,6 +86,11 @@ class LogLook:
         """The operator has seen enough; lines that are here stay."""
         self.tail = Tail.OFF
         self.version += 1
+
+    @property
+    def rule_names(self) -> list[str]:
+        """Of the highlight rules, for the palette."""
+        return [it.name for it in self.rules.rules] if self.rules is not None else []
 
     def source(self, labels: Labels) -> Source:
         """Whose lines a stream's are. Raises LookupError before anything was chosen."""

@@ -13,12 +13,14 @@ from rich.cells import cell_len
 
 from vpai_tui.clock import duration
 from vpai_tui.logs.fields import Folded, folded
+from vpai_tui.logs.highlight import STYLES, Rule, owners
 from vpai_tui.logs.model import SECOND_NS, Level, Line, Mark, Source, moment
 from vpai_tui.redact import redact
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.paint import Span
 
 SOURCE_ROLES = tuple(f"src{number}" for number in range(6))
+RULE_ROLES = tuple(f"rule-{style}" for style in STYLES)
 LONGEST = 8000  # characters of a message that a row has; the detail has all of it
 _WRAPPED = 200  # rows of one line
 # The head of the row has these already.
@@ -65,6 +67,7 @@ class Style:
     source_width: int = 0  # cells; 0: all lines are of one source
     with_host: bool = False
     hit: re.Pattern[str] | None = None
+    rules: tuple[Rule, ...] = ()  # the operator's highlights; what is searched wins over them
     now_ns: int = 0  # for relative times alone
 
     @property
@@ -133,7 +136,7 @@ def _mask(name: str, value: str) -> str:
 
 
 def message(line: Line, level: Level, more: int, style: Style) -> tuple[Span, ...]:
-    """The message, then its fields; what fits the pattern stands out. `more`: lines folded below it."""
+    """The message, then its fields; what fits the pattern or a rule stands out. `more`: lines folded below it."""
     found = masked(line.raw if len(line.raw) <= 4 * LONGEST else line.raw[: 4 * LONGEST])
     text = paint.safe(found.message if len(found.message) <= LONGEST else f"{found.message[:LONGEST]}…")
     spans = list(_hits(text, level_role(level), style.hit))
@@ -149,9 +152,31 @@ def message(line: Line, level: Level, more: int, style: Style) -> tuple[Span, ..
         # `request.method` is `method` here; the detail has the whole name
         spans += [(f"  {paint.safe(name.rpartition('.')[2])}=", "dim"), *_hits(value, "name", style.hit)]
         left -= len(name) + len(value)
+    spans = _ruled(spans, style.rules)
     if more:
         spans.append((f"  + {more} line{'s' if more > 1 else ''}", "accent"))
     return tuple(spans)
+
+
+def _ruled(spans: list[Span], rules: tuple[Rule, ...]) -> list[Span]:
+    """The spans with what a rule finds in their text in its style: over a name and its value too."""
+    marked = owners("".join(text for text, _ in spans), rules) if rules else None
+    if marked is None:
+        return spans
+    made: list[Span] = []
+    at = 0
+    for text, role in spans:
+        own = marked[at : at + len(text)]
+        at += len(text)
+        if role == "hit" or not any(own):
+            made.append((text, role))
+            continue
+        start = 0
+        for end in range(1, len(text) + 1):
+            if end == len(text) or own[end] != own[start]:
+                made.append((text[start:end], f"rule-{rules[own[start] - 1].style}" if own[start] else role))
+                start = end
+    return made
 
 
 def _hits(text: str, role: str, pattern: re.Pattern[str] | None) -> Iterator[Span]:
