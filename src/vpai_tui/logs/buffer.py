@@ -18,6 +18,7 @@ from vpai_tui.logs.model import Entry, Labels, Level, Line, Mark
 CHUNK = 4096  # lines; one that grew to twice as many is divided
 CROWD = 48  # lines of one nanosecond from which on their identities are kept in a set
 _CROWDS_KEPT = 8
+_STREAMS_KEPT = 1024  # numbers given out before those of streams without a line are taken back
 _NO_LEVEL = 7  # Loki told none
 _NOTHING: Mapping[str, str] = {}
 
@@ -94,6 +95,10 @@ class Buffer:
         self._numbers: dict[Labels, int] = {}
         self._labels: list[Labels] = []
         self._newest: list[int] = []  # by stream
+        self._free: list[int] = []  # numbers of streams that are gone
+        self._tidy_at = _STREAMS_KEPT
+        self.streams_version = 0  # moves as streams come and go
+        self.reused = 0  # moves when numbers of streams may mean others from now on
         self._crowds: dict[int, set[tuple[int, bytes]]] = {}
 
     def __len__(self) -> int:
@@ -186,10 +191,17 @@ class Buffer:
 
     def _number(self, labels: Labels) -> int:
         number = self._numbers.get(labels)
-        if number is None:
-            number = self._numbers[labels] = len(self._labels)
+        if number is not None:
+            return number
+        if self._free:
+            number = self._free.pop()
+            self._labels[number], self._newest[number] = labels, 0
+        else:
+            number = len(self._labels)
             self._labels.append(labels)
             self._newest.append(0)
+        self._numbers[labels] = number
+        self.streams_version += 1
         return number
 
     def _trim(self, *, newest_go: bool) -> None:
@@ -201,6 +213,21 @@ class Buffer:
             self._crowds.clear()
             if not newest_go:
                 self.floor_ns = gone.ns[-1] + 1
+        if len(self._numbers) >= self._tidy_at:
+            self._forget_streams()
+
+    def _forget_streams(self) -> None:
+        """Takes back the numbers of streams that have no line here and can be told late by none: containers that
+        were made anew leave one behind each time."""
+        held: set[int] = set().union(*(chunk.streams for chunk in self.chunks))
+        for labels, number in list(self._numbers.items()):
+            if number not in held and self._newest[number] < self.floor_ns:
+                del self._numbers[labels]
+                self._labels[number] = ()
+                self._free.append(number)
+                self.reused += 1
+        self.streams_version += 1
+        self._tidy_at = max(_STREAMS_KEPT, 2 * len(self._numbers))
 
     def clear(self) -> None:
         """Forgets all lines."""
@@ -270,8 +297,8 @@ class Buffer:
 
     @property
     def streams(self) -> tuple[Labels, ...]:
-        """All streams that were ever seen here; a chunk's numbers point into it."""
-        return tuple(self._labels)
+        """The streams that have lines here, and some that had."""
+        return tuple(self._numbers)
 
     @property
     def oldest_ns(self) -> int | None:

@@ -11,6 +11,7 @@ from vpai_tui.text import clean
 
 NEAR_NS = 2 * SECOND_NS  # what belongs together is written at once
 MOST = 500  # lines of one group
+MANY = 1024  # streams whose last line is kept before those that nothing can join any more are forgotten
 
 _LOOK = 400  # bytes of a line that tell what it is
 _ANSI = re.compile(rb"\x1b\[[0-9;:]*[A-Za-z]")
@@ -47,6 +48,7 @@ class Folder:
 
     def __init__(self) -> None:
         self._last: dict[Labels, _Open] = {}
+        self._tidy_at = MANY
 
     def joins(self, line: Line) -> bool:
         """Whether `line` belongs to the group that its stream's line before it began or joined."""
@@ -54,8 +56,15 @@ class Folder:
         last = self._last.get(line.labels)
         if last is not None and last.takes(line, text):
             return True
+        if last is None and len(self._last) >= self._tidy_at:
+            self._forget(line.ns - NEAR_NS)
         self._last[line.labels] = _Open(line.ns, bool(_OPENS.search(text)), line.level)
         return False
+
+    def _forget(self, before_ns: int) -> None:
+        """Streams that fell silent: no line that comes from here on is near enough to join their last one."""
+        self._last = {labels: last for labels, last in self._last.items() if last.ns >= before_ns}
+        self._tidy_at = max(MANY, 2 * len(self._last))
 
     def level(self, line: Line) -> Level:
         """The level of the group that took `line` last: what it inherits when it has none itself."""

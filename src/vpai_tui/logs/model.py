@@ -270,35 +270,65 @@ Event = (
 )
 
 
+_AGAIN_NS = 3600 * SECOND_NS  # a window that much older than the newest is not told again
+_WINDOWS = 2048  # that many are kept one by one before old ones are summed up
+
+
 class Proof:
-    """The sum of all windows: what a badge and the end of a command say. A window told again replaces its old word."""
+    """The sum of all windows: what a badge and the end of a command say. A window told again replaces its old word.
+
+    `given_up`: stretches whose lines left the buffer before they were counted, of which nothing is claimed.
+    """
 
     def __init__(self) -> None:
         self._windows: dict[tuple[int, int], Window] = {}
+        self._lacking: dict[tuple[int, int], Window] = {}  # those of which lines are missing
+        self._to_ns: int | None = None
+        self._expected = self._proven = 0
+        self._tidy_at = _WINDOWS
         self.recovered = 0
+        self.given_up = 0
 
     def add(self, window: Window) -> None:
-        self._windows[window.from_ns, window.to_ns] = window
+        key = (window.from_ns, window.to_ns)
+        before = self._windows.get(key)
+        self._windows[key] = window
+        self._lacking.pop(key, None)
+        if not window.complete:
+            self._lacking[key] = window
+        self._to_ns = max(self._to_ns or 0, window.to_ns)
+        self._expected += window.expected - (before.expected if before else 0)
+        self._proven += window.proven - (before.proven if before else 0)
         self.recovered += window.recovered
+        if len(self._windows) >= self._tidy_at:
+            self._sum_up(self._to_ns - _AGAIN_NS)
+
+    def give_up(self, gap: Gap) -> None:
+        """A stretch that cannot be counted any more."""
+        self.given_up += gap.cause is Cause.EVICTED
+
+    def _sum_up(self, before_ns: int) -> None:
+        self._windows = {key: it for key, it in self._windows.items() if it.to_ns > before_ns}
+        self._tidy_at = max(_WINDOWS, 2 * len(self._windows))
 
     @property
     def expected(self) -> int:
-        return sum(it.expected for it in self._windows.values())
+        return self._expected
 
     @property
     def proven(self) -> int:
-        return sum(it.proven for it in self._windows.values())
+        return self._proven
 
     @property
     def complete(self) -> bool:
         """Whether something was counted, and all of it is here."""
-        return bool(self._windows) and self.proven == self.expected
+        return bool(self._windows) and self._proven == self._expected
 
     @property
     def to_ns(self) -> int | None:
         """Up to where lines were counted; None before the first window."""
-        return max((to_ns for _, to_ns in self._windows), default=None)
+        return self._to_ns
 
     def incomplete(self) -> tuple[Window, ...]:
         """The windows of which lines are missing."""
-        return tuple(it for it in self._windows.values() if not it.complete)
+        return tuple(self._lacking.values())

@@ -121,6 +121,8 @@ class Prover:
         """Proves a wide stretch in one go where all of it is here, or hardly anything; how wide the next may be."""
         of, step = self._of, self._pace.window_s * SECOND_NS
         expected = await of.loki.count(of.query, from_ns, to_ns) if self._countable else 0
+        if of.buffer.floor_ns > from_ns:
+            return self._pace.widest  # some of it is gone meanwhile: what is left is counted
         own = of.buffer.count(from_ns, to_ns)
         if self._countable and own == expected and not self._distrust:
             edges = [from_ns, *self._pieces(from_ns, to_ns), to_ns]
@@ -140,7 +142,9 @@ class Prover:
         return list(range(first, to_ns, _NARROW * step))
 
     async def _one(self, from_ns: int, to_ns: int) -> None:
-        self._keep(*await self._prove(from_ns, to_ns))
+        found, recovered = await self._prove(from_ns, to_ns)
+        if self._of.buffer.floor_ns <= from_ns:  # else it never was here as a whole: what is left is counted next
+            self._keep(found, recovered)
 
     def _keep(self, stretch: _Stretch, recovered: int) -> None:
         self.counted_ns = stretch.to_ns
@@ -148,6 +152,7 @@ class Prover:
         self._tell(stretch, recovered)
 
     def _skip_evicted(self) -> None:
+        """Nothing is claimed of lines that were given up before they were counted."""
         floor = self._of.buffer.floor_ns
         if floor > self.counted_ns:
             self._of.say(Gap(self.counted_ns, floor, Cause.EVICTED))
@@ -206,6 +211,8 @@ class Prover:
         """Halves until it is known in which of the stretches something is missing."""
         of = self._of
         expected = await of.loki.count(of.query, stretches[0].from_ns, stretches[-1].to_ns)
+        if stretches[0].from_ns < of.buffer.floor_ns:
+            return  # it was proven when it was here; the rest has its turn with the next count
         own = [of.buffer.count(it.from_ns, it.to_ns) for it in stretches]
         came = [now - it.own for now, it in zip(own, stretches, strict=True)]
         whole = all(it.proven == it.expected for it in stretches)
@@ -221,6 +228,8 @@ class Prover:
             return
         (stretch,) = stretches
         found, recovered = await self._prove(stretch.from_ns, stretch.to_ns)
+        if stretch.from_ns < of.buffer.floor_ns:
+            return
         self._now(stretch, found.expected, found.own, found.proven, recovered)
 
     def _now(self, stretch: _Stretch, expected: int, own: int, proven: int, recovered: int) -> None:

@@ -61,7 +61,8 @@ class View:
         self.buffer = buffer
         self.filter = wanted or Filter()
         self._pattern = self.filter.compiled()
-        self._streams: list[bool] = []
+        self._streams: dict[int, bool] = {}
+        self._reused = buffer.reused
         self._seen: dict[int, _Seen] = {}
         self._chunks: list[tuple[Chunk, _Seen]] = []
         self._starts: list[int] = [0]
@@ -73,6 +74,9 @@ class View:
         if buffer.version == self._version:
             return False
         self._version = buffer.version
+        if self._reused != buffer.reused:
+            self._reused = buffer.reused
+            self._streams.clear()
         seen: dict[int, _Seen] = {}
         self._chunks = []
         for chunk in buffer.chunks:
@@ -93,19 +97,18 @@ class View:
         for place in range(known.length, min(len(chunk), 65536)):
             if not every and chunk.bits[place] & 7 not in levels:
                 continue
-            if wanted.stream is not None and not self._fits(chunk.streams[place]):
+            if wanted.stream is not None and not self._fits(chunk.streams[place], wanted.stream):
                 continue
             if pattern is not None and (pattern.search(chunk.raw(place)) is None) is not inverted:
                 continue
             add(place)
         known.length = len(chunk)
 
-    def _fits(self, stream: int) -> bool:
-        known = self._streams
-        if self.filter.stream is not None:
-            while len(known) <= stream:
-                known.append(self.filter.stream(self.buffer.stream(len(known))))
-        return known[stream]
+    def _fits(self, stream: int, wanted: Callable[[Labels], bool]) -> bool:
+        found = self._streams.get(stream)
+        if found is None:
+            found = self._streams[stream] = wanted(self.buffer.stream(stream))
+        return found
 
     def __len__(self) -> int:
         return self._starts[-1]

@@ -60,6 +60,7 @@ class Printer:
             if self._json:
                 self._row({"event": "window", **_span(event), "expected": event.expected, "proven": event.proven})
         elif isinstance(event, Gap):
+            self.proof.give_up(event)
             self._gap(event)
         else:
             _aside(event)
@@ -113,6 +114,8 @@ class Printer:
         to = f"{at.astimezone(UTC if self._utc else None):%H:%M:%S}"
         fetched = f", {proof.recovered:,} of them recovered" if proof.recovered and following else ""
         _tell(f"{proof.proven:,} of {proof.expected:,} lines proven up to {to}{fetched}{shown}")
+        if proof.given_up:
+            _tell(f"not counted: {proof.given_up:,} stretches, of which more lines came than are kept")
         for window in proof.incomplete():
             _tell(f"{window.expected - window.proven:,} missing after {rfc3339_ns(window.from_ns)}")
 

@@ -91,12 +91,24 @@ def badge(look: LogLook, *, short: bool = False) -> Line:
     spans: list[Span] = []
     if proof.recovered:
         spans.append((f"{paint.WARN} {count(proof.recovered)} {'rec.' if short else 'recovered'}  ", "warn"))
-    if proof.complete:
-        spans.append((f"{paint.OK} {count(proof.proven)} proven to {to} ", "ok"))
-    else:
+    covers = f"to {to}{_kept_from(look)} "
+    if not proof.complete:
         lost = proof.expected - proof.proven
-        spans.append((f"{paint.DOWN} {count(lost)} missing of {count(proof.expected)} to {to} ", "error"))
+        spans.append((f"{paint.DOWN} {count(lost)} missing of {count(proof.expected)} {covers}", "error"))
+    elif proof.given_up:
+        some = "1 stretch" if proof.given_up == 1 else f"{count(proof.given_up)} stretches"
+        spans.append((f"{paint.WARN} {count(proof.proven)} proven {covers.rstrip()}, {some} given up ", "warn"))
+    else:
+        spans.append((f"{paint.OK} {count(proof.proven)} proven {covers}", "ok"))
     return tuple(spans)
+
+
+def _kept_from(look: LogLook) -> str:
+    """Since when lines are still here, once there were too many: what was proven before is proven, and gone."""
+    buffer = look.buffer
+    if buffer is None or not buffer.evicted or buffer.oldest_ns is None:
+        return ""
+    return f", kept from {when(buffer.oldest_ns, Times.LOCAL):%H:%M:%S}"
 
 
 # ── the second row ───────────────────────────────────────────────────────────────────────────────────────────────────

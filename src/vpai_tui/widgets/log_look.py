@@ -111,6 +111,8 @@ class LogLook:
                 self._window(event)
             case model.Gap():
                 self.gaps.append(event)
+                if self.proof is not None:
+                    self.proof.give_up(event)
                 del self.gaps[:-_GAPS_KEPT]
             case model.Dropped():
                 self.dropped += event.count
