@@ -87,6 +87,10 @@ def test_levels_filters_and_limits(run: Run) -> None:
     assert f"{len(some):,} of {len(some):,} lines proven" in told
     _, few, told = run("litellm", "--since", "20m", "--until", "1m", "--limit", "3")
     assert len(few) == 3 and re.search(r"the newest 3 of \d+ lines", told)
+    _, worst, told = run("litellm", "--since", "20m", "--until", "1m", "--level", "warn", "--limit", "2")
+    assert 2 <= len(worst) < len(bad) and worst == bad[-len(worst) :]  # a traceback is one, and printed whole
+    proven = re.search(r"([\d,]+) of ([\d,]+) lines proven up to \S+; \d+ of them printed", told)
+    assert proven is not None and proven[1] == proven[2] and "the newest 2 of warn or worse; read back to" in told
 
 
 def test_a_stack_a_host_and_everything(run: Run) -> None:

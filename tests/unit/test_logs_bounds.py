@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -165,7 +166,7 @@ def test_a_burst_larger_than_the_buffer_is_given_up_and_not_called_proven(
 
     following = in_virtual_time(run())
     told = sorted(following.stretches)
-    for one, other in zip(told, told[1:], strict=False):
+    for one, other in pairwise(told):
         assert one[1] == other[0]  # no stretch is left out, and none is both proven and given up
     assert told[0][0] <= START_NS
     buffer = following.buffer

@@ -42,6 +42,15 @@ class Group:
     def level(self) -> Level:
         return max(line.level for line in self.lines)
 
+    def fitting(self, least: Level) -> list[Line]:
+        """Its lines that are `least` or worse: one that says no level is as bad as the worst before it."""
+        worst, found = Level.UNKNOWN, []
+        for line in self.lines:
+            worst = max(worst, line.level)
+            if (line.level or worst) >= least:
+                found.append(line)
+        return found
+
 
 class Folder:
     """Says of one line after the other, in order of time, whether it goes with the last one of its stream."""
@@ -99,6 +108,14 @@ class _Open:
         if found is None:
             return False
         return self.trace or text[:1] in " \t" or text.startswith(("Caused by", "...", "The above", "During"))
+
+
+def begins(line: Line) -> bool:
+    """Whether a line begins a group whatever came before it."""
+    text = clean(_ANSI.sub(b"", line.raw[:_LOOK]))
+    return bool(text.strip()) and not (
+        _DETAIL.search(text) or _INSIDE.match(text) or _RAISED.match(text) or _OPENS.match(text)
+    )
 
 
 def groups(lines: Iterable[Line]) -> Sequence[Group]:

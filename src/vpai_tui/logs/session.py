@@ -18,9 +18,10 @@ from vpai_tui.logs.client import Build
 from vpai_tui.logs.find import Directory, Target, containers, target_of
 from vpai_tui.logs.link import Link
 from vpai_tui.logs.live import AHEAD_NS, follow
-from vpai_tui.logs.model import LATEST_NS, SECOND_NS, Event, Labels, Source, moment
+from vpai_tui.logs.model import LATEST_NS, SECOND_NS, Event, Labels, Level, Source, moment
 from vpai_tui.logs.pace import Pace
 from vpai_tui.logs.past import Found, read
+from vpai_tui.logs.pick import Picked, among, pick
 from vpai_tui.logs.query import containing
 from vpai_tui.logs.wire import LokiError
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _KNOWN_FOR_S = 60.0
 _SERIES_OVER_S = 24 * 3600.0
+_OWN_FIRST, _OWN_MOST = 5_000, 640_000  # lines of a container's own log that are looked through
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,20 @@ class Logs:
         to_ns = to_ns if to_ns < self.now_ns() else LATEST_NS
         lines, complete = await fallback.read(it, buffer, from_ns=from_ns, to_ns=to_ns, limit=limit)
         return Found(lines, None, complete, choice.reason)
+
+    async def pick(self, choice: Choice, from_ns: int, to_ns: int, wanted: int, least: Level) -> Picked:
+        """The newest `wanted` lines of a span that are `least` or worse; counted where Loki has them."""
+        if choice.query is not None:
+            return await pick(self.link, choice.query, from_ns, to_ns, wanted, least)
+        it = await self._container(choice.target)
+        to_ns = to_ns if to_ns < self.now_ns() else LATEST_NS
+        limit = _OWN_FIRST
+        while True:
+            lines, whole = await fallback.read(it, Buffer(limit + 1), from_ns=from_ns, to_ns=to_ns, limit=limit)
+            whole = whole or limit >= _OWN_MOST
+            if found := among(lines, wanted, least, whole=whole, reason=choice.reason):
+                return found
+            limit *= 8
 
     async def _container(self, target: Target) -> fallback.Spoken:
         """The container of a service as it stands now. OperatorError when there is none."""

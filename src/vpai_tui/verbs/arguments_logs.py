@@ -17,5 +17,11 @@ def add_logs(verb: Callable[[str, str], argparse.ArgumentParser], count: Callabl
     one.add_argument("--until", metavar="TIME", help="as --since (now); not with -f")
     one.add_argument("--grep", default="", metavar="RE", help="only lines that fit; Loki looks (RE2, case counts)")
     one.add_argument("--level", choices=LEVELS, help="only lines that bad or worse, by what they say themselves")
-    one.add_argument("--limit", type=count, default=1000, metavar="N", help="the newest N lines (1000)")
+    one.add_argument(
+        "--limit",
+        type=count,
+        default=1000,
+        metavar="N",
+        help="the newest N lines that fit --level; with -f, N lines to begin with (1000)",
+    )
     one.add_argument("--utc", action="store_true", help="times in UTC, not local")

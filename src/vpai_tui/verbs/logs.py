@@ -62,6 +62,8 @@ async def _read(
 ) -> int:
     to_ns = until_ns or logs.now_ns() + AHEAD_NS
     await _tell_price(logs, choice, since_ns, min(to_ns, logs.now_ns()))
+    if args.level:
+        return await _pick(logs, choice, printer, args, since_ns, to_ns)
     found = await logs.read(choice, Buffer(max(args.limit, 1) + _KEPT), since_ns, to_ns, args.limit)
     printer.lines(found.lines)
     sys.stdout.flush()
@@ -79,6 +81,27 @@ async def _read(
     printer.proof.add(
         Window(since_ns, min(to_ns, logs.now_ns()), found.expected, min(len(found.lines), found.expected))
     )
+    printer.closing(following=False)
+    return 0 if printer.proof.complete else 1
+
+
+async def _pick(logs: Logs, choice: Choice, printer: show.Printer, args: Namespace, since_ns: int, to_ns: int) -> int:
+    """The newest lines that are bad enough: as many as were asked for, however many others lie between them."""
+    found = await logs.pick(choice, since_ns, to_ns, args.limit, least_level(args.level))
+    printer.picked(found)
+    sys.stdout.flush()
+    if choice.query is None:
+        name = dict(found.lines[0].labels).get("container", "") if found.lines else choice.target.name
+        show.fallback(name, choice.reason)
+        return 0
+    _tell_skew(logs)
+    if not found.complete:
+        show.picked_cut(args.limit, args.level, found.from_ns, utc=args.utc)
+    if found.expected is None:
+        printer.closing(following=False)
+        return 0
+    proven = min(found.counted, found.expected)
+    printer.proof.add(Window(found.from_ns, found.counted_to_ns, found.expected, proven))
     printer.closing(following=False)
     return 0 if printer.proof.complete else 1
 

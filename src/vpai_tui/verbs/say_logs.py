@@ -29,6 +29,7 @@ from vpai_tui.logs.model import (
     rfc3339_ns,
 )
 from vpai_tui.logs.past import Price
+from vpai_tui.logs.pick import Picked
 from vpai_tui.logs.save import SourceOf, document
 from vpai_tui.redact import redact
 from vpai_tui.text import clean_line
@@ -74,11 +75,20 @@ class Printer:
                 folder.joins(line)
                 if folder.level(line) < least:
                     continue
-            self.printed += 1
-            if self._json:
-                print(json.dumps(document(line, self._source_of(line.labels)), ensure_ascii=False))
-            else:
-                self._print(line)
+            self._put(line)
+
+    def picked(self, found: Picked) -> None:
+        """Lines that were chosen among all that were read."""
+        self.read += found.read
+        for line in found.lines:
+            self._put(line)
+
+    def _put(self, line: Line) -> None:
+        self.printed += 1
+        if self._json:
+            print(json.dumps(document(line, self._source_of(line.labels)), ensure_ascii=False))
+        else:
+            self._print(line)
 
     def _print(self, line: Line) -> None:
         at = line.at if self._utc else line.at.astimezone()
@@ -147,6 +157,12 @@ def cut(count: int, expected: int | None) -> None:
     """Says that there are more lines than were asked for."""
     of = f" of {expected:,}" if expected is not None else ""
     _tell(f"the newest {count:,}{of} lines; --limit N reads more")
+
+
+def picked_cut(limit: int, level: str, from_ns: int, *, utc: bool) -> None:
+    """Says that there may be older lines that bad."""
+    at = moment(from_ns).astimezone(UTC if utc else None)
+    _tell(f"the newest {limit:,} of {level} or worse; read back to {at:%Y-%m-%d %H:%M:%S}, --limit N reads more")
 
 
 def price(it: Price) -> None:
