@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.survey import Survey
     from vpai_tui.fleet.stacks import Stack
     from vpai_tui.logs.session import Logs
+    from vpai_tui.ondemand.session import Studio
     from vpai_tui.remote.connection import Connection
     from vpai_tui.vpn.session import Vpn
 
@@ -58,20 +59,7 @@ class LiveBackend:
     @cached_property
     def _deployer(self) -> Deployer:
         """Made at the first plan: what it imports would keep the hosts waiting at the start."""
-        from vpai_tui.deploy.apply import RECONNECT_WITHIN_S
-        from vpai_tui.deploy.deployer import Deployer
-
-        world = self._world
-        docker_of = self._watch.docker
-        return Deployer(
-            world.stacks,
-            self._connection,
-            world.fresh,
-            lambda it: docker_of(it.name),
-            world.clock,
-            world.history,
-            again=lambda host: self._watch.connected(host, RECONNECT_WITHIN_S),
-        )
+        return self._world.deployer(self._watch)
 
     @cached_property
     def vpn(self) -> Vpn:
@@ -82,6 +70,11 @@ class LiveBackend:
     def budget(self) -> Budget:
         """LiteLLM's money over the watched connections; UsageError where no stack has LiteLLM."""
         return self._world.budget(self._connection, read_only=self._read_only)
+
+    @cached_property
+    def studio(self) -> Studio:
+        """The stacks on demand, over the watched fleet; nothing is asked before its first look."""
+        return self._world.studio(self._watch, lambda: self._deployer, read_only=self._read_only)
 
     @cached_property
     def loki(self) -> Logs:
@@ -185,6 +178,7 @@ class LiveBackend:
             self._world.reread()
             self._watch.use(self._world.fleet, self._world.stacks, host)
             self.__dict__.pop("budget", None)
+            self.__dict__.pop("studio", None)
             self.__dict__.pop("_deployer", None)  # made anew, for the new names; so is what knows the hub by them
             await self._close_vpn()
             await self._close_loki()

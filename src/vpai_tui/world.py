@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.deployer import Deployer
     from vpai_tui.deploy.envkeeper import EnvKeeper
     from vpai_tui.fleet.stacks import Stack
+    from vpai_tui.fleet.watch import FleetWatch
     from vpai_tui.logs.session import Logs
+    from vpai_tui.ondemand.session import Studio
     from vpai_tui.remote.command_log import CommandLog
     from vpai_tui.remote.connection import Connection
     from vpai_tui.remote.docker import Docker
@@ -72,11 +75,49 @@ class World:
             self._dockers[connection.name] = Docker(connection)
         return self._dockers[connection.name]
 
-    def deployer(self) -> Deployer:
-        """Plans and deploys over this world's connections."""
+    def deployer(self, watch: FleetWatch | None = None) -> Deployer:
+        """Plans and deploys over this world's connections, or over those that `watch` keeps."""
         from vpai_tui.deploy.deployer import Deployer
 
-        return Deployer(self.stacks, self.connection, self.fresh, self.docker, self.clock, self.history)
+        if watch is None:
+            return Deployer(self.stacks, self.connection, self.fresh, self.docker, self.clock, self.history)
+        from vpai_tui.deploy.apply import RECONNECT_WITHIN_S
+
+        async def live(host: str) -> Connection:
+            return watch.connection(host)
+
+        return Deployer(
+            self.stacks,
+            live,
+            self.fresh,
+            lambda connection: watch.docker(connection.name),
+            self.clock,
+            self.history,
+            again=lambda host: watch.connected(host, RECONNECT_WITHIN_S),
+        )
+
+    def studio(
+        self, watch: FleetWatch, lifter: Callable[[], Deployer] | None = None, *, read_only: bool = False
+    ) -> Studio:
+        """The stacks on demand, over what `watch` keeps; `lifter` hands out the deployer that starts and stops them."""
+        from vpai_tui.ondemand.session import Studio, Surface
+
+        async def live(host: str) -> Connection:
+            return watch.connection(host)
+
+        return Studio(
+            Surface(
+                fleet=self.fleet,
+                stacks=self.stacks,
+                snapshot=watch.snapshot,
+                connection=live,
+                docker=watch.docker,
+                lifter=lifter or cache(lambda: self.deployer(watch)),
+                clock=self.clock,
+                history=self.history,
+                read_only=read_only,
+            )
+        )
 
     def adopter(self) -> Adopter:
         """Takes hosts over; it sees fleet and stacks as their files have them."""

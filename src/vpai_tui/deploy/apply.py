@@ -41,6 +41,7 @@ _OUTCOMES = {
     "adopted": Outcome.COMMITTED,
     "recorded": Outcome.COMMITTED,
     "unchanged": Outcome.UNCHANGED,
+    "failed": Outcome.FAILED,
     "reverted": Outcome.REVERTED,
     "revert_failed": Outcome.REVERT_FAILED,
     "refused": Outcome.REFUSED,
@@ -93,6 +94,16 @@ class Run:
     def directory(self) -> str:
         return f"{self.place.home}/releases/{self.release}"
 
+    @property
+    def told_in(self) -> str:
+        """Its folder as the probe finds it, from the releases on."""
+        return self.release
+
+    @property
+    def environment(self) -> str:
+        """The words the runner is started behind."""
+        return f"{self.place.environment()} WHO={shlex.quote(self.by)}"
+
     def skip(self, lines: int) -> None:
         """Lines of the journal that were told before."""
         self._seen = lines
@@ -101,11 +112,10 @@ class Run:
         """Uploads `tar` and starts the runner. It is the release (apply), its lists (adopt), or what goes into it."""
         runner = runner_script()
         path = f"{self.place.deploy}/bin/{script_name(runner)}"
-        environment = f"{self.place.environment()} WHO={shlex.quote(self.by)}"
-        start = start_command(environment, path, (verb, self.release), self.directory, self._seen)
+        start = start_command(self.environment, path, (verb, self.release), self.directory, self._seen)
         settles = verb in ("resume", "revert")
         self._sent = not settles
-        command = _install(self.place, path, runner)
+        command = install(self.place, path, runner)
         command += _into(self.directory, tar) if settles else _release(self.directory, source)
         yield RunnerStarted(self._now(), self.release)
         try:
@@ -226,14 +236,15 @@ class Run:
         outcome = _OUTCOMES.get(word, Outcome.FAILED)
         if word not in _OUTCOMES:
             reason = "how it ended is not readable on the host: look at `vpai-tui status`"
-        output = "" if outcome in (Outcome.COMMITTED, Outcome.REFUSED) else await self._output()
+        quiet = (Outcome.COMMITTED, Outcome.UNCHANGED, Outcome.REFUSED)
+        output = "" if outcome in quiet else await self._output()
         if outcome is Outcome.REFUSED and code == "75":
             reason = f"another deploy holds the lock: {reason}"
         return Finished(at, outcome, self.release, redact(reason.strip()), output, number(code) or 0)
 
     async def _output(self) -> str:
         try:
-            facts = await probe(self.connection, self.place, "tail_of", self.release)
+            facts = await probe(self.connection, self.place, "tail_of", self.told_in)
         except OperatorError:
             return ""
         return redact(last_lines(facts.out, _OUTPUT_LINES))
@@ -244,7 +255,7 @@ class Run:
         Such a one leaves the journal and the status of the release alone: they are another run's.
         """
         try:
-            facts = await probe(self.connection, self.place, "tail_of", self.release)
+            facts = await probe(self.connection, self.place, "tail_of", self.told_in)
         except CommandFailed as error:
             return self._unknown(error)
         if refused in _REFUSALS:
@@ -263,7 +274,7 @@ class Run:
         return rfc3339(self._clock.now())
 
 
-def _install(place: Place, path: str, runner: bytes) -> str:
+def install(place: Place, path: str, runner: bytes) -> str:
     """sh that puts the runner (the first bytes of stdin) in its place."""
     home, quoted = place.home, shlex.quote
     return " && ".join(
@@ -271,7 +282,7 @@ def _install(place: Place, path: str, runner: bytes) -> str:
             "umask 022",
             f"mkdir -p {quoted(place.root)}",
             "umask 077",
-            f"mkdir -p {quoted(place.deploy)}/bin {quoted(home)}/releases",
+            f"mkdir -p {quoted(place.deploy)}/bin {quoted(home)}/releases {quoted(home)}/runs",
             f"head -c {len(runner)} >{quoted(path)}.$$ && mv -f {quoted(path)}.$$ {quoted(path)}",
         )
     )

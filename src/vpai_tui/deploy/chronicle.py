@@ -23,7 +23,8 @@ _RELEASE = re.compile(r"\d{8}T\d{6}-[0-9a-z]{2,8}\b")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\Z")
 _OUTCOMES = {"ok": "committed"}
-_KINDS = {"deploy": "deploy", "rollback": "rollback", "adopted": "adopt"}
+_KINDS = {"deploy": "deploy", "rollback": "rollback", "adopted": "adopt", "start": "start", "stop": "stop"}
+_OF_HOSTS = ("deploy", "rollback", "resume", "revert", "start", "stop")  # what a host keeps under the same id
 _SAME_HOLD_S = 3600  # two clocks that differ by more than this tell two holds
 
 
@@ -85,7 +86,7 @@ def merged(laptop: Sequence[Entry], hosts: Sequence[Told]) -> tuple[Told, ...]:
 
 
 def _own(entry: Entry) -> Told:
-    release = _RELEASE.match(entry.detail) if entry.what in ("deploy", "rollback", "resume", "revert") else None
+    release = _RELEASE.match(entry.detail) if entry.what in _OF_HOSTS else None
     return Told(**{**asdict(entry), "at": _time(entry.at)}, release=release[0] if release else "")
 
 

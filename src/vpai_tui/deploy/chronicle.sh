@@ -1,4 +1,5 @@
-# What was done on this host, by whichever laptop: of every release who made it and how each run of it ended, and the holds.
+# What was done on this host, by whichever laptop: of every release who made it and how each run of it ended, of every start
+# and stop the same, and the holds.
 # usage: sh -s -- ROOT      one TSV record a line, the last one `end`; of many releases only the newest are told
 # shellcheck shell=sh
 set -u
@@ -22,6 +23,9 @@ for home in "$deploy"/stacks/*/; do
   printf 'stack\t%s\t%s\n' "${home##*/}" "$(link_id "$home/pending")"
   for id in $(cd "$home/releases" && printf '%s\n' * | sort -r | head -n "$MOST"); do
     [ ! -r "$home/releases/$id/manifest" ] || release "${home##*/}" "$home/releases/$id"
+  done
+  for run in "$home"/runs/*/; do
+    [ ! -r "${run}manifest" ] || release "${home##*/}" "${run%/}"
   done
 done
 [ ! -r "$deploy/hold.log" ] || tail -n 200 "$deploy/hold.log" | cut -c 1-500 | sed "s/^/hold$TAB/"

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from vpai_tui.clock import Clock, rfc3339
+from vpai_tui.deploy import life
 from vpai_tui.deploy.apply import Run, execute
 from vpai_tui.deploy.data import refuse_unfit
 from vpai_tui.deploy.hold import lift_hold, read_hold, reason_of, set_hold
@@ -99,6 +100,34 @@ class Deployer:
                 passed.append(f"{target.id} is what runs already and is passed over")
         return self._keep(replace(made, plan=replace(made.plan, notes=(*passed, *made.plan.notes))))
 
+    async def plan_start(self, stack: str) -> Plan:
+        """What it takes for all of the deployed release to run again; a deploy where starting is not enough, which
+        its `kind` says. Raises as `plan`, and LockHeld while something runs on the host."""
+        found = find_stack(self._stacks, stack)
+        connection = await self._connections(found.host)
+        with _only_looking():
+            prepared = await life.start_of(connection, found, self._clock, self._stacks)
+        return await self.plan(stack) if prepared is None else self._keep(prepared)
+
+    async def stop(self, stack: str) -> AsyncIterator[Event]:
+        """Stops a stack and frees what it holds, its data apart. The last event is `Finished`."""
+        found = find_stack(self._stacks, stack)
+        connection = await self._connections(found.host)
+        new, again = self._new(connection), self._next(connection)
+        events = life.stop(connection, found, self._own_networks(found), self._by, self._clock, new, again)
+        async for event in self._recorded(events, "stop", found.id):
+            yield event
+
+    async def stop_words(self, stack: str, by: str) -> str:
+        """The sh words by which its host can stop `stack` without us, in the name of `by`."""
+        found = find_stack(self._stacks, stack)
+        return await life.stop_words(await self._connections(found.host), found, self._own_networks(found), by)
+
+    def _own_networks(self, stack: Stack) -> list[str]:
+        """Those a stop removes: none where another stack of the host has the same project."""
+        shared = any(it.host == stack.host and it.project == stack.project for it in self._stacks if it.id != stack.id)
+        return [] if shared else [*_networks_of(stack), f"{stack.project}_default"]
+
     async def apply(self, plan: Plan) -> AsyncIterator[Event]:
         """Carries a plan of this object out. The last event is `Finished`.
 
@@ -112,7 +141,8 @@ class Deployer:
             raise StalePlan(f"the plan {plan.release} was carried out already", remedy="plan again")
         connection = await self._connections(plan.stack.split("/")[0])
         new, again = self._new(connection), self._next(connection)
-        events = execute(connection, self._docker(connection), prepared, self._by, self._clock, new, again)
+        run = life.start if plan.kind == life.START else execute
+        events = run(connection, self._docker(connection), prepared, self._by, self._clock, new, again)
         async for event in self._recorded(self._verified(events, plan, prepared, connection), plan.kind, plan.stack):
             yield event
 

@@ -51,7 +51,7 @@ def script(name: str) -> bytes:
     return package_files("vpai_tui.deploy").joinpath(name).read_bytes()
 
 
-RUNNER_PARTS = ("common.sh", "journal.sh", "adopt.sh", "hooks.sh", "runner.sh")
+RUNNER_PARTS = ("common.sh", "journal.sh", "adopt.sh", "hooks.sh", "life.sh", "runner.sh")
 
 
 def runner_script() -> bytes:

@@ -1,11 +1,14 @@
 # Applies, reverts or resumes one release, detached from whoever started it. See docs/architecture.md, "A deploy".
 # usage: run.sh apply|adopt|resume|revert RELEASE   with ROOT STACK PROJECT DOCKER WHO in the environment.
+#        run.sh start|stop RUN   of what is deployed: see life.sh; RUN may be `auto` for a stop that no laptop asks for
 verb=$1; ID=$2
+[ "$ID" != auto ] || ID=$(date -u +%Y%m%dT%H%M%S)-$(od -An -N2 -tx1 /dev/urandom | tr -d ' \n')
 REL=$HOME_OF/releases/$ID
+case $verb in start | stop | mind) REL=$HOME_OF/runs/$ID; open_run ;; esac
 LISTING=$REL/.listing
 
 refuse() { # code, reason: the release of an `apply` is told; that of another run, which `resume` or `revert` name, is left
-  case $verb in apply | adopt) finish refused "$1" "$2" ;; *) echo "refused: $2" ;; esac
+  case $verb in apply | adopt | start | stop) finish refused "$1" "$2" ;; *) echo "refused: $2" ;; esac
   rm -f "$LISTING"; [ -z "$LOCKED" ] || own "$TIDIES after $STACK"; exit "$1"
 }
 dk() { timeout -k 10 "${DOCKER_TIMEOUT_S:-900}" $DOCKER "$@" </dev/null; } # a stuck daemon must not hold the lock for ever
@@ -295,7 +298,7 @@ forward() {
 
 trap '' HUP INT TERM PIPE
 mkdir -p "$HOME_OF/releases"; LOCKED=
-take_lock
+if [ "$verb" = mind ]; then await "$3"; else take_lock; fi
 [ "$verb" != apply ] || [ ! -e "$DEPLOY/hold" ] || held
 BASE=$(link_id "$HOME_OF/current")
 case $verb in
@@ -310,6 +313,9 @@ case $verb in
     J pending
     forward ;;
   adopt) record ;;
+  start) start_run ;;
+  stop) stop_run ;;
+  mind) [ -e "$REL/status" ] || take_down "the start was killed" ;;
   resume | revert)
     [ "$(link_id "$HOME_OF/pending")" = "$ID" ] || refuse 77 "release $ID is not pending any more"
     carry_in || refuse 78 "the values edited on the host could not be carried over"
@@ -319,4 +325,5 @@ case $verb in
     else undo "on request of $WHO"; fi ;;
 esac
 code=$?; [ -L "$HOME_OF/pending" ] || reserve
+rm -f "$HOME_OF/runs/$ID/.listing"
 own "$TIDIES after $STACK"; exit "$code" # stays there: to take it away would be to touch the next one's

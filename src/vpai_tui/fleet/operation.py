@@ -119,10 +119,10 @@ class Dump:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a deploy or a rollback of one stack would do, as compared with the host a moment ago."""
+    """What a deploy, a rollback or a start of one stack would do, as compared with the host a moment ago."""
 
     stack: str  # host/stack
-    kind: str  # deploy or rollback
+    kind: str  # deploy, rollback or start (of the release that is deployed, which is then `release` too)
     base: str | None  # the release it starts from; None: the stack was never deployed
     release: str  # the release it makes
     fingerprint: str  # of the host's state; the runner refuses when it moved

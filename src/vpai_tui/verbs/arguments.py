@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from vpai_tui import __version__
 from vpai_tui.text import clean, number
-from vpai_tui.verbs import arguments_budget, arguments_logs, arguments_vpn
+from vpai_tui.verbs import arguments_budget, arguments_logs, arguments_ondemand, arguments_vpn
 
 EXIT_CODES = (
     "exit codes: 0 done · 1 failed · 2 usage or configuration · 3 plan has changes · 4 failed and reverted · "
@@ -18,7 +18,12 @@ EXIT_CODES = (
 )
 
 # Actions of a verb that change nothing.
-_LOOKS: dict[str, tuple[str | None, ...]] = {"env": ("check",), **arguments_vpn.READS, **arguments_budget.READS}
+_LOOKS: dict[str, tuple[str | None, ...]] = {
+    "env": ("check",),
+    **arguments_vpn.READS,
+    **arguments_budget.READS,
+    **arguments_ondemand.READS,
+}
 CHANGES = (
     "init",
     "deploy",
@@ -148,6 +153,7 @@ def build_parser() -> argparse.ArgumentParser:
         _confirm(one)
     arguments_vpn.add_vpn(verb, _confirm, common)
     arguments_budget.add_budget(verb, _confirm, common)
+    arguments_ondemand.add_ondemand(verb, _confirm, common)
     arguments_logs.add_logs(verb, _at_least_one)
     verb("describe", "everything known of one service").add_argument("service", metavar="SERVICE")
     one = verb("history", "who did what, when, where, with what result: of this laptop and of every host")

@@ -6,7 +6,7 @@ import asyncio
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vpai_tui.errors import HostUnreachable, OperatorError, UsageError
 from vpai_tui.fleet.alerts import ranked
@@ -15,6 +15,7 @@ from vpai_tui.fleet.operation import stop_word
 from vpai_tui.fleet.stacks import find_service
 from vpai_tui.verbs import say_fleet as show
 from vpai_tui.verbs.ask import confirm
+from vpai_tui.verbs.looking import looking
 from vpai_tui.verbs.run import Verb
 from vpai_tui.verbs.say import document
 from vpai_tui.world import World
@@ -110,7 +111,7 @@ async def _act(world: World, args: Namespace) -> int:
     stack, service = find_service(world.stacks, args.service)
     word = stop_word(service, hub=args.verb == "stop" and world.fleet.hosts[stack.host].hub)
     confirm([word], f"{args.verb} {stack.id}/{service}", args)
-    async with _looking(world, stack.host) as watch:
+    async with looking(world, stack.host) as watch:
         await act_and_record(world, watch, f"{stack.id}/{service}", args.verb)
         if args.json:
             document({"service": f"{stack.id}/{service}", "action": args.verb, "outcome": "done"})
@@ -124,7 +125,7 @@ async def _describe(world: World, args: Namespace) -> int:
     from vpai_tui.fleet.describe import describe
 
     stack, name = find_service(world.stacks, args.service)
-    async with _looking(world, stack.host) as watch:
+    async with looking(world, stack.host) as watch:
         service = find(watch.snapshot(), f"{stack.id}/{name}")
         events = watch.events(stack.host, service.container.id) if service.container else ()
         facts = await describe(watch.docker(stack.host), service, events, tail=0 if args.json else 10)
@@ -133,32 +134,6 @@ async def _describe(world: World, args: Namespace) -> int:
     else:
         show.description(sections(facts))
     return 0
-
-
-class _looking:  # noqa: N801 - read as a word: `async with _looking(world, host)`
-    """A watch on one host only, until it has told what it has to tell."""
-
-    def __init__(self, world: World, host: str) -> None:
-        from vpai_tui.config import Fleet
-        from vpai_tui.fleet.watch import FleetWatch
-
-        fleet = Fleet(hosts={host: world.fleet.hosts[host]}, domain=world.fleet.domain)
-        stacks = [stack for stack in world.stacks if stack.host == host]
-        self._host = host
-        self._watch = FleetWatch(fleet, stacks, clock=world.clock, prompts=world.prompts)
-
-    async def __aenter__(self) -> Any:
-        await self._watch.start()
-        try:
-            await self._watch.settled()
-            self._watch.connection(self._host)
-        except BaseException:
-            await self._watch.stop()
-            raise
-        return self._watch
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._watch.stop()
 
 
 VERBS: dict[str, Verb] = {

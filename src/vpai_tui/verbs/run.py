@@ -26,6 +26,7 @@ _HOMES = {
     "pull": ("pull",),
     "logs": ("logs",),
     "budget": ("budget",),
+    "ondemand": ("opencut", "ondemand"),
 }
 """The module of this package whose `VERBS` has each verb: only that one is imported."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vpai_tui.fleet.model import FleetSnapshot, Hold
     from vpai_tui.fleet.operation import Event, Plan, Release
     from vpai_tui.logs.session import Logs
+    from vpai_tui.ondemand.session import Studio
     from vpai_tui.remote.command_log import CommandLog
     from vpai_tui.vpn.session import Vpn
 
@@ -60,6 +61,11 @@ class Backend(Protocol):
     @property
     def budget(self) -> Budget:
         """LiteLLM's money and the two knobs; UsageError when the fleet has no LiteLLM."""
+        ...
+
+    @property
+    def studio(self) -> Studio:
+        """The stacks on demand: how they stand, start, stop, idle stop; nothing is asked at first."""
         ...
 
     @property
