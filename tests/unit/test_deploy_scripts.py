@@ -14,6 +14,7 @@ from vpai_tui.budget.persist import script as budget_script
 from vpai_tui.deploy.host import runner_script, script
 from vpai_tui.deploy.pull import pull_script
 from vpai_tui.fleet.operation import TAKEN_BACK
+from vpai_tui.ondemand.idle import script as idle_script
 from vpai_tui.remote.job import script_name
 from vpai_tui.vpn.dns.apply import script as dns_script
 
@@ -26,6 +27,8 @@ SCRIPTS = {
     "pull": pull_script(),
     "hold": script("hold.sh"),
     "budget": budget_script(),
+    "idle": idle_script("idle.sh"),
+    "idle look": idle_script("look.sh"),
 }
 
 

@@ -30,7 +30,7 @@ def room_of(stack: OnDemandStack, fleet: FleetSnapshot) -> Room:
 
 
 def own_services(stack: OnDemandStack, fleet: FleetSnapshot) -> list[Service]:
-    return [it for it in fleet.services if it.host == stack.host and it.stack == stack.name]
+    return [it for it in fleet.services if it.host == stack.host and it.stack == stack.name and not it.off]
 
 
 def others(stack: OnDemandStack, fleet: FleetSnapshot) -> list[Service]:
