@@ -219,6 +219,18 @@ def revert_failed() -> FleetSnapshot:
     return replace(fleet, stacks=stacks, alerts=alerts(fleet.hosts, stacks, fleet.services))
 
 
+def switched_off() -> FleetSnapshot:
+    """Two services of the Pi wait for the operator's own sources."""
+    fleet = calm()
+    names = ("comfyui", "remotion")
+    own = tuple(Service("pi", "creative", name, Sync.NOT_DEPLOYED, Health.STOPPED, None, off=True) for name in names)
+    stack = StackStatus(
+        "pi", "creative", "Image and video", Sync.NOT_DEPLOYED, Health.STOPPED, 0, 0, None, None, False, off=names
+    )
+    there = tuple(item for item in fleet.services if item.service not in names)
+    return replace(fleet, stacks=(*fleet.stacks, stack), services=(*there, *own))
+
+
 HELD = Hold("2026-02-26T21:10:00Z", "ann@desk", "kernel upgrade until midnight")
 
 

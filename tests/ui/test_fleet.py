@@ -57,6 +57,22 @@ async def test_a_dead_host_keeps_its_values_greyed_with_the_reason(
 
 
 @BOTH
+async def test_what_is_off_says_why_and_needs_nobody(
+    cockpit: OpenCockpit, picture: Picture, size: tuple[int, int]
+) -> None:
+    async with cockpit(fake.switched_off(), size) as at:
+        await at.press("slash")
+        await at.type("pi")
+        await at.press("enter")
+        assert "■ off" in at.text()
+        assert "nothing needs you" in at.text()
+        picture(at, "fleet-off")
+        await at.press("2")
+        assert "off: comfyui, remotion" in at.text()
+        picture(at, "deploy-off")
+
+
+@BOTH
 async def test_the_first_frame_names_the_hosts(cockpit: OpenCockpit, picture: Picture, size: tuple[int, int]) -> None:
     async with cockpit(None, size) as at:
         assert all(f"… {name} connecting" in at.text() for name in ("sese", "seko", "pi"))

@@ -15,6 +15,7 @@ from vpai_tui.deploy.builds import Build, builds_of
 from vpai_tui.deploy.live import without_live_keys
 from vpai_tui.deploy.told import ToldFile, digests_of, told_of
 from vpai_tui.fleet import sources
+from vpai_tui.fleet.compose import services_of
 from vpai_tui.fleet.stacks import SPEC_FILE, Stack
 from vpai_tui.text import clean
 
@@ -68,6 +69,7 @@ class Bundle:
     spec: bytes | None = None  # stack.yaml; None: the laptop has none, or the release is the host's
     dumps: tuple[str, ...] = ()  # where dumps of them are found, each `service min_bytes glob`
     source: str | None = None  # the release on the host that the files come from; None: from the laptop
+    off: tuple[str, ...] = ()  # services that wait for the operator's own source
 
     @property
     def lives(self) -> tuple[str, ...]:
@@ -76,7 +78,7 @@ class Bundle:
 
 def read_bundle(stack: Stack, root: str) -> Bundle:
     """The bundle of `stack` for a host whose files install below `root` (absolute)."""
-    files = tuple(_shipped(stack))
+    files = tuple(_shipped(stack)) if stack.services else ()  # all off: nobody would read them
     by_file = {item.path: stack.services_of_file(item.path) for item in files}
     files_of = {name: tuple(item for item in files if name in by_file[item.path]) for name in stack.services}
     labels = {name: _files_hash(items) for name, items in files_of.items() if any(_counts(item) for item in items)}
@@ -109,6 +111,7 @@ def read_bundle(stack: Stack, root: str) -> Bundle:
         data=tuple(stack.spec.data),
         dumps=tuple(f"{it.dump_of} {it.min_size_bytes} {it.glob}" for it in stack.spec.fresh if it.dump_of),
         spec=spec.read_bytes() if (spec := stack.dir / SPEC_FILE).is_file() else None,
+        off=stack.off,
     )
 
 
@@ -232,7 +235,10 @@ def _unshipped_binds(stack: Stack, root: str, shipped: set[str]) -> tuple[str, .
 
 def _external_networks(compose: Mapping[str, Any]) -> tuple[str, ...]:
     networks = compose.get("networks") or {}
+    used = {name for body in services_of(compose).values() for name in body.get("networks") or ()}
     names = [
-        str(net.get("name") or key) for key, net in networks.items() if isinstance(net, dict) and net.get("external")
+        str(net.get("name") or key)
+        for key, net in networks.items()
+        if key in used and isinstance(net, dict) and net.get("external")
     ]
     return tuple(sorted(name for name in names if "$" not in name))

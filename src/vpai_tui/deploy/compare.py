@@ -56,7 +56,8 @@ def compare(wanted: Wanted, facts: HostFacts) -> Comparison:
     running = _running(facts)
     labels = wanted.bundle.labels
     for service in _gone(wanted.bundle, facts):
-        cause = Cause("gone", "no longer in the stack's compose.yaml")
+        off = service in wanted.bundle.off
+        cause = Cause("gone", "its source is taken away" if off else "no longer in the stack's compose.yaml")
         result.changes.append(Change(service, Effect.REMOVE, (cause,), has_data=service in wanted.data))
     effects: dict[str, Effect] = {}
     for service in wanted.bundle.services:

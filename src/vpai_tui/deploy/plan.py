@@ -172,7 +172,7 @@ def assemble(
         changes=tuple(result.changes),
         notes=(
             *notes,
-            *sources.words(stack.off),
+            *sources.words(bundle.off),
             *_notes(facts),
             *inexact(facts),
             *_rerun_notes(stack, facts, result),
@@ -189,6 +189,7 @@ def assemble(
         before=extra.before,
         after=extra.after,
         dumps=extra.dumps,
+        off=bundle.off,
     )
     return Prepared(
         plan,

@@ -183,6 +183,6 @@ def _drift(stack: StackStatus) -> Iterator[Alert]:
     if stack.sync is Sync.DRIFTED and not stack.pending:
         message = "what runs is not what its files say"
         yield Alert(Severity.WARN, stack.host, stack.id, message, f"see the plan: vpai-tui plan {stack.id}", stack.id)
-    elif stack.sync is Sync.NOT_DEPLOYED and not stack.on_demand and not stack.busy:
+    elif stack.sync is Sync.NOT_DEPLOYED and stack.services and not stack.on_demand and not stack.busy:
         message = "not deployed yet"
         yield Alert(Severity.INFO, stack.host, stack.id, message, f"vpai-tui deploy {stack.id}", stack.id)

@@ -42,7 +42,7 @@ def fold(
         for stack in own:
             status, members = _stack(host, stack, syncs.get(stack.id, ""), host_now)
             statuses.append(status)
-            services += [*members, *(_off(host, stack, service) for service in stack.off)]
+            services += [*members, *(_off(host, stack, service, host_now) for service in stack.off)]
         services += _unclaimed(host, own, host_now)
     found = alerts(hosts, statuses, services)
     return FleetSnapshot(at_boot_s, tuple(hosts), tuple(statuses), tuple(services), found)
@@ -117,16 +117,21 @@ def _service(
     )
 
 
-def _off(host: HostSnapshot, stack: Stack, service: str) -> Service:
+def _off(host: HostSnapshot, stack: Stack, service: str, now: datetime) -> Service:
+    """A service without a source. One that runs from earlier is shown as it does: the next deploy removes it."""
+    found = service_containers(host.containers or (), stack.project, service)
+    container = found[0] if found else None
     return Service(
         host=host.name,
         stack=stack.name,
         service=service,
-        sync=Sync.NOT_DEPLOYED,
-        health=Health.STOPPED,
-        image=None,
+        sync=Sync.DRIFTED if container else Sync.NOT_DEPLOYED,
+        health=container_health(container, now=now) if container else Health.STOPPED,
+        image=container.image if container else None,
+        container=container,
+        usage=host.usage.get(container.id) if container else None,
         stale=not host.live,
-        off=True,
+        off=container is None,
     )
 
 
@@ -137,8 +142,8 @@ def _status(
         host=stack.host,
         stack=stack.name,
         title=stack.title,
-        sync=stack_sync(member.sync for member in members),
-        health=worst_health(member.health for member in members),
+        sync=stack_sync(member.sync for member in members) if members else Sync.NOT_DEPLOYED,
+        health=worst_health(member.health for member in members) if members else Health.STOPPED,
         services=len(members),
         services_ok=sum(1 for member in members if ok(member.health)),
         current=deploy.current if deploy else None,
@@ -148,6 +153,7 @@ def _status(
         on_demand=stack.spec.on_demand,
         order=stack.spec.order,
         note=sync if isinstance(sync, str) else "",
+        off=stack.off,
         holds_data=bool(stack.spec.data),
         revert_failed=deploy.revert_failed if deploy else "",
     )
@@ -155,7 +161,7 @@ def _status(
 
 def _unclaimed(host: HostSnapshot, stacks: Sequence[Stack], now: datetime) -> list[Service]:
     """What runs there and no stack of ours claims. Containers that were never started are not services."""
-    claimed = {(stack.project, service) for stack in stacks for service in stack.services}
+    claimed = {(stack.project, service) for stack in stacks for service in (*stack.services, *stack.off)}
     rest = [
         container
         for container in host.containers or ()

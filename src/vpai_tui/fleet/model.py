@@ -255,6 +255,7 @@ class StackStatus:
     on_demand: bool = False
     order: int = 0
     note: str = ""  # why sync is unknown
+    off: tuple[str, ...] = ()  # services that wait for the operator's own source; not counted
     holds_data: bool = False
     revert_failed: str = ""  # the pending release could not be taken back: its directory on the host
 

@@ -138,11 +138,16 @@ class Plan:
     before: tuple[Command, ...] = ()  # run before the first service is touched
     after: tuple[Command, ...] = ()  # run when all are healthy, before the commit
     dumps: tuple[Dump, ...] = ()  # one for each service that holds data
+    off: tuple[str, ...] = ()  # services that wait for the operator's own source
 
     @property
     def empty(self) -> bool:
-        """Nothing would change on the host. A stack never deployed by us is never empty: its first release is."""
-        return self.base is not None and not self.installs and all(c.effect is Effect.NONE for c in self.changes)
+        """Nothing would change on the host. Of a stack never deployed by us the first release is; not if all is off."""
+        return (
+            (self.base is not None or bool(self.off and not self.changes))
+            and not self.installs
+            and all(c.effect is Effect.NONE for c in self.changes)
+        )
 
     @property
     def summary(self) -> str:
@@ -151,6 +156,8 @@ class Plan:
         parts = [f"{count} {effect.value}" for effect, count in counts.items() if count and effect is not Effect.NONE]
         if not parts and self.installs:
             parts = [f"{len(self.installs)} file(s) to install"]
+        if not parts and self.off and not self.changes:
+            parts = [f"off: {', '.join(self.off)}"]
         return ", ".join(parts) or ("nothing to change" if self.base else "nothing to change, recorded as a release")
 
 

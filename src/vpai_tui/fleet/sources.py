@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
 import yaml
 
 from vpai_tui.fleet.compose import dependencies, services_of
+from vpai_tui.fleet.stackspec import StackSpec
 from vpai_tui.strict import Document, Problem
 
 _PROFILE = "source-not-given"  # nobody asks for a profile of this name: Compose leaves the service alone
@@ -22,6 +24,20 @@ def without(compose: Mapping[str, Any], off: tuple[str, ...]) -> dict[str, Any]:
 def off_of(source: Mapping[str, str | None]) -> tuple[str, ...]:
     """The services whose source has not been given."""
     return tuple(name for name, given in source.items() if given is None)
+
+
+def switched_on(spec: StackSpec, off: tuple[str, ...]) -> StackSpec:
+    """`spec` without what it says of services that are off: nothing is run in them, and they hold no data."""
+    if not off:
+        return spec
+    return msgspec.structs.replace(
+        spec,
+        data=tuple(name for name in spec.data if name not in off),
+        one_shots=tuple(name for name in spec.one_shots if name not in off),
+        before=tuple(hook for hook in spec.before if hook.service not in off),
+        after=tuple(hook for hook in spec.after if hook.service not in off),
+        fresh=tuple(item for item in spec.fresh if item.dump_of not in off),
+    )
 
 
 def words(off: Iterable[str]) -> list[str]:

@@ -181,7 +181,7 @@ def _read_stack(stacks_dir: Path, stack_id: str) -> tuple[Stack | None, list[Pro
         host=host,
         name=name,
         dir=folder,
-        spec=spec,
+        spec=sources.switched_on(spec, off),
         compose=compose,
         compose_path=folder / COMPOSE_FILE,
         services=start_order(services)[0],
@@ -328,12 +328,12 @@ def _shared_names(stacks: Iterable[Stack]) -> Iterator[Problem]:
     services: dict[tuple[str, str, str], Stack] = {}
     containers: dict[tuple[str, str], Stack] = {}
     for stack in stacks:
-        for service in stack.services:
+        for service in (*stack.services, *stack.off):
             other = services.setdefault((stack.host, stack.project, service), stack)
             if other is not stack:
                 message = f"{other.id} of the same project {stack.project} has a service of this name"
                 yield Problem(stack.compose_path, f"services.{service}", message)
-            name = services_of(stack.compose)[service].get("container_name")
+            name = services_of(stack.compose).get(service, {}).get("container_name")
             if isinstance(name, str) and containers.setdefault((stack.host, name), stack) is not stack:
                 message = f"{containers[stack.host, name].id} has a container of this name"
                 yield Problem(stack.compose_path, f"services.{service}.container_name", message)

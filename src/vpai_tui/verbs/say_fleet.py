@@ -108,6 +108,8 @@ def status(snapshot: FleetSnapshot) -> None:
     for stack in snapshot.stacks:
         if stack.note:
             print(f"◌ {stack.id}: {stack.note}")
+        for text in sources.words(f"{stack.id}/{name}" for name in stack.off):
+            print(f"■ {text}")
     for alert in snapshot.alerts:
         _alert(alert)
     rows = [_service_row(item) for item in snapshot.services]

@@ -44,8 +44,11 @@ def _stack_row(stack: StackStatus, host: HostSnapshot | None, operation: Operati
             "host": (stack.host, ""),
             "stack": (stack.stack, "strong"),
             "sync": paint.sync(stack.sync, stale=not live),
-            "health": paint.health(stack.health, stale=not live),
-            "services": (f"{stack.services_ok}/{stack.services}", "dim" if whole else "warn"),
+            "health": paint.health(stack.health, stale=not live) if stack.services else (f"{paint.OFF} off", "dim"),
+            "services": (
+                f"{stack.services_ok}/{stack.services}" if stack.services else "–",
+                "dim" if whole else "warn",
+            ),
             "release": (stack.current or "–", "" if stack.current else "dim"),
             "badge": badge(stack, operation, now, held=host is not None and host.hold is not None),
             "title": (stack.title, "dim"),
@@ -66,6 +69,8 @@ def badge(stack: StackStatus, operation: Operation | None, now_boot_s: float, *,
         return (f"▲ interrupted {stack.pending}", "error")
     if held:
         return (f"{paint.OFF} held", "warn")
+    if stack.off:
+        return (f"off: {', '.join(stack.off)}", "dim")
     return ("on demand", "dim") if stack.on_demand else ("", "")
 
 
