@@ -282,8 +282,9 @@ _LOGS: tuple[Command, ...] = (
     _log("logs.highlight", "highlight", "Draw what fits: NAME [STYLE] PATTERN; lists", arg=Arg.TEXT),
     _log("logs.highlights", "highlight list", "The highlight rules, and what is wrong in them"),
     _log("logs.unhighlight", "highlight remove", "Forget a highlight rule", arg=Arg.RULE),
-    _log("logs.save", "save", "The lines shown, to a file, masked", arg=Arg.TEXT),
-    _log("logs.json", "copy json", "The line as JSON, secrets masked", "m"),
+    _log("logs.mark", "mark lines", "Mark from here on; moving extends it", "space"),
+    _log("logs.save", "save", "The lines shown or marked, to a file, masked", arg=Arg.TEXT),
+    _log("logs.json", "copy json", "The line, or what is marked, as JSON", "m"),
     _log("logs.stop", "stop following", "Close the tail; its lines stay"),
 )
 COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_LOGS, *_BUDGET, *_VPN)

@@ -48,7 +48,7 @@ DESIGNED = {
     },
     "logs": {
         "f": "logs.follow", "w": "logs.wrap", "t": "logs.times", "n": "logs.next", "N": "logs.previous",
-        "enter": "describe", "slash": "filter", "h": "scope", "c": "copy", "ctrl+r": "refresh",
+        "space": "logs.mark", "enter": "describe", "slash": "filter", "h": "scope", "c": "copy", "ctrl+r": "refresh",
     },
     "plan": {"A": "apply", "escape": "back", "v": "log"},
     "operation": {"B": "rollback", "escape": "back"},
@@ -78,6 +78,7 @@ def test_a_key_means_the_same_on_every_screen() -> None:
         "u": {"budget.undo", "vpn.undo"},  # the last change is taken back
         "tab": {"budget.part", "vpn.part"},  # the next table
         "w": {"watch", "logs.wrap"},
+        "space": {"mark", "logs.mark"},  # a row, or rows from here on
     }
 
 

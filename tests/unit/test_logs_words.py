@@ -23,7 +23,7 @@ from vpai_tui.logs.fold import groups
 from vpai_tui.logs.happenings import of_containers, of_journal, timeline
 from vpai_tui.logs.levels import level_of
 from vpai_tui.logs.model import LATEST_NS, SECOND_NS, Labels, Level, Line, Mark, Source
-from vpai_tui.logs.save import document, plain, save
+from vpai_tui.logs.save import Taken, as_json, as_text, capped, document, save
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 28, 12, 0, 0, 500_000, UTC)
@@ -282,10 +282,47 @@ def test_a_saved_line_has_its_nanoseconds_and_no_secret(tmp_path: Path) -> None:
         save(path, [line], lambda _: Source("a"))
 
 
-def test_what_is_copied_is_cut_and_redacted() -> None:
+def test_what_is_copied_is_cut_at_whole_lines_and_redacted() -> None:
     line = Line(1, (), b"token=abcdefgh12345", Level.INFO)
-    assert "abcdefgh" not in plain([line])
-    assert plain([line] * 100, limit=100).endswith("too much to copy")
+    assert "abcdefgh" not in "".join(as_text([line]))
+    one = next(as_text([line]))
+    assert capped(as_text([line] * 100), 2 * len(one.encode()) + 1) == Taken(f"{one}\n{one}", 2, 98)
+    assert capped([], 10) == Taken("", 0)
+    assert capped(["x" * 11], 10) == Taken("", 0, 1)
+    assert capped(["é"] * 30_000, 5) == Taken("é\né", 2, 20_000, True)
+
+
+def test_a_private_key_over_several_lines_is_masked_whole_in_its_own_stream() -> None:
+    key = [
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "Proc-Type: 4,ENCRYPTED",
+        "",
+        "MIIEow" + "A" * 58,
+        "  x " + "B" * 40,
+        "Qw==",
+    ]
+    rows = [*key, "-----END RSA PRIVATE KEY-----", "after it"]
+    lines = [Line(at, labels(c="a"), row.encode(), Level.INFO) for at, row in enumerate(rows)]
+    other = Line(3, labels(c="b"), b"of another stream", Level.INFO)
+    told = list(as_text([*lines[:4], other, *lines[4:]]))
+    assert told == [
+        "-----BEGIN RSA PRIVATE KEY-----•••",
+        "•••",
+        "•••",
+        "•••",
+        "of another stream",
+        "•••",
+        "•••",
+        "•••",
+        "after it",
+    ]
+    written = "".join(as_json(lines, lambda _: Source("a")))
+    assert not any(row in written for row in key[1:] if row)
+    cut = [
+        Line(1, (), b"-----BEGIN PRIVATE KEY-----", Level.INFO),
+        Line(2, (), b"no row of a key: said later", Level.INFO),
+    ]
+    assert list(as_text(cut))[1] == "no row of a key: said later"
 
 
 def test_a_time_no_calendar_has_is_shown_all_the_same() -> None:

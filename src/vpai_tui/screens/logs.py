@@ -15,11 +15,12 @@ from textual.widget import Widget
 from vpai_tui.commands import Situation, bindings_of
 from vpai_tui.errors import UsageError
 from vpai_tui.logs.model import Labels, Level, Source
-from vpai_tui.logs.save import plain
 from vpai_tui.logs.view import Filter, View
+from vpai_tui.redact import redact
 from vpai_tui.screens.base import CockpitScreen
 from vpai_tui.screens.logs_desk import LogDesk
 from vpai_tui.screens.logs_highlight import LogHighlights
+from vpai_tui.screens.logs_marking import LogMarking
 from vpai_tui.screens.logs_side import LogSide, side_line
 from vpai_tui.screens.logs_watch import LogWatch
 from vpai_tui.screens.shell import Shell
@@ -77,6 +78,7 @@ class LogsScreen(CockpitScreen):
         self.lines: View | None = None
         self.side = LogSide(self)
         self.highlights = LogHighlights(self)
+        self.marking = LogMarking(self)
         self._desk = LogDesk(self)
         self._bars: bool | None = None  # the histogram is wanted; None: where there is room
         self._drawn = -1  # the look's version that is on the screen
@@ -86,6 +88,7 @@ class LogsScreen(CockpitScreen):
         detail, failure = LineView(id="detail"), SafeStatic(id="log-failure")
         detail.display = failure.display = False
         yield SafeStatic(id="log-head")
+        yield SafeStatic(id="log-note")
         yield ChipRow(id="log-chips")
         yield LogBars(id="log-bars")
         yield SafeStatic(id="banner")
@@ -224,6 +227,9 @@ class LogsScreen(CockpitScreen):
             name = look.choice.target.name if look.choice else look.asked
             head = side_line(name, self.side.now, busy=self.side.busy, width=self.size.width)
         self.query_one("#log-head", SafeStatic).show([head])
+        note = self.query_one("#log-note", SafeStatic)
+        note.show(self.marking.note())
+        note.display = bool(note.rows)
         chips = self.query_one("#log-chips", SafeStatic)
         chips.show([chips_line(self.levels, self.reading, self.size.width)])
         around = self.side.now is not None and self.side.now.line is not None
@@ -266,15 +272,9 @@ class LogsScreen(CockpitScreen):
         return replace(super().situation(), cannot=cannot)
 
     def copy_text(self) -> str:
+        """The detail where that is read; lines are copied by the desk."""
         detail = self.query_one("#detail", LineView)
-        line = self.log_view.cursor
-        if line is None or self.buffer is None:
-            return ""
-        if detail.has_focus:
-            from vpai_tui.redact import redact
-
-            return redact(detail.text)
-        return plain([line, *belonging(self.buffer, line)], limit=70_000)
+        return redact(detail.text) if detail.has_focus else ""
 
     def view(self, command: str, argument: str) -> bool:
         match command:
@@ -282,6 +282,8 @@ class LogsScreen(CockpitScreen):
                 self._describe()
             case "filter":
                 self.query_one(FilterRow).open(argument or None)
+            case "copy" if not self.query_one("#detail", LineView).has_focus:
+                self._desk.run("copy", "")
             case _ if command.startswith("logs."):
                 self._view_log(command.removeprefix("logs."), argument)
             case _:
@@ -348,7 +350,9 @@ class LogsScreen(CockpitScreen):
         elif detail.display:
             detail.display = False
             self.focus_main()
-        elif self.side.back() or self.query_one(FilterRow).clear():
+        elif self.side.busy and self.side.back():
+            self.focus_main()
+        elif self.query_one(FilterRow).clear() or self.marking.drop() or self.side.back():
             self.focus_main()
         elif self.reading.least:
             self.least(Level.UNKNOWN)

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from vpai_tui.errors import OperatorError, UsageError
-from vpai_tui.logs.model import Level
+from vpai_tui.logs.model import Level, Line
 from vpai_tui.logs.query import containing, least_level, time_ns
-from vpai_tui.logs.save import jsonl, save
+from vpai_tui.logs.save import save
 from vpai_tui.logs.view import Filter
-from vpai_tui.text import clean
-from vpai_tui.widgets.log_detail import belonging
 from vpai_tui.widgets.log_head import LEAST
 
 if TYPE_CHECKING:
     from vpai_tui.screens.logs import LogsScreen
     from vpai_tui.screens.shell import Shell
-
-
-_COPY_LIMIT = 74_000  # bytes: terminals drop longer clipboard sequences
 
 
 class LogDesk:
@@ -61,21 +56,12 @@ class LogDesk:
                 self._screen.redraw()
             case "since":
                 self._since(argument)
-            case "json":
-                self._copy_json()
+            case "copy" | "json":
+                self._screen.marking.copy(json=command == "json")
+            case "mark":
+                self._screen.marking.toggle()
             case "highlight" | "highlights" | "unhighlight":
                 self._screen.highlights.run(command, argument)
-
-    def _copy_json(self) -> None:
-        screen, source_of = self._screen, self._screen.context.logs.source_of
-        line, buffer = screen.log_view.cursor, screen.buffer
-        if line is None or buffer is None or source_of is None:
-            raise UsageError("nothing to copy here")
-        text = clean(jsonl([line, *belonging(buffer, line)], source_of))
-        if len(text.encode()) > _COPY_LIMIT:
-            raise UsageError("too much for the terminal's clipboard", remedy=":save FILE")
-        screen.app.copy_to_clipboard(text)
-        self._say("copied as JSON")
 
     def _level(self, argument: str) -> None:
         if argument:
@@ -116,8 +102,11 @@ class LogDesk:
             self._open(query)
 
     def _save(self, argument: str) -> None:
-        lines, look = self._screen.lines, self._screen.context.logs
-        if lines is None or look.source_of is None or not len(lines):
+        lines: Iterable[Line] | None = self._screen.lines
+        look, marking = self._screen.context.logs, self._screen.marking
+        if marking.active:
+            lines = list(marking.lines())
+        if look.source_of is None or not lines:
             raise UsageError("no line to save")
         name = argument or f"vpai-logs-{self._screen.context.clock.now():%Y%m%dT%H%M%SZ}.jsonl"
         path = Path(name).expanduser()

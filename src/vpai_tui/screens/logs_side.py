@@ -13,8 +13,8 @@ from vpai_tui.logs.model import Level, Line
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.dialogs import Choice, Confirm
 from vpai_tui.widgets.log_head import count
+from vpai_tui.widgets.log_layout import Place
 from vpai_tui.widgets.log_style import Times, when
-from vpai_tui.widgets.log_view import Place
 from vpai_tui.widgets.paint import Line as Spans
 
 if TYPE_CHECKING:

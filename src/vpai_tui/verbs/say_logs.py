@@ -30,7 +30,7 @@ from vpai_tui.logs.model import (
 )
 from vpai_tui.logs.past import Price
 from vpai_tui.logs.pick import Picked
-from vpai_tui.logs.save import SourceOf, document
+from vpai_tui.logs.save import Masker, SourceOf, document
 from vpai_tui.redact import redact
 from vpai_tui.text import clean_line
 
@@ -47,6 +47,7 @@ class Printer:
         self._utc = utc
         self._least = least
         self._folder = Folder()
+        self._masker = Masker()
         self._width = 0
         self.proof = Proof()
         self.printed = 0
@@ -86,7 +87,7 @@ class Printer:
     def _put(self, line: Line) -> None:
         self.printed += 1
         if self._json:
-            print(json.dumps(document(line, self._source_of(line.labels)), ensure_ascii=False))
+            print(json.dumps(document(line, self._source_of(line.labels), self._masker), ensure_ascii=False))
         else:
             self._print(line)
 
@@ -95,7 +96,7 @@ class Printer:
         name = self._source_of(line.labels).name
         self._width = max(self._width, min(len(name), 24))
         level = _WORDS.get(line.level, line.level.word)
-        text = redact(line.text).replace("\n", "\n    ").replace("\t", "    ")
+        text = self._masker.text(line).replace("\n", "\n    ").replace("\t", "    ")
         stamp = f"{at:%Y-%m-%d %H:%M:%S}.{line.ns % SECOND_NS // 1_000_000:03d}"
         print(f"{stamp}  {name:{self._width}}  {level:5}  {_MARKS[line.mark]}{text}")
 

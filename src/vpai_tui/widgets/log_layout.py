@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from vpai_tui.logs.model import Labels, Line, Source
+from vpai_tui.widgets.log_marks import Marks
 from vpai_tui.widgets.log_rows import Item, Rows
 from vpai_tui.widgets.log_style import Style, Times, from_cell, message, prefix, when, width_of, wrapped
 from vpai_tui.widgets.paint import Line as Spans
@@ -37,6 +38,17 @@ class Top:
 
     line: Line
     sub: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the operator is in a log: kept while something else is shown."""
+
+    cursor: Line | None
+    top: Top | None
+    following: bool
+    left_ns: int
+    marks: Marks | None = None
 
 
 Blocks = Sequence[tuple[Item, list[Row]]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import events
@@ -19,23 +19,14 @@ from textual.widget import Widget
 from vpai_tui.logs.model import Labels, Level, Line, Source
 from vpai_tui.logs.view import View
 from vpai_tui.widgets.canvas import Painter
-from vpai_tui.widgets.log_layout import Aside, Layout, Row, Top, top_of
+from vpai_tui.widgets.log_layout import Aside, Layout, Place, Row, Top, top_of
+from vpai_tui.widgets.log_marks import SIGN, Marks, heads, with_folded
 from vpai_tui.widgets.log_rows import Rows
 from vpai_tui.widgets.log_style import Style
 from vpai_tui.widgets.paint import Line as Spans
 
 _STEP = 8  # cells of one step sideways
 _FARTHEST = 8000
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the operator is in a log: kept while something else is shown."""
-
-    cursor: Line | None
-    top: Top | None
-    following: bool
-    left_ns: int
 
 
 class LogView(Widget, can_focus=True):
@@ -66,6 +57,7 @@ class LogView(Widget, can_focus=True):
         self.following = True
         self.offset_cells = 0
         self.cursor: Line | None = None
+        self.marks: Marks | None = None
         self._view: View | None = None
         self._rows: Rows | None = None
         self._lay = Layout()
@@ -88,15 +80,20 @@ class LogView(Widget, can_focus=True):
         fold: bool = True,
     ) -> None:
         """Draw lines of `view`, which the caller refreshes; `asides` are in order of time."""
+        if view is None:
+            self.marks = None
         if view is not self._view or self._rows is None or self._rows.fold is not fold:
             if self._view is not None and view is not None and view.buffer is not self._view.buffer:
-                self._top, self.cursor, self.following = None, None, True
+                self._top, self.cursor, self.following, self.marks = None, None, True, None
             self._view = view
             self._rows = Rows(view, fold=fold) if view is not None else None
             if self.cursor is not None and view is not None and view.place_of(self.cursor) is None:
                 self.cursor = view[self._place(self.cursor)] if len(view) else None
+        rewrapped = style.wrap is not self._lay.style.wrap and not self.following
         self._lay.restyle(style)
         self._lay.source, self._lay.asides, self._empty = source, asides, empty
+        if rewrapped and self.cursor is not None:
+            self._reveal(self.cursor)
         self.lay_out()
 
     @property
@@ -181,6 +178,9 @@ class LogView(Widget, can_focus=True):
         if self.following:
             self._leave()
         self.cursor = line
+        if self.marks is not None:
+            self.marks.head = line
+            self.refresh()
         self._reveal(line)
         self.lay_out()
         self.post_message(self.Moved())
@@ -206,11 +206,11 @@ class LogView(Widget, can_focus=True):
     @property
     def place(self) -> Place:
         """For `restore`."""
-        return Place(self.cursor, self._top, self.following, self._left_ns)
+        return Place(self.cursor, self._top, self.following, self._left_ns, self.marks)
 
     def restore(self, place: Place) -> None:
         """Back to a place in the log that is shown again; following, its end is one."""
-        self.following = place.following
+        self.following, self.marks = place.following, place.marks
         if not place.following and place.cursor is not None:
             self.cursor, self._top, self._left_ns = place.cursor, place.top, place.left_ns
         self.lay_out()
@@ -236,8 +236,12 @@ class LogView(Widget, can_focus=True):
             self.select(found[0].line)
 
     def action_bottom(self) -> None:
-        """To the end, and stay there."""
-        self.follow(True)
+        """To the end, and stay there; while lines are marked, up to what is the end now."""
+        rows = self._rows
+        if self.marks is None or rows is None:
+            self.follow(True)
+        elif found := rows.backward(len(rows.view), 1):
+            self.select(found[0].line)
 
     def action_page(self, step: int) -> None:
         self.action_move(step * max(self.size.height - 2, 1))
@@ -310,6 +314,35 @@ class LogView(Widget, can_focus=True):
             self.refresh()
         self.post_message(self.Moved())
 
+    # -- marking -------------------------------------------------------------------------------------------------
+
+    def mark(self, wanted: bool) -> bool:
+        """Begin to mark at the cursor, or mark nothing any more; says whether that changed anything."""
+        if wanted is (self.marks is not None) or (wanted and self.cursor is None):
+            return False
+        self.marks = Marks(self.cursor, self.cursor) if wanted and self.cursor is not None else None
+        if wanted:
+            self.follow(False)  # what is marked stays where it is
+        self.refresh()
+        self.post_message(self.Moved())
+        return True
+
+    @property
+    def marked(self) -> tuple[int, int] | None:
+        """The first and the last place that is marked."""
+        return self.marks.places(self._view) if self.marks is not None and self._view is not None else None
+
+    def marked_lines(self) -> Iterator[Line]:
+        """What is marked, each row's line and what is folded into it."""
+        rows, places = self._rows, self.marked
+        if rows is not None and places is not None:
+            lines = heads(rows, *places)
+            yield from with_folded(rows.view.buffer, lines) if rows.fold else lines
+
+    def _is_marked(self, line: Line) -> bool:
+        places = self.marked
+        return places is not None and places[0] <= self._place(line) <= places[1]
+
     # -- mouse ---------------------------------------------------------------------------------------------------
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
@@ -352,7 +385,11 @@ class LogView(Widget, can_focus=True):
         row = self._drawn[y] if y < len(self._drawn) else Row(())
         at_cursor = row.line is not None and self.cursor is not None and row.line.identity == self.cursor.identity
         ground = ("cursor" if self.has_focus else "cursor-blur") if at_cursor else ""
-        strip = self._painter.strip(row.spans, width - 1, ground=ground)
+        spans = row.spans
+        if self.marks is not None and row.line is not None and self._is_marked(row.line):
+            ground = ground or "cursor-blur"
+            spans = ((SIGN, "mark"), (spans[0][0][1:], spans[0][1]), *spans[1:]) if spans[0][0][:1] == " " else spans
+        strip = self._painter.strip(spans, width - 1, ground=ground)
         return Strip.join([strip, self._painter.strip(self._bar(y), 1)])
 
     def _bar(self, y: int) -> Spans:
