@@ -350,9 +350,12 @@ class LogsScreen(CockpitScreen):
         elif detail.display:
             detail.display = False
             self.focus_main()
-        elif self.side.busy and self.side.back():
-            self.focus_main()
-        elif self.query_one(FilterRow).clear() or self.marking.drop() or self.side.back():
+        elif (
+            (self.side.busy and self.side.back())
+            or self.query_one(FilterRow).clear()
+            or self.marking.drop()
+            or self.side.back()
+        ):
             self.focus_main()
         elif self.reading.least:
             self.least(Level.UNKNOWN)
