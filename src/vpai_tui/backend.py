@@ -13,13 +13,14 @@ from vpai_tui.clock import rfc3339
 from vpai_tui.errors import OperatorError, PreflightRefused, UsageError
 from vpai_tui.fleet import actions
 from vpai_tui.fleet.describe import describe, inspect_yaml, last_log_lines, secrets_of
+from vpai_tui.fleet.endpoints import place
 from vpai_tui.fleet.history import Entry, who
 from vpai_tui.fleet.model import FleetSnapshot, Hold, Service, Sync
 from vpai_tui.fleet.operation import Event, Finished, Plan, Release
 from vpai_tui.fleet.watch import FleetWatch
 from vpai_tui.remote.command_log import CommandLog
 from vpai_tui.remote.prompts import Prompts
-from vpai_tui.widgets.backend import Act, Description, Section, Settle
+from vpai_tui.widgets.backend import REACHED, Act, Description, Section, Settle
 from vpai_tui.world import World
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.envinit import EnvDone, EnvPlan
     from vpai_tui.deploy.envkeeper import EnvKeeper
     from vpai_tui.deploy.survey import Survey
+    from vpai_tui.fleet.doctor import CheckResult
     from vpai_tui.fleet.stacks import Stack
     from vpai_tui.logs.session import Logs
     from vpai_tui.ondemand.session import Studio
@@ -226,7 +228,14 @@ class LiveBackend:
         service = find(self._watch.snapshot(), service_id)
         events = self._watch.events(service.host, service.container.id) if service.container else ()
         facts = await describe(self._watch.docker(service.host), service, events)
-        return Description(service.id, tuple(sections(facts)))
+        placed = place(self._world.stacks, self._world.fleet.domain, service.id)
+        names = tuple(it["url"] for it in placed["access"] if it["url"])
+        return Description(service.id, tuple(sections(facts, placed)), names)
+
+    def check(self, service_id: str) -> AsyncIterator[CheckResult]:
+        watch = self._watch
+        live = lambda: [host.name for host in watch.snapshot().hosts if host.live]  # noqa: E731
+        return self._world.questioner(live, self._connection).of(service_id)
 
     async def inspect_yaml(self, service_id: str) -> str:
         service = find(self._watch.snapshot(), service_id)
@@ -283,8 +292,9 @@ def _container_id(service: Service) -> str:
     return service.container.id
 
 
-def sections(facts: dict[str, Any]) -> list[Section]:
-    """Nested facts as titled pairs: scalars at the top first, then a section per nested value."""
+def sections(facts: dict[str, Any], placed: dict[str, Any] | None = None) -> list[Section]:
+    """Nested facts as titled pairs: scalars at the top first, then where it is `placed`, then a section per nested
+    value."""
     flat = tuple(
         (key.replace("_", " "), _word(value)) for key, value in facts.items() if not isinstance(value, dict | list)
     )
@@ -293,7 +303,21 @@ def sections(facts: dict[str, Any]) -> list[Section]:
         for key, value in facts.items()
         if isinstance(value, dict | list) and value
     ]
-    return [Section("service", flat), *nested]
+    return [Section("service", flat), *_placed(placed or {}), *nested]
+
+
+def _placed(placed: dict[str, Any]) -> list[Section]:
+    """Where a service answers, and whom a restart disturbs."""
+    reached = []
+    for it in placed.get("access", ()):
+        words = (it["url"], f"port {it['port']}", f"needs {', '.join(it['needs'])}" if it["needs"] else None)
+        reached.append((_REACH[it["reach"]], "  ".join(word for word in words if word)))
+    disturbed = [("", f"{it['service']}  {it['why']}") for it in placed.get("dependents", ())]
+    found = (Section(REACHED, tuple(reached)), Section("a restart disturbs", tuple(disturbed)))
+    return [section for section in found if section.items]
+
+
+_REACH = {"public": "everybody", "vpn": "the VPN", "internal": "inside"}
 
 
 def _pairs(value: Any) -> tuple[tuple[str, str], ...]:

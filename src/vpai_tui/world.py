@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,11 +18,14 @@ from vpai_tui.errors import UsageError
 from vpai_tui.fleet.history import History
 
 if TYPE_CHECKING:
+    import ssl
+
     from vpai_tui.budget.session import Budget
     from vpai_tui.demo import DemoFleet
     from vpai_tui.deploy.adopt import Adopter
     from vpai_tui.deploy.deployer import Deployer
     from vpai_tui.deploy.envkeeper import EnvKeeper
+    from vpai_tui.fleet.endpoints import Questioner
     from vpai_tui.fleet.stacks import Stack
     from vpai_tui.fleet.watch import FleetWatch
     from vpai_tui.logs.session import Logs
@@ -148,6 +151,32 @@ class World:
         """The fleet's hosts and their addresses as the operator wrote them: the demo's own are all on loopback."""
         fleet = self.fleet if self.demo is None else config.load_fleet(self.config_path)
         return {name: host.addresses for name, host in fleet.hosts.items() if name in self.fleet.hosts}
+
+    def questioner(
+        self,
+        hosts: Callable[[], Sequence[str]] | None = None,
+        connection: Callable[[str], Awaitable[Connection]] | None = None,
+    ) -> Questioner:
+        """Checks the fleet's names, asked from the first of `hosts` (default: all) that is not the service's own."""
+        from vpai_tui.fleet.endpoints import Questioner
+
+        hub_first = sorted(self.fleet.hosts, key=lambda host: not self.fleet.hosts[host].hub)
+        known = (lambda: [host for host in hub_first if host in hosts()]) if hosts else lambda: hub_first
+        return Questioner(
+            self.stacks,
+            self.fleet.domain,
+            known,
+            connection or self.connection,
+            self.addresses(),
+            self.trust,
+            self.clock,
+        )
+
+    def trust(self) -> ssl.SSLContext:
+        """By what the certificates of the fleet's names are judged: this machine's own roots, or the demo's."""
+        import ssl
+
+        return ssl.create_default_context() if self.demo is None else self.demo.edge.trust
 
     def vpn(self, connection: Callable[[str], Awaitable[Connection]] | None = None, *, read_only: bool = False) -> Vpn:
         """The VPN over this world's connections, or over those that `connection` hands out; close it."""

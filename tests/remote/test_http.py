@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import ssl
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from httpx_ws import WebSocketDisconnect, aconnect_ws
 
+from vpai_tui.demo.certificates import contexts
 from vpai_tui.errors import LinkLost, OperatorError
 from vpai_tui.remote.connection import Connection, connect
 from vpai_tui.remote.http import as_operator_error, http_bridge, http_client
@@ -178,7 +182,60 @@ async def test_host_with_no_way_says_so(tmp_path: Path, keys: Keys) -> None:
         await conn.close()
 
 
-async def test_https_is_not_carried(conn: Connection, site: Web) -> None:
+async def test_nothing_but_http_is_carried(conn: Connection, site: Web) -> None:
     async with http_client(conn) as client:
         with pytest.raises(httpx.UnsupportedProtocol):
-            await client.get(f"https://127.0.0.1:{site.port}/")
+            await client.get(f"ftp://127.0.0.1:{site.port}/")
+
+
+# ── TLS ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def secured() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """For the server of `site.test`, and for who trusts it."""
+    return contexts("site.test", datetime.now(UTC), 30)
+
+
+@pytest.fixture
+async def locked(secured: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIterator[Web]:
+    async with web(secured[0]) as running:
+        yield running
+
+
+async def test_https_goes_over_every_bridge_and_is_verified_here(
+    bridged: tuple[Connection, str], locked: Web, secured: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    conn, _ = bridged
+    named = {"headers": {"Host": "site.test"}, "extensions": {"sni_hostname": "site.test"}}
+    async with http_client(conn, tls=secured[1]) as client:
+        for _ in range(2):
+            answer = await client.get(f"https://127.0.0.1:{locked.port}/", **named)
+            assert (answer.text, locked.connections) == ("hello", 1)
+        assert answer.extensions["network_stream"].get_extra_info("ssl_object").getpeercert()["subject"]
+    async with http_client(conn, tls=secured[1]) as client:
+        with pytest.raises(httpx.ConnectError, match=r"the certificate does not hold: .*127\.0\.0\.1"):
+            await client.get(f"https://127.0.0.1:{locked.port}/")
+    async with http_client(conn) as client:
+        with pytest.raises(
+            httpx.ConnectError, match="the certificate does not hold: unable to get local issuer certificate"
+        ):
+            await client.get(f"https://127.0.0.1:{locked.port}/", **named)
+    async with asyncio.timeout(5):
+        while locked.open:
+            await asyncio.sleep(0.1)
+
+
+async def test_what_is_no_tls_is_told(conn: Connection, secured: tuple[ssl.SSLContext, Any]) -> None:
+    async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    plain = await asyncio.start_server(speak, "127.0.0.1", 0)
+    async with plain, http_client(conn, tls=secured[1]) as client:
+        with pytest.raises(httpx.ConnectError, match="TLS failed: "):
+            await client.get(f"https://127.0.0.1:{plain.sockets[0].getsockname()[1]}/")
+    silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(0), "127.0.0.1", 0)
+    async with silent, http_client(conn, tls=secured[1], timeout_s=0.5) as client:
+        with pytest.raises(httpx.ConnectTimeout, match="no TLS in time"):
+            await client.get(f"https://127.0.0.1:{silent.sockets[0].getsockname()[1]}/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -89,10 +90,10 @@ async def _echo(head: bytes, reader: asyncio.StreamReader, writer: asyncio.Strea
 
 
 @contextlib.asynccontextmanager
-async def web() -> AsyncIterator[Web]:
-    """A running `Web` on loopback."""
+async def web(tls: ssl.SSLContext | None = None) -> AsyncIterator[Web]:
+    """A running `Web` on loopback; behind TLS where a server's context is given."""
     site = Web()
-    server = await asyncio.start_server(site.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(site.serve, "127.0.0.1", 0, ssl=tls)
     site.port = server.sockets[0].getsockname()[1]
     try:
         yield site

@@ -12,6 +12,7 @@ from vpai_tui.deploy.envfiles import EnvReport
 from vpai_tui.deploy.envinit import EnvDone, EnvPlan
 from vpai_tui.deploy.survey import Survey
 from vpai_tui.errors import CommandFailed, OperatorError
+from vpai_tui.fleet.doctor import CheckResult
 from vpai_tui.fleet.model import (
     FleetSnapshot,
     Hold,
@@ -38,6 +39,12 @@ class FakeBackend:
         self.chronicle: Chronicle | OperatorError = CHRONICLE
         self.act_fails: OperatorError | None = None
         self.act_note = ""
+        self.checks = [
+            CheckResult("sese", "dns", True, "mayi.example.org → 100.64.0.14 (sese)"),
+            CheckResult("sese", "tls", True, "mayi.example.org: certificate until 2026-05-01, 63 days"),
+            CheckResult("sese", "http", True, "mayi.example.org answers 200"),
+        ]
+        self.checks_held: asyncio.Event | None = None  # what keeps the last check from coming
         self.surveyed = make_survey()
         self.proposal = make_proposal()
         self.command_log = CommandLog(clock=self.clock)
@@ -192,6 +199,8 @@ class FakeBackend:
             service_id,
             (
                 Section("state", (("health", "✔ healthy"), ("sync", "▲ drifted"), ("up", "2d2h"), ("restarts", "0"))),
+                Section("reached at", (("the VPN", "https://mayi.example.org  port 5678"),)),
+                Section("a restart disturbs", (("", "sese/edge/caddy  names it in configs/caddy/Caddyfile"),)),
                 Section(
                     "container",
                     (
@@ -204,7 +213,15 @@ class FakeBackend:
                 ),
                 Section("usage", (("cpu", "4%"), ("memory", "402M of 1.0G"))),
             ),
+            ("https://mayi.example.org",) if service_id.endswith("n8n") else (),
         )
+
+    async def check(self, service_id: str) -> AsyncIterator[CheckResult]:
+        self.asked.append(("check", service_id))
+        for result in self.checks:
+            yield result
+        if self.checks_held is not None:
+            await self.checks_held.wait()
 
     async def inspect_yaml(self, service_id: str) -> str:
         return "Config:\n  Hostname: 6e386e6e\n  Image: n8n:2.7.3\n  # read only\nState:\n  Status: running\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from hostile_text import HOSTILE
@@ -14,6 +14,7 @@ from vpai_tui.deploy.envfiles import EnvFile, EnvKey, EnvProblem, EnvReport
 from vpai_tui.deploy.envinit import EnvPlan, EnvStep
 from vpai_tui.deploy.survey import Candidate, Found, Match, Survey
 from vpai_tui.errors import CommandFailed
+from vpai_tui.fleet.doctor import CheckResult
 from vpai_tui.fleet.model import Alert, FleetSnapshot, Hold, Severity
 from vpai_tui.fleet.operation import (
     Cause,
@@ -107,7 +108,10 @@ class HostileBackend(FakeBackend):
 
     async def describe(self, service_id: str) -> Description:
         pairs = ((self.say("key"), self.say("value")),)
-        return Description(service_id, (Section(self.say("section"), pairs),))
+        return Description(service_id, (Section(self.say("section"), pairs),), (self.say("name"),))
+
+    async def check(self, service_id: str) -> AsyncIterator[CheckResult]:
+        yield CheckResult(self.say("host"), self.say("check"), False, self.say("detail"), self.say("remedy"))
 
     async def inspect_yaml(self, service_id: str) -> str:
         return f"{self.say('yaml')}: {self.say('inspected')}\n"

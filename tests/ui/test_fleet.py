@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from vpai_tui.errors import CommandFailed
+from vpai_tui.fleet.doctor import CheckResult
 from vpai_tui.fleet.model import Health
 from vpai_tui.screens.fleet import FleetScreen
 from vpai_tui.widgets.detail import DetailPane
@@ -113,6 +115,31 @@ async def test_enter_describes_and_the_cursor_is_followed(
         assert pane.subject == "sese/apps/litellm"
         await at.press("escape")
         assert not pane.display
+
+
+@BOTH
+async def test_a_description_ends_with_what_its_names_answer(
+    cockpit: OpenCockpit, picture: Picture, size: tuple[int, int]
+) -> None:
+    async with cockpit(fake.calm(), size) as at:
+        at.backend.checks_held = asyncio.Event()
+        at.backend.checks = at.backend.checks[:1]
+        screen = at.app.screen
+        assert isinstance(screen, FleetScreen)
+        screen.reveal("sese/apps/n8n")
+        await at.press("enter")
+        pane = screen.query_one(DetailPane)
+        assert "→ 100.64.0.14 (sese)\n  … asking" in pane.text
+        at.backend.checks_held = None
+        at.backend.checks.append(
+            CheckResult("sese", "http", False, "mayi.example.org answers 502", "vpai-tui logs sese/apps/n8n")
+        )
+        await at.press("left", "right")
+        assert "→ vpai-tui logs sese/apps/n8n" in pane.text and "asking" not in pane.text
+        picture(at, "fleet-describe-checks")
+        screen.reveal("sese/apps/litellm")
+        await at.press("enter")
+        assert ("check", "sese/apps/litellm") not in at.backend.asked
 
 
 async def test_the_detail_has_four_views(cockpit: OpenCockpit, picture: Picture) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from vpai_tui.errors import UsageError
 from vpai_tui.fleet.model import Severity
+from vpai_tui.remote.resolve import answers_in, query_of
 from vpai_tui.vpn.dns.changes import Edit, Staged, Store, compare, merge
 from vpai_tui.vpn.dns.lint import Surroundings, lint, new_record, of_settings
-from vpai_tui.vpn.dns.resolve import answers_in, query_of
 from vpai_tui.vpn.dns.settings import path_is_watched, read_list, settings_of, write_list
 from vpai_tui.vpn.guard import Action, Estate, alerts, judge, judge_routes
 from vpai_tui.vpn.model import Mark, Node, Record, Route, Whereabouts

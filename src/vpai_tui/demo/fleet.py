@@ -20,6 +20,7 @@ import vpai_tui
 from vpai_tui import config
 from vpai_tui.clock import Clock, SystemClock
 from vpai_tui.demo import foreign, proc, sandbox, seed
+from vpai_tui.demo.edge import Edge
 from vpai_tui.demo.engine.store import STATE_VERSION, Engine
 from vpai_tui.demo.headscale import net
 from vpai_tui.demo.hosts import PROFILES
@@ -40,9 +41,16 @@ class DemoFleet:
     """The running demo. `fleet` is what the cockpit is given in place of the operator's own."""
 
     def __init__(
-        self, folder: Path, servers: dict[str, HostServer], fleet: config.Fleet, seed_: int, loki_: loki.Box
+        self,
+        folder: Path,
+        servers: dict[str, HostServer],
+        fleet: config.Fleet,
+        seed_: int,
+        loki_: loki.Box,
+        edge: Edge,
     ) -> None:
         self.folder = folder
+        self.edge = edge
         self.loki = loki_  # its switches: what can be wrong with the simulated Loki
         self.fleet = fleet
         self.seed = seed_
@@ -115,7 +123,8 @@ async def start(
     folder = await asyncio.to_thread(build, folder, seed=seed, clock=clock, reset=reset)
     with tempfile.TemporaryDirectory(prefix="vpai-demo-") as run:
         store = loki.Box(folder, tuple(PROFILES), seed)
-        servers, fleet = _servers(folder, Path(run), store)
+        edge = _edge(folder, clock)
+        servers, fleet = _servers(folder, Path(run), store, edge)
         if foreign_host is not None:
             await asyncio.to_thread(_make_foreign, folder, foreign_host, fleet)
         figures: asyncio.Task[None] | None = None
@@ -125,13 +134,19 @@ async def start(
             fleet = _at_ports(fleet, servers, Path(run))
             _figures(folder, seed, clock)
             figures = asyncio.get_running_loop().create_task(_keep_figures(folder, seed, clock))
-            yield DemoFleet(folder, servers, fleet, seed, store)
+            yield DemoFleet(folder, servers, fleet, seed, store, edge)
         finally:
             if figures is not None:
                 figures.cancel()
                 await asyncio.gather(figures, return_exceptions=True)
             for server in servers.values():
                 await server.close()
+
+
+def _edge(folder: Path, clock: Clock) -> Edge:
+    names = {**seed.addresses(folder), **{profile.vpn: name for name, profile in PROFILES.items()}}
+    homes = {address: folder / name for address, name in names.items() if name in PROFILES}
+    return Edge(homes, folder / "laptop" / "stacks", seed.domain(folder), clock.now())
 
 
 def _make_foreign(folder: Path, host: str, fleet: config.Fleet) -> None:
@@ -197,13 +212,14 @@ def _build_anew(folder: Path, number: int, clock: Clock) -> None:
         seed.host(folder, profile, stacks, number, clock.now().timestamp())
 
 
-def _servers(folder: Path, run: Path, store: loki.Box) -> tuple[dict[str, HostServer], config.Fleet]:
+def _servers(folder: Path, run: Path, store: loki.Box, edge: Edge) -> tuple[dict[str, HostServer], config.Fleet]:
     key = asyncssh.generate_private_key("ssh-ed25519")
     path = run / "key"
     path.touch(mode=0o600)
     path.write_bytes(key.export_private_key())
     servers = {}
     hosts = {}
+    hub = Engine(next(folder / name for name, profile in PROFILES.items() if profile.hub))
     for name, profile in PROFILES.items():
         home = folder / name
         servers[name] = HostServer(
@@ -214,7 +230,7 @@ def _servers(folder: Path, run: Path, store: loki.Box) -> tuple[dict[str, HostSe
             env=sandbox.environment(home),
             cwd=home / "home" / USER,
             forwarding=profile.forwarding,
-            listener=partial(_listener, Engine(home), store),
+            listener=partial(_listener, Engine(home), hub, store, edge),
             wire=run / f"{name}.net",
         )
         hosts[name] = config.Host(
@@ -224,12 +240,14 @@ def _servers(folder: Path, run: Path, store: loki.Box) -> tuple[dict[str, HostSe
             root=str(home / profile.root.lstrip("/")),
             hub=profile.hub,
         )
-    return servers, config.Fleet(hosts=hosts, stacks=seed.stacks_in_order(folder), domain="example.org")
+    return servers, config.Fleet(hosts=hosts, stacks=seed.stacks_in_order(folder), domain=seed.domain(folder))
 
 
-def _listener(engine: Engine, store: loki.Box, host: str, port: int) -> Handler | None:
-    """Who answers at an address of a host's networks."""
-    return net.listener(engine, host, port) or store.listener(engine, host, port)
+def _listener(engine: Engine, hub: Engine, store: loki.Box, edge: Edge, host: str, port: int) -> Handler | None:
+    """Who answers at an address of a host's networks, or of the VPN."""
+    if port == net.DNS_PORT:  # every machine of the VPN has the resolver
+        return net.listener(hub, host, port)
+    return net.listener(engine, host, port) or store.listener(engine, host, port) or edge.listener(host, port)
 
 
 def _at_ports(fleet: config.Fleet, servers: dict[str, HostServer], run: Path) -> config.Fleet:

@@ -48,6 +48,17 @@ def stacks_in_order(folder: Path) -> tuple[str, ...]:
     return tuple(stack for stack in there if (folder / "laptop" / "stacks" / stack / "compose.yaml").is_file())
 
 
+def domain(folder: Path) -> str:
+    """The domain of the laptop's fleet.yaml."""
+    return str(_yaml(folder / "laptop" / "config" / "fleet.yaml").get("domain") or "example.org")
+
+
+def addresses(folder: Path) -> dict[str, str]:
+    """The hosts of the laptop's fleet.yaml by their addresses."""
+    hosts = _yaml(folder / "laptop" / "config" / "fleet.yaml").get("hosts") or {}
+    return {str(address): name for name, host in hosts.items() for address in host.get("addresses", ())}
+
+
 def host(folder: Path, profile: HostProfile, stacks: Sequence[str], seed: int, now: float) -> None:
     """One host: its folders, files and running containers."""
     home = folder / profile.name

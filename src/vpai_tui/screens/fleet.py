@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import BindingType
@@ -22,6 +22,9 @@ from vpai_tui.widgets.filter_row import FilterRow
 from vpai_tui.widgets.paint import Line
 from vpai_tui.widgets.safe_table import SafeTable
 from vpai_tui.widgets.service_rows import SORTS, alert_columns, alert_rows, pick, service_columns, service_rows
+
+if TYPE_CHECKING:
+    from vpai_tui.fleet.doctor import CheckResult
 
 LOG_LINES = 200
 _ALERTS_SHORT, _ALERTS_TALL = 4, 7
@@ -223,15 +226,31 @@ class FleetScreen(CockpitScreen):
         backend = self.context.backend
         if backend is None:
             return
+        if view == "describe":
+            await self._describe(pane, backend, subject, fresh)
+            return
         try:
             rows = await self._detail_lines(backend, subject, view)
         except OperatorError as error:
-            from vpai_tui.widgets.dialogs import error_lines  # not needed for the first frame
-
-            rows = [((" ", ""), *row) for row in error_lines(error)]
+            rows = _trouble(error)
         pane.fill(rows, top=fresh)
         if view == "logs":
             pane.scroll_to_end()
+
+    async def _describe(self, pane: DetailPane, backend: Backend, subject: str, fresh: bool) -> None:
+        """What is known of the service, then whether its names lead to it: line by line, as it is known."""
+        try:
+            told = await backend.describe(subject)
+            found: list[CheckResult] = []
+            pane.fill(detail.description_lines(told, detail.check_lines(found, asking=bool(told.names))), top=fresh)
+            if not told.names:
+                return
+            async for result in backend.check(subject):
+                found.append(result)
+                pane.fill(detail.description_lines(told, detail.check_lines(found, asking=True)), top=False)
+            pane.fill(detail.description_lines(told, detail.check_lines(found, asking=False)), top=False)
+        except OperatorError as error:
+            pane.fill(_trouble(error), top=fresh)
 
     async def _detail_lines(self, backend: Backend, subject: str, view: str) -> list[Line]:
         match view:
@@ -239,9 +258,7 @@ class FleetScreen(CockpitScreen):
                 return detail.yaml_lines(await backend.inspect_yaml(subject))
             case "logs":
                 return detail.log_lines(await backend.logs(subject, LOG_LINES))
-            case "events":
-                return detail.event_lines(self.context.seen, subject)
-        return detail.description_lines(await backend.describe(subject))
+        return detail.event_lines(self.context.seen, subject)
 
     # -- messages ------------------------------------------------------------------------------------------------
 
@@ -261,3 +278,9 @@ class FleetScreen(CockpitScreen):
     def _header_clicked(self, event: SafeTable.HeaderClicked) -> None:
         self.order = event.column if event.column in (*SORTS, "host") else SORTS[0]
         self.redraw()
+
+
+def _trouble(error: OperatorError) -> list[Line]:
+    from vpai_tui.widgets.dialogs import error_lines  # not needed for the first frame
+
+    return [((" ", ""), *row) for row in error_lines(error)]

@@ -42,6 +42,9 @@ async def _doctor(world: World, args: Namespace) -> int:
         take(result)
     if (budget := await _budget_check(world)) is not None:
         take(budget)
+    reached = {result.host for result in results if result.check == "ssh" and result.ok}
+    async for result in world.questioner(lambda: list(reached)).of():
+        take(result)
     if args.json:
         document({"checks": [show.check_json(result) for result in results]})
     return 1 if any(result.ok is False for result in results) else 0
@@ -123,17 +126,25 @@ async def _act(world: World, args: Namespace) -> int:
 async def _describe(world: World, args: Namespace) -> int:
     from vpai_tui.backend import find, sections
     from vpai_tui.fleet.describe import describe
+    from vpai_tui.fleet.endpoints import place
 
     stack, name = find_service(world.stacks, args.service)
     async with looking(world, stack.host) as watch:
         service = find(watch.snapshot(), f"{stack.id}/{name}")
         events = watch.events(stack.host, service.container.id) if service.container else ()
         facts = await describe(watch.docker(stack.host), service, events, tail=0 if args.json else 10)
+    placed = place(world.stacks, world.fleet.domain, f"{stack.id}/{name}")
+    if not args.json:
+        show.description(sections(facts, placed))
+    checks = []
+    if args.check:
+        async for result in world.questioner().of(f"{stack.id}/{name}"):
+            checks.append(result)
+            if not args.json:
+                show.check(result)
     if args.json:
-        document(facts)
-    else:
-        show.description(sections(facts))
-    return 0
+        document({**facts, **placed, "checks": [show.check_json(it) for it in checks] if args.check else None})
+    return 1 if any(it.ok is False for it in checks) else 0
 
 
 VERBS: dict[str, Verb] = {

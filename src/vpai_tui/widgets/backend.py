@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.envfiles import EnvReport
     from vpai_tui.deploy.envinit import EnvDone, EnvPlan
     from vpai_tui.deploy.survey import Survey
+    from vpai_tui.fleet.doctor import CheckResult
     from vpai_tui.fleet.model import FleetSnapshot, Hold
     from vpai_tui.fleet.operation import Event, Plan, Release
     from vpai_tui.logs.session import Logs
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 Act = Literal["restart", "stop", "start"]
 Settle = Literal["resume", "revert"]
+
+
+REACHED = "reached at"  # the section of where a service answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Description:
 
     title: str
     sections: tuple[Section, ...]
+    names: tuple[str, ...] = ()  # its own, which `check` asks for
 
 
 class Backend(Protocol):
@@ -131,6 +136,10 @@ class Backend(Protocol):
         ...
 
     async def describe(self, service_id: str) -> Description: ...
+    def check(self, service_id: str) -> AsyncIterator[CheckResult]:
+        """Whether a service's names lead to it: one line after the other, as they are known; none without a name."""
+        ...
+
     async def inspect_yaml(self, service_id: str) -> str: ...
     async def logs(self, service_id: str, _lines: int, /) -> list[str]:
         """The last lines a service wrote, oldest first, at most as many as asked for."""

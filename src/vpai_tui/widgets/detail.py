@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from vpai_tui.widgets import paint
-from vpai_tui.widgets.backend import Description
+from vpai_tui.widgets.backend import REACHED, Description
 from vpai_tui.widgets.canvas import LineView, SafeStatic
 from vpai_tui.widgets.context import Seen
 from vpai_tui.widgets.paint import Line, Span
+
+if TYPE_CHECKING:
+    from vpai_tui.fleet.doctor import CheckResult
 
 VIEWS = ("describe", "yaml", "events", "logs")
 _LABEL = 14
@@ -55,8 +59,9 @@ class DetailPane(Vertical):
         return tuple(spans)
 
 
-def description_lines(description: Description) -> list[Line]:
-    """Sections of aligned names and values; long values go on below their column."""
+def description_lines(description: Description, checks: Sequence[Line] = ()) -> list[Line]:
+    """Sections of aligned names and values; long values go on below their column. `checks` stand below what they are
+    of: where the service answers."""
     rows: list[Line] = []
     for section in description.sections:
         rows += [()] if rows else []
@@ -65,7 +70,21 @@ def description_lines(description: Description) -> list[Line]:
             first, *rest = value.splitlines() or [""]
             rows.append(((paint.fit(f"  {name}", _LABEL + 2), "dim"), (first, _value_role(first))))
             rows += [((" " * (_LABEL + 2), ""), (row, "")) for row in rest]
+        rows += checks if section.title == REACHED else ()
     return rows
+
+
+def check_lines(found: Sequence[CheckResult], *, asking: bool) -> list[Line]:
+    """What was found out of a service's names; `asking`: more is to come."""
+    rows: list[Line] = []
+    for it in found:
+        glyph, role = (paint.WARN, "warn") if it.ok is None else (paint.OK, "ok") if it.ok else (paint.DOWN, "error")
+        rows.append(
+            ((f"  {glyph} ", role), (paint.fit(it.check, _LABEL - 2), "dim"), (it.detail, "" if it.ok else role))
+        )
+        if it.remedy:
+            rows.append(((" " * (_LABEL + 2), ""), (f"→ {it.remedy}", "dim")))
+    return [*rows, ((f"  {paint.BUSY} asking", "busy"),)] if asking else rows
 
 
 def _value_role(value: str) -> str:

@@ -13,6 +13,7 @@ from vpai_tui.demo.headscale import box, names
 
 Handler = Callable[[Any, Any], Awaitable[None]]
 PORT = 8080
+DNS_PORT = 53
 
 
 def listener(engine: Engine, host: str, port: int) -> Handler | None:
@@ -23,7 +24,7 @@ def listener(engine: Engine, host: str, port: int) -> Handler | None:
     addresses = {endpoint.get("ip") for endpoint in container["networks"].values()}
     if port == PORT and host in addresses | {"127.0.0.1"}:
         return lambda reader, writer: _http(engine, container, reader, writer)
-    if port == 53 and host == names.ADDRESS:
+    if port == DNS_PORT and host == names.ADDRESS:
         return lambda reader, writer: _dns(engine, reader, writer)
     return None
 

@@ -13,13 +13,13 @@ from vpai_tui.fleet.history import who
 from vpai_tui.fleet.model import Severity
 from vpai_tui.fleet.operation import Event, Finished, Journaled, Outcome, Verified
 from vpai_tui.remote.connection import Connection
+from vpai_tui.remote.resolve import Question, ask
 from vpai_tui.text import clean_line
 from vpai_tui.vpn.dns.apply import Order, Run, interrupted, new_id
 from vpai_tui.vpn.dns.changes import Diff, Edit, Staged, Store, compare, merge
 from vpai_tui.vpn.dns.lint import Surroundings, lint, new_record, of_settings
 from vpai_tui.vpn.dns.proof import PROVED, answered
 from vpai_tui.vpn.dns.relays import Relays, relays_of
-from vpai_tui.vpn.dns.resolve import Question, ask
 from vpai_tui.vpn.dns.settings import Settings, inventory, read_list, write_list
 from vpai_tui.vpn.dns.states import Read, behind, drift, gone, loaded, resolves
 from vpai_tui.vpn.files import read_host_file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from vpai_tui.remote.job import Patience
-from vpai_tui.vpn.dns.resolve import Question
+from vpai_tui.remote.resolve import Question
 from vpai_tui.vpn.dns.states import resolves
 from vpai_tui.vpn.model import Record
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vpai_tui.errors import OperatorError
+from vpai_tui.remote.resolve import Question
 from vpai_tui.vpn.dns import document
 from vpai_tui.vpn.dns.apply import sha256
 from vpai_tui.vpn.dns.changes import Staged
 from vpai_tui.vpn.dns.lint import Surroundings
-from vpai_tui.vpn.dns.resolve import Question
 from vpai_tui.vpn.dns.settings import Settings, path_is_watched, read_list, write_list
 from vpai_tui.vpn.files import HostFile
 from vpai_tui.vpn.hub import Hub
