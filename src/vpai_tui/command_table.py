@@ -285,6 +285,7 @@ _LOGS: tuple[Command, ...] = (
     _log("logs.mark", "mark lines", "Mark from here on; moving extends it", "space"),
     _log("logs.save", "save", "The lines shown or marked, to a file, masked", arg=Arg.TEXT),
     _log("logs.json", "copy json", "The line, or what is marked, as JSON", "m"),
+    _log("logs.pager", "pager", "The lines shown or marked in $PAGER", "r"),
     _log("logs.stop", "stop following", "Close the tail; its lines stay"),
 )
 COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_LOGS, *_BUDGET, *_VPN)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from textual.app import SuspendNotSupported
-
 from vpai_tui.deploy.envfiles import EnvReport
 from vpai_tui.deploy.envinit import EnvPlan, still_to_fill
 from vpai_tui.deploy.envwords import report_lines, step_lines, warning
-from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.errors import OperatorError
+from vpai_tui.screens.away import away
 from vpai_tui.screens.shell import Shell, Work
 from vpai_tui.widgets.backend import Backend
 from vpai_tui.widgets.dialogs import Choice, Confirm, wrap
@@ -107,7 +104,7 @@ class EnvFlows:
         self._app.push_screen(Confirm(f"Edit which env file of {stack}?", rows, choices), answered)
 
     async def _edit(self, backend: Backend, stack: str, file: str) -> None:
-        status = await self._away(lambda: backend.env_edit(stack, file))
+        status = await away(self._app, lambda: backend.env_edit(stack, file), "vpai-tui env STACK edit")
         if status:
             raise OperatorError(
                 f"the editor ended with status {status}", step="env edit", remedy="nothing else was done"
@@ -118,22 +115,6 @@ class EnvFlows:
         except OperatorError as error:
             told = _rows("error", f"a deploy would now be refused: {error}")
         await self._check(backend, stack, (told,))
-
-    async def _away(self, run: Callable[[], Awaitable[int]]) -> int:
-        """`run` with the terminal to itself. Nothing is drawn meanwhile: the driver's queue would fill up and block."""
-        result: int | None = None
-        failed: BaseException | None = None
-        try:
-            with self._app.batch_update(), self._app.suspend():
-                try:
-                    result = await run()
-                except BaseException as error:  # Textual takes the terminal back only when nothing is raised here
-                    failed = error
-        except SuspendNotSupported as error:
-            raise UsageError("this terminal cannot be given away", remedy="vpai-tui env STACK edit") from error
-        if failed is not None:
-            raise failed
-        return result or 0
 
     def _backend(self, stack: str) -> Backend | None:
         if not stack:

@@ -21,6 +21,7 @@ from vpai_tui.screens.base import CockpitScreen
 from vpai_tui.screens.logs_desk import LogDesk
 from vpai_tui.screens.logs_highlight import LogHighlights
 from vpai_tui.screens.logs_marking import LogMarking
+from vpai_tui.screens.logs_pager import LogPager
 from vpai_tui.screens.logs_side import LogSide, side_line
 from vpai_tui.screens.logs_watch import LogWatch
 from vpai_tui.screens.shell import Shell
@@ -79,6 +80,7 @@ class LogsScreen(CockpitScreen):
         self.side = LogSide(self)
         self.highlights = LogHighlights(self)
         self.marking = LogMarking(self)
+        self.pager = LogPager(self)
         self._desk = LogDesk(self)
         self._bars: bool | None = None  # the histogram is wanted; None: where there is room
         self._drawn = -1  # the look's version that is on the screen
