@@ -125,6 +125,7 @@ class CockpitApp(Shell):
                 self.context.take(snapshot)
                 self.vpn_watch.for_alerts()
                 self.budget_watch.for_alerts()
+                self.update_watch.due()
                 self.redraw()
         except OperatorError as error:
             self.context.failure = str(error)

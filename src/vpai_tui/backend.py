@@ -17,6 +17,7 @@ from vpai_tui.fleet.endpoints import place
 from vpai_tui.fleet.history import Entry, who
 from vpai_tui.fleet.model import FleetSnapshot, Hold, Service, Sync
 from vpai_tui.fleet.operation import Event, Finished, Plan, Release
+from vpai_tui.fleet.updates import Update, Updates, look
 from vpai_tui.fleet.watch import FleetWatch
 from vpai_tui.remote.command_log import CommandLog
 from vpai_tui.remote.prompts import Prompts
@@ -57,6 +58,7 @@ class LiveBackend:
             log=self.command_log,
             sync_probe=self._sync_of,
         )
+        self._updates = Updates(world.laptop / "updates.json", world.clock)
 
     @cached_property
     def _deployer(self) -> Deployer:
@@ -100,8 +102,14 @@ class LiveBackend:
         if running is not None and what == "loki":
             running.loki.switches.turn(host)
             return
+        if running is not None and what == "move":
+            running.move(host)
+            self._updates.forget()
+            return
         if running is None or what not in ("cut", "heal") or host not in self._world.fleet.hosts:
-            raise UsageError(f"demo {what} {host}", remedy="demo cut HOST, heal HOST, loki restart, budget 92")
+            raise UsageError(
+                f"demo {what} {host}", remedy="demo cut HOST, heal HOST, loki restart, budget 92, move IMAGE"
+            )
         await (running.cut(host) if what == "cut" else running.heal(host))
 
     async def start(self) -> None:
@@ -229,6 +237,8 @@ class LiveBackend:
         events = self._watch.events(service.host, service.container.id) if service.container else ()
         facts = await describe(self._watch.docker(service.host), service, events)
         placed = place(self._world.stacks, self._world.fleet.domain, service.id)
+        if (update := self._updates.of(service)) is not None:
+            facts["image"]["update"] = update.why
         names = tuple(it["url"] for it in placed["access"] if it["url"])
         return Description(service.id, tuple(sections(facts, placed)), names)
 
@@ -245,6 +255,13 @@ class LiveBackend:
         service = find(self._watch.snapshot(), service_id)
         docker, container = self._watch.docker(service.host), _container_id(service)
         return await last_log_lines(docker, container, lines, await secrets_of(docker, container))
+
+    async def look_for_updates(self) -> bool:
+        watch = self._watch
+        return await look(self._updates, lambda: watch.snapshot().services, watch.docker)
+
+    def updates(self, service: Service) -> Update | None:
+        return self._updates.of(service)
 
     def _may_change(self) -> None:
         if self._read_only:

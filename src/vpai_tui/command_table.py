@@ -206,7 +206,7 @@ _COCKPIT: tuple[Command, ...] = (
         footer="command",
     ),
     Command("theme", "theme", "Change the colours", (), (), Arg.THEME),
-    Command("demo", "demo", "`demo cut pi`, `demo heal pi`, `demo loki lossy 0.3`", (), (), Arg.TEXT),
+    Command("demo", "demo", "`demo cut pi`, `heal pi`, `loki lossy 0.3`, `budget 92`, `move IMAGE`", (), (), Arg.TEXT),
     Command("back", "back", "Dialog, filter, marks, detail, back", ("escape",), in_palette=False),
     Command("leave", "leave", "Back; at the top ask to quit", ("q",), in_palette=False),
     Command("quit", "quit", "Quit, saying what still runs where", ("ctrl+q",)),

@@ -16,8 +16,10 @@ from vpai_tui.fleet.doctor import CheckResult
 from vpai_tui.fleet.model import (
     FleetSnapshot,
     Hold,
+    Service,
 )
 from vpai_tui.fleet.operation import Event, Plan, Release
+from vpai_tui.fleet.updates import Update
 from vpai_tui.remote.command_log import CommandLog
 from vpai_tui.widgets.backend import Act, Description, Section, Settle
 
@@ -44,6 +46,7 @@ class FakeBackend:
             CheckResult("sese", "tls", True, "mayi.example.org: certificate until 2026-05-01, 63 days"),
             CheckResult("sese", "http", True, "mayi.example.org answers 200"),
         ]
+        self.updates_of: dict[str, Update] = {}
         self.checks_held: asyncio.Event | None = None  # what keeps the last check from coming
         self.surveyed = make_survey()
         self.proposal = make_proposal()
@@ -215,6 +218,13 @@ class FakeBackend:
             ),
             ("https://mayi.example.org",) if service_id.endswith("n8n") else (),
         )
+
+    async def look_for_updates(self) -> bool:
+        self.asked.append(("look_for_updates",))
+        return False
+
+    def updates(self, service: Service) -> Update | None:
+        return self.updates_of.get(service.id)
 
     async def check(self, service_id: str) -> AsyncIterator[CheckResult]:
         self.asked.append(("check", service_id))

@@ -11,6 +11,7 @@ import pytest
 from vpai_tui.errors import CommandFailed
 from vpai_tui.fleet.doctor import CheckResult
 from vpai_tui.fleet.model import Health
+from vpai_tui.fleet.updates import Update
 from vpai_tui.screens.fleet import FleetScreen
 from vpai_tui.widgets.detail import DetailPane
 from vpai_tui.widgets.safe_table import SafeTable
@@ -140,6 +141,30 @@ async def test_a_description_ends_with_what_its_names_answer(
         screen.reveal("sese/apps/litellm")
         await at.press("enter")
         assert ("check", "sese/apps/litellm") not in at.backend.asked
+
+
+@BOTH
+async def test_images_whose_tag_has_moved_are_marked_and_sorted_first(
+    cockpit: OpenCockpit, picture: Picture, size: tuple[int, int]
+) -> None:
+    async with cockpit(fake.calm(), size) as at:
+        at.backend.updates_of = {
+            "sese/apps/n8n": Update(True, "the tag has moved to sha256:9f2c… (asked 2h ago)"),
+            "sese/infra/redis": Update(False, "the tag still stands for it (asked 2h ago)"),
+            "sese/infra/qdrant": Update(None, "cannot be known: toomanyrequests (asked 2h ago)"),
+        }
+        assert ("look_for_updates",) not in at.backend.asked, "not among the first questions"
+        at.clock.passed_s += 30
+        at.backend.put(fake.calm())
+        await at.settle()
+        assert ("look_for_updates",) in at.backend.asked
+        screen = at.app.screen
+        assert isinstance(screen, FleetScreen)
+        while screen.order != "image":
+            await at.press("o")
+        table = screen.query_one("#main-table", SafeTable)
+        assert table.rows[0].key == "sese/apps/n8n" and at.text().count("↑") == 1
+        picture(at, "fleet-updates")
 
 
 async def test_the_detail_has_four_views(cockpit: OpenCockpit, picture: Picture) -> None:

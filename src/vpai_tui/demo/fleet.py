@@ -21,7 +21,7 @@ from vpai_tui import config
 from vpai_tui.clock import Clock, SystemClock
 from vpai_tui.demo import foreign, proc, sandbox, seed
 from vpai_tui.demo.edge import Edge
-from vpai_tui.demo.engine.store import STATE_VERSION, Engine
+from vpai_tui.demo.engine.store import STATE_VERSION, Engine, EngineError
 from vpai_tui.demo.headscale import net
 from vpai_tui.demo.hosts import PROFILES
 from vpai_tui.demo.litellm import scenes
@@ -80,6 +80,13 @@ class DemoFleet:
     def registry(self) -> Registry:
         """The simulated registry: a tag can be moved."""
         return Registry(self.folder, self.seed)
+
+    def move(self, image: str) -> None:
+        """Let the tag of an image stand for other bits upstream from now on. UsageError for what is no reference."""
+        try:
+            self.registry.move(image)
+        except EngineError as error:
+            raise UsageError(f"demo move {image}: {error}", remedy="demo move redis:8.0-bookworm") from error
 
     def advance(self, seconds: float) -> None:
         """Move the hosts' clocks on: what the engines hold ages by that, from the next look at it."""

@@ -61,8 +61,8 @@ class FleetScreen(CockpitScreen):
         self._draw_alerts()
         now = context.clock.now()
         needle = self.query_one(FilterRow).text
-        services = pick(context.snapshot, context.scope, needle, self.order, now)
-        rows = service_rows(context.snapshot, services, now)
+        services = pick(context.snapshot, context.scope, needle, self.order, now, context.moved)
+        rows = service_rows(services, now, context.moved)
         table = self.query_one("#main-table", SafeTable)
         table.set_columns(service_columns(rows))
         table.empty_line = self._empty(needle)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.envinit import EnvDone, EnvPlan
     from vpai_tui.deploy.survey import Survey
     from vpai_tui.fleet.doctor import CheckResult
-    from vpai_tui.fleet.model import FleetSnapshot, Hold
+    from vpai_tui.fleet.model import FleetSnapshot, Hold, Service
     from vpai_tui.fleet.operation import Event, Plan, Release
+    from vpai_tui.fleet.updates import Update
     from vpai_tui.logs.session import Logs
     from vpai_tui.ondemand.session import Studio
     from vpai_tui.remote.command_log import CommandLog
@@ -138,6 +139,14 @@ class Backend(Protocol):
     async def describe(self, service_id: str) -> Description: ...
     def check(self, service_id: str) -> AsyncIterator[CheckResult]:
         """Whether a service's names lead to it: one line after the other, as they are known; none without a name."""
+        ...
+
+    async def look_for_updates(self) -> bool:
+        """Ask the registries that are due whether tags have moved, slowly; whether anything was learnt."""
+        ...
+
+    def updates(self, service: Service) -> Update | None:
+        """What is known of a service's image by now; None where there is nothing to be known."""
         ...
 
     async def inspect_yaml(self, service_id: str) -> str: ...

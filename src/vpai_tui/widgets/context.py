@@ -79,6 +79,11 @@ class Context:
         self.snapshot = snapshot
         self.heard = True
 
+    def moved(self, service: Service) -> bool:
+        """Whether the tag of a service's image stands for another one upstream by now."""
+        update = self.backend.updates(service) if self.backend is not None else None
+        return update is not None and update.moved is True
+
     def service(self, service_id: str) -> Service | None:
         return next((item for item in self.snapshot.services if item.id == service_id), None)
 

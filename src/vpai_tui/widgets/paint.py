@@ -35,6 +35,7 @@ ROLES = (
 )
 
 OK, WARN, DOWN, STALE, BUSY, OFF = "✔", "▲", "✖", "◌", "…", "■"
+UPDATE = "↑"  # the tag stands for another image upstream
 
 _HEALTH: dict[Health, tuple[str, str]] = {
     Health.HEALTHY: (OK, "ok"),

@@ -10,7 +10,7 @@ from vpai_tui.fleet.model import Alert, FleetSnapshot, Health, Service, Severity
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.safe_table import Column, Row, widest
 
-SORTS = ("fleet", "health", "service", "cpu", "mem", "restarts", "age")
+SORTS = ("fleet", "health", "service", "image", "cpu", "mem", "restarts", "age")
 _HEALTH_RANK = {
     value: rank
     for rank, value in enumerate(
@@ -52,12 +52,15 @@ def service_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
     )
 
 
-def service_rows(snapshot: FleetSnapshot, services: Sequence[Service], now: datetime) -> list[Row]:
-    """One row per service."""
-    return [_row(service, now) for service in services]
+Moved = Callable[[Service], bool]
 
 
-def _row(service: Service, now: datetime) -> Row:
+def service_rows(services: Sequence[Service], now: datetime, moved: Moved) -> list[Row]:
+    """One row per service; `moved` tells whether its tag stands for another image upstream by now."""
+    return [_row(service, now, moved(service)) for service in services]
+
+
+def _row(service: Service, now: datetime, moved: bool) -> Row:
     container, usage = service.container, service.usage
     restarts = container.restarts if container else None
     return Row(
@@ -68,7 +71,7 @@ def _row(service: Service, now: datetime) -> Row:
             "service": (service.service, "name"),
             "health": (f"{paint.OFF} off", "dim") if service.off else paint.health(service.health, stale=service.stale),
             "sync": paint.sync(service.sync, stale=service.stale),
-            "image": ("no source given", "dim") if service.off else (image_tag(service.image), ""),
+            "image": ("no source given", "dim") if service.off else _image(service, moved),
             "cpu": (paint.percent(usage.cpu_percent if usage else None), ""),
             "mem": (paint.size(usage.memory_bytes if usage else None), ""),
             "restarts": ("–" if restarts is None else str(restarts), "warn" if restarts else "dim"),
@@ -77,6 +80,11 @@ def _row(service: Service, now: datetime) -> Row:
         },
         dim=service.stale,
     )
+
+
+def _image(service: Service, moved: bool) -> tuple[str, str]:
+    tag = image_tag(service.image)
+    return (f"{paint.UPDATE} {tag}", "accent") if moved else (tag, "")
 
 
 def age_s(service: Service, now: datetime) -> float | None:
@@ -95,11 +103,13 @@ def image_tag(image: str | None) -> str:
     return tag if colon else (f"@{digest[:8]}" if digest else "latest")
 
 
-def pick(snapshot: FleetSnapshot, scope: str | None, needle: str, order: str, now: datetime) -> list[Service]:
-    """The services of `scope` that hold every word of `needle`, in `order`."""
+def pick(
+    snapshot: FleetSnapshot, scope: str | None, needle: str, order: str, now: datetime, moved: Moved
+) -> list[Service]:
+    """The services of `scope` that hold every word of `needle`, in `order`; by image: tags that moved first."""
     words = needle.lower().split()
     kept = [s for s in snapshot.services if (scope is None or s.host == scope) and _holds(s, words)]
-    key = _sort_key(order, now)
+    key = (lambda s: (0 if moved(s) else 1, "")) if order == "image" else _sort_key(order, now)
     return sorted(kept, key=key) if key else kept
 
 
