@@ -65,6 +65,7 @@ class CockpitApp(Shell):
         self.add_mode("budget", self._budget_screen)
         self.add_mode("logs", self._logs_screen)
         self.add_mode("vpn", self._vpn_screen)
+        self.add_mode("studio", self._studio_screen)
         for item in THEMES:
             self.register_theme(item)
         wanted = theme if theme in THEME_NAMES else "mono" if os.environ.get("NO_COLOR") else "dark"
@@ -96,6 +97,11 @@ class CockpitApp(Shell):
         from vpai_tui.screens.vpn import VpnScreen
 
         return VpnScreen(self.context)
+
+    def _studio_screen(self) -> Screen[Any]:
+        from vpai_tui.screens.studio import StudioScreen
+
+        return StudioScreen(self.context)
 
     def _fatal_error(self) -> None:
         """Textual would print a traceback with the values of all variables, secrets among them. The error itself goes

@@ -77,7 +77,7 @@ class Command:
 TABLES = ("fleet", "deploy")
 ROWS = (*TABLES, "budget", "vpn")
 LISTS = (*ROWS, "logs", "history")
-OPENED = (*ROWS, "logs")
+OPENED = (*ROWS, "logs", "studio")
 SCOPED = (*TABLES, "logs", "history")
 _COCKPIT: tuple[Command, ...] = (
     Command("go.fleet", "go fleet", "Hosts, services and what needs you", DIGIT_KEYS["1"]),
@@ -85,6 +85,7 @@ _COCKPIT: tuple[Command, ...] = (
     Command("go.logs", "go logs", "Live logs of everything, proven complete", DIGIT_KEYS["3"]),
     Command("go.budget", "go budget", "AI spend, its cap and eco mode", DIGIT_KEYS["4"]),
     Command("go.vpn", "go vpn", "Nodes, routes, keys, DNS records", DIGIT_KEYS["5"]),
+    Command("go.studio", "go studio", "OpenCut and others on demand", DIGIT_KEYS["6"]),
     Command(
         "describe",
         "describe",
@@ -100,7 +101,7 @@ _COCKPIT: tuple[Command, ...] = (
         "logs",
         "The live log of a service, stack, host, of LogQL",
         ("l",),
-        (*TABLES, "operation"),
+        (*TABLES, "operation", "studio", "studio-run"),
         Arg.LOG,
         footer="logs",
     ),
@@ -140,7 +141,7 @@ _COCKPIT: tuple[Command, ...] = (
         "stop",
         "Stop it, or all that are marked",
         ("S",),
-        ("fleet",),
+        ("fleet", "studio"),
         Arg.SERVICE,
         Danger.CHANGE,
         "stop",
@@ -150,7 +151,7 @@ _COCKPIT: tuple[Command, ...] = (
         "start",
         "Start it, or all that are marked",
         ("U",),
-        ("fleet",),
+        ("fleet", "studio"),
         Arg.SERVICE,
         Danger.CHANGE,
         "start",
@@ -161,7 +162,7 @@ _COCKPIT: tuple[Command, ...] = (
     Command("adopt", "adopt", "Take over what a host runs already", (), (), Arg.HOST, Danger.PLAN),
     Command("lift", "release hold", "Let deploys on a host go again", (), (), Arg.HOST, Danger.CHANGE),
     Command("history", "history", "Who did what, on every host, from any laptop"),
-    Command("watch", "watch", "Follow a running deploy", ("w",), ("deploy",), Arg.STACK, footer="watch"),
+    Command("watch", "watch", "Follow a running deploy", ("w",), ("deploy", "studio"), Arg.STACK, footer="watch"),
     Command("mark", "mark", "Mark or unmark this row", ("space",), ("fleet", "vpn"), in_palette=False),
     Command("sort", "sort", "Sort by the next column", ("o",), ROWS),
     Command("env.check", "env check", "Env files: what they lack", ("e",), ("deploy",), Arg.STACK),
@@ -222,6 +223,14 @@ _BUDGET: tuple[Command, ...] = (
     Command("budget.undo", "budget undo", "Back to the cap or mode before", ("u",), ("budget",), Arg.NONE,
             Danger.FORM, "undo"),
     Command("budget.prove", "budget prove", "A live call: which model answers", (), (), Arg.TEXT, Danger.CHANGE),
+)  # fmt: skip
+
+_STUDIO: tuple[Command, ...] = (
+    Command("studio.idle", "ondemand idle", "Stop it when idle for MINUTES; off", ("I",), ("studio",), Arg.TEXT,
+            Danger.CHANGE, "idle stop"),
+    Command("studio.next", "next stack", "The next stack on demand", ("tab",), ("studio",), only=("studio",)),
+    Command("studio.start", "ondemand start", "Bring up a stack on demand", (), (), Arg.STACK, Danger.CHANGE),
+    Command("studio.stop", "ondemand stop", "Free all it holds; data stays", (), (), Arg.STACK, Danger.CHANGE),
 )  # fmt: skip
 
 
@@ -288,5 +297,5 @@ _LOGS: tuple[Command, ...] = (
     _log("logs.pager", "pager", "The lines shown or marked in $PAGER", "r"),
     _log("logs.stop", "stop following", "Close the tail; its lines stay"),
 )
-COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_LOGS, *_BUDGET, *_VPN)
+COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_LOGS, *_BUDGET, *_VPN, *_STUDIO)
 BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}

@@ -35,6 +35,8 @@ FOOTERS: Mapping[str, tuple[str, ...]] = {
     "operation": ("rollback", "help", "palette"),
     "vpn-run": ("help", "palette"),
     "budget-run": ("help", "palette"),
+    "studio": ("start", "stop", "studio.idle", "describe", "logs", "help"),
+    "studio-run": ("logs", "help", "palette"),
 }
 FOOTER_KEYS = 6
 
@@ -94,7 +96,7 @@ def visible(command: Command, now: Situation) -> bool:
         return False
     if command.id in _STAGED and now.screen == "vpn" and not now.staged:
         return False
-    if command.id == "watch" and now.screen == "deploy" and not now.watchable:
+    if command.id == "watch" and now.screen in ("deploy", "studio") and not now.watchable:
         return False
     return not (command.mutates and now.read_only) and not (command.id == "demo" and not now.demo)
 

@@ -53,6 +53,7 @@ class FakeBackend:
         self.command_log = CommandLog(clock=self.clock)
         self.fake_vpn: Any = None  # a FakeVpn; a quiet one is made when it is first wanted
         self.fake_budget: Any = None  # a FakeBudget; a quiet one is made when it is first wanted
+        self.fake_studio: Any = None  # a FakeStudio; one without anything on demand is made when it is first wanted
         self.fake_logs: Any = None  # a FakeLogs; one that knows nothing is made when it is first wanted
         self._snapshots: asyncio.Queue[FleetSnapshot] = asyncio.Queue()
         if first is not None:
@@ -82,6 +83,15 @@ class FakeBackend:
 
             self.fake_budget = FakeBudget()
         return self.fake_budget
+
+    @property
+    def studio(self) -> Any:
+        if self.fake_studio is None:
+            from .fake_fleet import calm
+            from .fake_studio import FakeStudio
+
+            self.fake_studio = FakeStudio(calm(), stacks=())
+        return self.fake_studio
 
     @property
     def loki(self) -> Any:

@@ -31,7 +31,8 @@ from .conftest import TALL, OpenCockpit
 # DESIGN.md "Keys", for what exists.
 DESIGNED = {
     "fleet": {
-        "1": "go.fleet", "2": "go.deploy", "3": "go.logs", "4": "go.budget", "5": "go.vpn", "h": "scope",
+        "1": "go.fleet", "2": "go.deploy", "3": "go.logs", "4": "go.budget", "5": "go.vpn", "6": "go.studio",
+        "h": "scope",
         "slash": "filter", "question_mark": "help", "colon": "palette", "ctrl+p": "palette", "enter": "describe",
         "y": "yaml", "l": "logs", "ctrl+r": "refresh",
         "escape": "back", "D": "deploy", "B": "rollback", "R": "restart", "S": "stop", "U": "start", "o": "sort",
@@ -49,6 +50,10 @@ DESIGNED = {
     "logs": {
         "f": "logs.follow", "w": "logs.wrap", "t": "logs.times", "n": "logs.next", "N": "logs.previous",
         "space": "logs.mark", "enter": "describe", "slash": "filter", "h": "scope", "c": "copy", "ctrl+r": "refresh",
+    },
+    "studio": {
+        "6": "go.studio", "U": "start", "S": "stop", "I": "studio.idle", "enter": "describe", "l": "logs", "c": "copy",
+        "w": "watch", "tab": "studio.next", "ctrl+r": "refresh",
     },
     "plan": {"A": "apply", "escape": "back", "v": "log"},
     "operation": {"B": "rollback", "escape": "back"},
@@ -76,7 +81,7 @@ def test_a_key_means_the_same_on_every_screen() -> None:
     assert several == {
         "e": {"env.check", "vpn.edit"},  # what the row stands for is edited
         "u": {"budget.undo", "vpn.undo"},  # the last change is taken back
-        "tab": {"budget.part", "vpn.part"},  # the next table
+        "tab": {"budget.part", "studio.next", "vpn.part"},  # the next table
         "w": {"watch", "logs.wrap"},
         "space": {"mark", "logs.mark"},  # a row, or rows from here on
     }

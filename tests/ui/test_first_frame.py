@@ -33,7 +33,7 @@ def test_neither_the_app_nor_its_first_key_imports_what_is_slow(module: str) -> 
     assert done.stdout.strip() == "[]"
 
 
-MODULES = ["vpn", "vpn_flows", "budget", "budget_flows", "budget_run", "logs"]
+MODULES = ["vpn", "vpn_flows", "budget", "budget_flows", "budget_run", "logs", "studio", "studio_flows", "studio_run"]
 
 
 @pytest.mark.parametrize("module", [f"vpai_tui.screens.{name}" for name in MODULES])

@@ -20,7 +20,7 @@ from vpai_tui.widgets.backend import Description, Section
 from vpai_tui.widgets.dialogs import Choice, Confirm, ErrorDialog, error_lines, wrap
 from vpai_tui.widgets.paint import Line, clip, fit, safe, width_of
 
-from . import fake_budget, fake_mesh
+from . import fake_budget, fake_mesh, fake_studio
 from . import fake_fleet as fake
 from .conftest import TALL, Cockpit, OpenCockpit
 from .fake_backend import FakeBackend
@@ -230,6 +230,22 @@ async def test_the_budget_screen_survives_hostile_aliases_and_notes(cockpit: Ope
             await at.press(*keys)
             seen.append(at.text())
         assert at.screen == "BudgetRunScreen"
+        assert at.app.is_running
+        assert all(clean_screen(shown) for shown in seen)
+        assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+async def test_the_studio_survives_hostile_names_and_queues(cockpit: OpenCockpit, text: str) -> None:
+    found = fake_studio.poisoned(text)
+    backend = FakeBackend(found.fleet)
+    backend.fake_studio = found
+    async with cockpit(size=TALL, backend=backend) as at:
+        seen = [at.text()]
+        for keys in (("6",), ("enter",), ("escape", "I"), ("escape", "S"), ("escape", "U"), ("right", "enter")):
+            await at.press(*keys)
+            seen.append(at.text())
+        assert at.screen == "StudioRunScreen"
         assert at.app.is_running
         assert all(clean_screen(shown) for shown in seen)
         assert len(set(seen)) == len(seen)

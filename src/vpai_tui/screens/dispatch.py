@@ -10,6 +10,7 @@ from vpai_tui.command_table import BY_ID, Arg, Command
 from vpai_tui.commands import refusal
 from vpai_tui.errors import OperatorError
 from vpai_tui.screens.budget_run import BUDGET
+from vpai_tui.screens.dispatch_studio import StudioCommands
 from vpai_tui.screens.flows import Flows
 from vpai_tui.screens.shell import Shell
 from vpai_tui.text import clean
@@ -31,7 +32,7 @@ _QUIT = "Quit the cockpit?"
 _COPY_LIMIT = 74_000  # bytes: terminals drop longer clipboard sequences
 
 
-class Dispatcher:
+class Dispatcher(StudioCommands):
     """Runs commands on a shell."""
 
     def __init__(self, shell: Shell) -> None:
@@ -157,6 +158,9 @@ class Dispatcher:
     def do_go_vpn(self, _argument: str) -> None:
         self._go("vpn")
 
+    def do_go_studio(self, _argument: str) -> None:
+        self._go("studio")
+
     def _go(self, mode: str) -> None:
         """Switch to a mode; the key of the mode one is in goes to its first screen."""
         if self._shell.current_mode != mode:
@@ -222,15 +226,6 @@ class Dispatcher:
     def do_env_edit(self, argument: str) -> None:
         stack, _, file = (argument or self._shell.cockpit.target_stack() or "").partition(" ")
         self._env.edit(stack, file.strip())
-
-    def do_restart(self, argument: str) -> None:
-        self._flows.act("restart", [argument] if argument else self._shell.cockpit.target_services())
-
-    def do_stop(self, argument: str) -> None:
-        self._flows.act("stop", [argument] if argument else self._shell.cockpit.target_services())
-
-    def do_start(self, argument: str) -> None:
-        self._flows.act("start", [argument] if argument else self._shell.cockpit.target_services())
 
     def do_resume(self, argument: str) -> None:
         self._flows.settle(argument or self._shell.cockpit.target_stack() or "", "resume")
@@ -298,6 +293,8 @@ class Dispatcher:
                 self._shell.budget_watch.again()
             if self._shell.cockpit.KIND == "logs":
                 self._shell.log_watch.again()
+            if self._shell.cockpit.KIND == "studio":
+                self._shell.studio_watch.again()
             if self._shell.cockpit.KIND == "vpn":
                 self._shell.context.vpn.answered_boot_s = None
                 self._shell.vpn_watch.again()

@@ -13,6 +13,7 @@ from vpai_tui.screens.deploy import DeployScreen
 from vpai_tui.screens.operation import OperationScreen
 from vpai_tui.screens.plan import PlanScreen
 from vpai_tui.screens.shell import Shell
+from vpai_tui.screens.studio_run import START, STOP, StudioRunScreen
 from vpai_tui.screens.vpn_run import DNS, VpnRunScreen
 from vpai_tui.widgets.backend import Act, Backend, Settle
 from vpai_tui.widgets.dialogs import AskLine, Choice, Confirm, ErrorDialog, named, wrap
@@ -24,6 +25,8 @@ from vpai_tui.widgets.plan_view import interruption
 _WATCHED_ON: dict[str, tuple[str, type[OperationScreen]]] = {
     DNS: ("vpn", VpnRunScreen),
     BUDGET: ("budget", BudgetRunScreen),
+    START: ("studio", StudioRunScreen),
+    STOP: ("studio", StudioRunScreen),
 }
 
 

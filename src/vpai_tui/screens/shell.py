@@ -10,6 +10,7 @@ from textual.app import App
 from vpai_tui.screens.base import CockpitScreen
 from vpai_tui.screens.budget_watch import BudgetWatch
 from vpai_tui.screens.logs_watch import LogWatch
+from vpai_tui.screens.studio_watch import StudioWatch
 from vpai_tui.screens.update_watch import UpdateWatch
 from vpai_tui.screens.vpn_watch import VpnWatch
 from vpai_tui.text import clean_line
@@ -28,6 +29,7 @@ class Shell(App[None]):
         self.context = context
         self.budget_watch = BudgetWatch(self)
         self.log_watch = LogWatch(self)
+        self.studio_watch = StudioWatch(self)
         self.vpn_watch = VpnWatch(self)
         self.update_watch = UpdateWatch(self)
         self._redraw_due = False

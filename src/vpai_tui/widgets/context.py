@@ -14,6 +14,7 @@ from vpai_tui.fleet.model import Alert, FleetSnapshot, HostSnapshot, HostState, 
 from vpai_tui.widgets.backend import Backend
 from vpai_tui.widgets.budget_look import BudgetLook
 from vpai_tui.widgets.log_look import LogLook
+from vpai_tui.widgets.ondemand_look import StudioLook
 from vpai_tui.widgets.operations import Operations
 from vpai_tui.widgets.vpn_look import VpnLook
 
@@ -57,6 +58,7 @@ class Context:
     vpn: VpnLook = field(default_factory=VpnLook)
     budget: BudgetLook = field(default_factory=BudgetLook)
     logs: LogLook = field(default_factory=LogLook)
+    studio: StudioLook = field(default_factory=StudioLook)
     seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=_EVENTS_KEPT))
 
     @property
