@@ -69,7 +69,14 @@ class Registry:
         `kind` is `web` (serves its version on :8080), `crash` (exits 3 at once) or `unhealthy` (its own healthcheck
         fails). Each of `megabytes` is a layer that cannot be compressed. Same arguments, same digest.
         """
-        image = self.build(reference, version, kind=kind, megabytes=megabytes)
+        return self._push(reference, self.build(reference, version, kind=kind, megabytes=megabytes))
+
+    def push_files(self, reference: str, files: Mapping[str, str], settings: Mapping[str, object]) -> str:
+        """Push an image of busybox and executable `files` (path → text); `settings` are its configuration's."""
+        layer = _layer({path: text.encode() for path, text in files.items()})
+        return self._push(reference, _assemble([self._base, layer], settings))
+
+    def _push(self, reference: str, image: Image) -> str:
         repository, tag = split(reference)
         for digest, blob in image.blobs.items():
             self._upload(repository, digest, blob)
