@@ -195,9 +195,11 @@ def no_database() -> BudgetSnapshot:
 def down() -> BudgetSnapshot:
     """The proxy does not answer; its tables and Redis do."""
     beat = make_beat(1.42, 5.0, seen_at=AT - timedelta(seconds=24))
+    spend = make_spend(1.42, Source.SQL, hours_part=part(Source.SQL, 2))
+    models = tuple(replace(it, priced=it.priced or None) for it in spend.models)  # it knows most prices itself
     return make_snapshot(
         1.42,
-        spend=make_spend(1.42, Source.SQL, hours_part=part(Source.SQL, 2)),
+        spend=replace(spend, models=models),
         enforcement=Enforcement.UNKNOWN,
         mode=None,
         why="LiteLLM does not answer (connection refused), and the callback's last heartbeat is 24 s old",

@@ -108,7 +108,8 @@ def test_prices_are_litellms_and_nothing_is_one_only_where_it_is_meant() -> None
 def test_without_litellm_the_files_own_prices_count() -> None:
     prices = price_list(None, settings_of(CONFIG, PATH), ("claude-sonnet",))
     assert prices.of("qwen3-coder") == Price(0.0, 0.0)
-    assert prices.priced("gpt-4o") is False
+    assert prices.of("gpt-4o") == Price(None, None)
+    assert prices.priced("gpt-4o") is None, "LiteLLM may know one"
     assert prices.free("claude-sonnet")  # the callback says so
 
 

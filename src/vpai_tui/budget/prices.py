@@ -23,6 +23,7 @@ class PriceList:
 
     by_alias: Mapping[str, Price] = field(default_factory=dict)
     otherwise: frozenset[str] = frozenset()
+    heard: bool = True  # whether LiteLLM told what it knows; the file alone does not name every price
 
     def of(self, alias: str) -> Price | None:
         return self.by_alias.get(alias)
@@ -32,11 +33,12 @@ class PriceList:
         return price is not None and price.free
 
     def priced(self, alias: str) -> bool | None:
-        """Whether what the alias spends is counted; None where the alias is not configured (any more)."""
+        """Whether what the alias spends is counted; None where it is not configured (any more), or LiteLLM, which
+        knows most prices itself, was not heard."""
         price = self.of(alias)
         if price is None:
             return None
-        return price.known or alias in self.otherwise
+        return price.known or alias in self.otherwise or (False if self.heard else None)
 
 
 def price_list(info: Any, settings: Settings | None, free: Iterable[str]) -> PriceList:
@@ -53,6 +55,7 @@ def price_list(info: Any, settings: Settings | None, free: Iterable[str]) -> Pri
     return PriceList(
         by_alias=by_alias,
         otherwise=frozenset(it.alias for it, row in seen if _other_price(row)),
+        heard=bool(told),
     )
 
 

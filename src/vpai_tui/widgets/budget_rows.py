@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vpai_tui.budget.model import BYTEPLUS, TARGETS, BudgetSnapshot, ModelSpend, ProviderSpend, Spend
@@ -80,8 +80,7 @@ def pick_models(found: BudgetSnapshot, needle: str, order: str) -> list[ModelSpe
     """What was used today, and below it the aliases that were not, as far as the configuration tells them."""
     if found.spend is None:
         return []
-    # LiteLLM itself knows most prices: while it does not answer, one that lacks is not known to lack.
-    used = [replace(it, priced=None) if found.error and not it.priced else it for it in found.spend.models]
+    used = found.spend.models
     names = {it.model for it in used}
     free = found.beat.free if found.beat else ()
     idle = [
