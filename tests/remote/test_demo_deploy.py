@@ -158,7 +158,10 @@ async def test_a_killed_runner_leaves_an_interrupted_deploy_that_can_be_reverted
 async def test_a_changed_context_is_built_on_the_host(tmp_path: Path) -> None:
     async with demo.start(tmp_path) as fleet:
         recipe = fleet.stacks_dir / "pi/opencut/images/opencut/Dockerfile"
-        recipe.write_text(recipe.read_text() + "LABEL changed=1\n")
+        recipe.parent.mkdir(parents=True)
+        recipe.write_text("FROM node:22.1\nLABEL changed=1\n")
+        context = "https://github.com/OpenCut-app/OpenCut.git#v0.1.0\n      dockerfile: apps/web/Dockerfile"
+        set_image(fleet, "pi/opencut", f"context: {context}", "context: ./images/opencut")
         async with deployer(fleet) as deploys:
             assert await changed(deploys, "pi/opencut") == {"opencut": Effect.RECREATE}
             events = [event async for event in deploys.apply(await deploys.plan("pi/opencut"))]

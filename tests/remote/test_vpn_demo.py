@@ -195,7 +195,7 @@ def test_the_story_of_a_record(run: Run, demo_dir: Path) -> None:
 
 def test_a_machine_that_joined_again_is_followed_by_its_records(run: Run, demo_dir: Path) -> None:
     code, told = run("dns", "retarget", "100.64.0.14", "ewutelo")
-    assert code == 0 and len(told["staged"]) == 10
+    assert code == 0 and len(told["staged"]) == 11
     assert run("dns", "diff")[1]["changed"][0]["new"]["value"] == "100.64.0.2"
     assert run("dns", "discard")[1]["staged"] == []
 

@@ -76,7 +76,7 @@ def test_every_service_of_vpai_is_limited_and_rotates_its_logs(vpai: dict[str, S
             assert "no-new-privileges:true" in body["security_opt"], service
             if service not in stack.spec.one_shots:
                 assert body["deploy"]["resources"]["limits"]["memory"], service
-                assert "healthcheck" in body or service == "opencut-srh", service
+                assert "healthcheck" in body, service
 
 
 def test_loki_publishes_nothing(vpai: dict[str, Stack]) -> None:
@@ -94,7 +94,7 @@ def test_the_names_of_the_architecture_are_in_the_vpn(vpai: dict[str, Stack]) ->
     records = {
         record["name"].removesuffix(".ewutelo.cloud"): record["value"] for record in config["dns"]["extra_records"]
     }
-    expected = dict.fromkeys(("javisi", "tala", "mayi", "llm", "qd", "hq", "nzimbu", "palais"), "100.64.0.14")
+    expected = dict.fromkeys(("javisi", "tala", "mayi", "llm", "qd", "hq", "nzimbu", "palais", "push"), "100.64.0.14")
     expected |= dict.fromkeys(("studio", "cut", "oc", "re"), "100.64.0.1")
     expected |= {"couch": "137.74.114.167", "singa": "87.106.30.160", "ewutelo.cloud": "100.64.0.14"}
     assert records == expected
@@ -109,7 +109,7 @@ def test_the_shipped_files_fit_the_schemas_that_editors_use() -> None:
     from jsonschema import Draft202012Validator
 
     files = [ROOT / "config" / "fleet.yaml", *sorted((ROOT / "stacks").glob("*/*/stack.yaml"))]
-    assert len(files) == 7
+    assert len(files) == 11
     for file in files:
         text = file.read_text(encoding="utf-8")
         first, _, name = text.partition("\n")[0].partition("$schema=")
