@@ -33,6 +33,7 @@ check: $(READY) ## format, lint, types, imports, dead code, shell scripts, then 
 	$(BIN)/vulture
 	@if command -v shellcheck >/dev/null; then set -ex; shellcheck .ci/run; \
 	shellcheck -s sh $$(find src tests -name '*.sh' ! -path '*/deploy/*.sh'); \
+	shellcheck $$(find stacks -name "*.sh"); \
 	shellcheck -s sh src/vpai_tui/deploy/common.sh src/vpai_tui/deploy/probe.sh src/vpai_tui/deploy/env.sh src/vpai_tui/deploy/hold.sh src/vpai_tui/deploy/chronicle.sh; \
 	$(BIN)/python -c 'import sys; from vpai_tui.deploy.host import runner_script; sys.stdout.buffer.write(runner_script())' | shellcheck -s sh -; \
 	$(BIN)/python -c 'import sys; from vpai_tui.deploy.pull import pull_script; sys.stdout.buffer.write(pull_script())' | shellcheck -s sh -; \
@@ -45,12 +46,13 @@ audit: $(READY) ## ask for known holes in the pinned dependencies (needs pip-aud
 	pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 # asyncpg carries the stand-in for the database's driver (tests/contract/prisma_stub).
+# prometheus_client is in the image, and a callback of the stack needs it.
 litellm: $(patsubst tests/contract/eco/%.txt,.litellm/%/.ready,$(wildcard tests/contract/eco/*.txt)) ## LiteLLM in environments of its own below .litellm/, for the tests of caps and eco mode (redis-server, PostgreSQL too)
 
 .litellm/%/.ready: tests/contract/eco/%.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed (on Debian: python3-venv)" >&2; exit 1; }
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c $< "litellm[proxy]==$*" asyncpg
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c $< "litellm[proxy]==$*" asyncpg prometheus_client
 	@touch $@
 
 lab: ## start three real hosts on this machine (root, Docker)

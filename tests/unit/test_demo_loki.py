@@ -10,17 +10,19 @@ from urllib.parse import urlencode
 
 import pytest
 
+from vpai_tui.config import load_fleet
 from vpai_tui.demo import fleet
 from vpai_tui.demo.engine import containers, logs
 from vpai_tui.demo.engine.store import Doc, Engine
 from vpai_tui.demo.history import Moment
 from vpai_tui.demo.loki.api import Loki, Request, answer
-from vpai_tui.demo.loki.chorus import Chorus
+from vpai_tui.demo.loki.chorus import _NEEDS, Chorus
 from vpai_tui.demo.loki.faults import Faults, Switches
 from vpai_tui.demo.loki.model import Entry, Key, S
 from vpai_tui.demo.loki.store import Pushed, Together
 from vpai_tui.demo.loki.tail import Ended, Tail
 from vpai_tui.errors import UsageError
+from vpai_tui.fleet.stacks import load_stacks
 
 HOSTS = ("sese", "seko", "pi")
 MINUTE = 60 * S
@@ -95,20 +97,10 @@ def test_every_service_of_the_fleet_has_an_hour_of_lines(folder: Path) -> None:
     server = Server(folder)
     found = server.entries(server.now - 60 * MINUTE, server.now)
     by = {(dict(key)["host"], dict(key)["stack"], dict(key)["service"]) for key, _ in found}
-    assert by == {
-        ("sese", "infra", "postgresql"),
-        ("sese", "infra", "redis"),
-        ("sese", "infra", "qdrant"),
-        ("sese", "apps", "n8n"),
-        ("sese", "apps", "litellm"),
-        ("sese", "edge", "caddy"),
-        ("sese", "monitoring", "loki"),
-        ("seko", "headscale", "headscale"),
-        ("pi", "opencut", "opencut"),
-        ("pi", "opencut", "opencut-db"),
-        ("pi", "opencut", "opencut-srh"),
-        ("pi", "opencut", "opencut-valkey"),
-    }
+    laptop = folder / "laptop"
+    stacks = load_stacks(laptop / "stacks", load_fleet(laptop / "config" / "fleet.yaml"))
+    wanted = {(it.host, it.name, name) for it in stacks for name in it.services if name not in it.spec.one_shots}
+    assert by == wanted
     assert len(found) > 3000
     for key, entry in found:
         labels = dict(key)
@@ -127,7 +119,7 @@ def test_streams_are_those_that_have_lines(folder: Path) -> None:
     named = set(server.loki.source.streams(server.now))
     assert speaking <= named
     # Silent while all is well: what complains of others, and a database that is never too busy.
-    assert {dict(key)["service"] for key in named - speaking} <= {"n8n", "caddy", "opencut-db"}
+    assert {dict(key)["service"] for key in named - speaking} <= {*_NEEDS, "opencut-db", "diun"}
 
 
 def test_the_past_is_the_same_for_everybody_and_later(folder: Path) -> None:

@@ -39,12 +39,19 @@ def test_the_stacks_of_vpai(vpai: dict[str, Stack]) -> None:
             "qdrant": "qdrant/qdrant:v1.16.3",
             "n8n": "docker.n8n.io/n8nio/n8n:2.7.3",
             "litellm": "ghcr.io/berriai/litellm:v1.81.3-stable",
+            "openclaw": "ghcr.io/openclaw/openclaw:2026.2.22",
+            "victoriametrics": "victoriametrics/victoria-metrics:v1.135.0",
             "loki": "grafana/loki:3.6.5",
+            "alloy": "grafana/alloy:v1.13.0",
+            "grafana": "grafana/grafana:12.3.2",
+            "cadvisor": "ghcr.io/google/cadvisor:0.55.1",
+            "diun": "crazymax/diun:4.31.0",
             "headscale": "headscale/headscale:0.26.0",
         }
         == images
     )
     assert vpai["sese/apps"].spec.data == ()
+    assert vpai["sese/apps"].off == ("palais",)
     assert vpai["sese/infra"].spec.data == ("postgresql", "redis", "qdrant")
     assert vpai["pi/opencut"].spec.on_demand
     assert vpai["pi/opencut"].services == ("opencut-db", "opencut-valkey", "opencut-srh", "opencut")
@@ -65,7 +72,7 @@ def test_every_env_file_of_vpai_has_an_example_with_comments(vpai: dict[str, Sta
                 assert lines[number].endswith("="), f"{example}: a value in an example"
             assert any(line.startswith("#") for line in lines)
             seen += 1
-    assert seen == 8
+    assert seen == 15
 
 
 def test_every_service_of_vpai_is_limited_and_rotates_its_logs(vpai: dict[str, Stack]) -> None:
@@ -83,7 +90,7 @@ def test_loki_publishes_nothing(vpai: dict[str, Stack]) -> None:
     loki = vpai["sese/monitoring"].compose["services"]["loki"]
     assert "ports" not in loki
     assert loki["networks"] == ["monitoring"]
-    assert vpai["sese/monitoring"].spec.data == ("loki",)
+    assert vpai["sese/monitoring"].spec.data == ("loki", "victoriametrics")
 
 
 def test_the_names_of_the_architecture_are_in_the_vpn(vpai: dict[str, Stack]) -> None:

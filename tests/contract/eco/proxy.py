@@ -143,9 +143,12 @@ class Proxy:
         sent = {"Authorization": f"Bearer {MASTER_KEY}", **headers}
         return httpx.post(self.url + path, json=dict(body), headers=sent, timeout=30)
 
-    def chat(self, model: str, **more: Any) -> httpx.Response:
-        message = {"role": "user", "content": "hi"}
-        return self.post("/v1/chat/completions", {"model": model, "messages": [message], **more})
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.url + path, headers={"Authorization": f"Bearer {MASTER_KEY}"}, timeout=30)
+
+    def chat(self, model: str, *, key: str = MASTER_KEY, **more: Any) -> httpx.Response:
+        body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **more}
+        return self.post("/v1/chat/completions", body, Authorization=f"Bearer {key}")
 
     def settle(self, effective: str | None = None, **wanted: Any) -> dict[str, Any]:
         """Until a heartbeat written from now on says so; returns it."""

@@ -63,7 +63,10 @@ def load(source: Source, *, interpolate: bool = True, environment: bool = True) 
         sys.stderr.write(f'level=warning msg="The \\"{name}\\" variable is not set. Defaulting to a blank string."\n')
     project = source.project or tree.get("name") or source.directory.name.lower()
     services = {
-        name: _resolved(name, raw, source, variables, project, environment=environment and interpolate)
+        # Compose looks for no env file of a service that no profile asks for.
+        name: _resolved(
+            name, raw, source, variables, project, environment=environment and interpolate and _active(raw, source)
+        )
         for name, raw in sorted(tree.get("services", {}).items())
     }
     return _assembled(project, tree, services, source)
@@ -168,6 +171,12 @@ def _absolute(source: Source, path: str) -> str:
     return os.path.normpath(source.directory / path)
 
 
+def _active(service: Doc, source: Source) -> bool:
+    """Whether a service is in no profile, or in one that is asked for."""
+    wanted, own = set(source.profiles), set(service.get("profiles") or ())
+    return not own or bool(wanted & own) or "*" in wanted
+
+
 def _assembled(project: str, tree: Doc, services: dict[str, Doc], source: Source) -> Project:
     declared = tree.get("networks") or {}
     used = {network for service in services.values() for network in service.get("networks") or {}}
@@ -185,8 +194,7 @@ def _assembled(project: str, tree: Doc, services: dict[str, Doc], source: Source
         for needed in service.get("depends_on", {}):
             if needed not in services:
                 raise ComposeError(f'service "{name}" depends on undefined service "{needed}": invalid compose project')
-    wanted = set(source.profiles)
-    active = {k: s for k, s in services.items() if not s.get("profiles") or wanted & {*s["profiles"]} or "*" in wanted}
+    active = {name: service for name, service in services.items() if _active(service, source)}
     return Project(
         project,
         active,

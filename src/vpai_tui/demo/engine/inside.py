@@ -11,7 +11,7 @@ from vpai_tui.demo.engine.store import Doc, Engine, EngineError
 from vpai_tui.demo.headscale import box as headscale
 from vpai_tui.demo.litellm import hook as litellm
 
-_QUIET = ("true", "test", "[", "kill", "nginx", "pg_isready", "wget", "curl", "caddy", "psql")
+_QUIET = ("true", "test", "[", "kill", "nginx", "pg_isready", "wget", "curl", "caddy", "psql", "python3")
 
 _DUMP = "-- PostgreSQL database dump\n" + "COPY public.workflow (id, name) FROM stdin;\n" * 40
 _SAYS: dict[str, Callable[[Doc], str]] = {

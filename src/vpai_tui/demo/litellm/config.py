@@ -65,7 +65,10 @@ def _part(found: Doc, name: str) -> Doc:
 
 
 def _is_model(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(_part(value, "litellm_params").get("model"), str)
+    """LiteLLM leaves out what it finds wrong, and goes on: a `tier` of its own is one of two words."""
+    if not isinstance(value, dict) or not isinstance(_part(value, "litellm_params").get("model"), str):
+        return False
+    return _part(value, "model_info").get("tier") in (None, "free", "paid")
 
 
 def _model(entry: Doc, *, stored: bool) -> Doc:

@@ -19,7 +19,8 @@ from vpai_tui.demo.engine.life import CRASH_RUN_S
 from vpai_tui.demo.engine.store import Doc, Engine, EngineError, fraction
 from vpai_tui.demo.loki.levels import detected
 from vpai_tui.demo.loki.model import Arrived, Entry, Key, Labels, Match, S, key_of, with_service_name
-from vpai_tui.demo.loki.voices import Kind, Moment, Said, access, kind_of, refused
+from vpai_tui.demo.loki.speech import Kind, Moment, Said
+from vpai_tui.demo.loki.voices import access, kind_of, refused
 
 KEPT_S = 6 * 3600
 _MINUTES_KEPT = 4000  # of lines in memory, over all services
@@ -30,8 +31,17 @@ _COMPOSE = "com.docker.compose."
 _STACK = re.compile(r"/deploy/stacks/([^/,]+)/releases/")
 # What a service misses when another of the host is down, and where it looks for it.
 _NEEDS = {"n8n": {"postgresql": 5432, "redis": 6379}, "litellm": {"postgresql": 5432, "redis": 6379}}
-_NEEDS["caddy"] = {"n8n": 5678, "litellm": 4000, "qdrant": 6333}
-_NAMES = {"n8n": "mayi", "litellm": "llm", "qdrant": "qd"}
+_NEEDS |= {"openclaw": {"litellm": 4000}, "kaneo-api": {"postgresql": 5432}}
+_NEEDS |= {"sure-web": {"postgresql": 5432, "redis": 6379}, "sure-worker": {"postgresql": 5432, "redis": 6379}}
+_NEEDS["caddy"] = {"n8n": 5678, "litellm": 4000, "qdrant": 6333, "openclaw": 18789, "grafana": 3000, "sure-web": 3000}
+_NAMES = {
+    "n8n": "mayi",
+    "litellm": "llm",
+    "qdrant": "qd",
+    "openclaw": "javisi",
+    "grafana": "tala",
+    "sure-web": "nzimbu",
+}
 
 
 @dataclass(slots=True)

@@ -3,53 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from random import Random
-from typing import NamedTuple
+
+from vpai_tui.demo.loki.speech import Kind, Moment, Said
+from vpai_tui.demo.loki.voices_more import MORE
 
 DOMAIN = "example.org"  # the demo fleet's
 _PEERS = ("172.20.2.5", "172.20.2.6", "172.20.2.7", "172.20.4.3")
 _VISITORS = ("100.64.0.1", "100.64.0.2", "100.64.0.5", "203.0.113.77", "198.51.100.23")
-
-
-class Said(NamedTuple):
-    """One line: its level where the text tells one, "" where not."""
-
-    level: str
-    text: str
-
-
-class Moment(NamedTuple):
-    """When something is said, with the dice for it; `trouble`: while the database lets nobody in."""
-
-    seconds: float
-    dice: Random
-    trouble: bool = False
-
-    def utc(self, form: str, digits: int = 3) -> str:
-        """The time by `form`, in which `%f` has so many digits."""
-        when = datetime.fromtimestamp(self.seconds, UTC)
-        return when.strftime(form.replace("%f", f"{when.microsecond:06d}"[:digits]))
-
-    def number(self, low: int, high: int) -> int:
-        return self.dice.randint(low, high)
-
-    def one_of(self, *texts: str) -> str:
-        return self.dice.choice(texts)
-
-
-Voice = Callable[[Moment], list[Said]]  # the lines that are written at once
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of service: how many times a minute it speaks, how, and with which levels."""
-
-    a_minute: float
-    voice: Voice
-    levels: tuple[str, ...]
 
 
 def _postgres(at: Moment) -> list[Said]:
@@ -182,6 +142,10 @@ _PLACES = {
     "mayi": "/webhook/plane-sync",
     "llm": "/v1/chat/completions",
     "qd": "/collections",
+    "javisi": "/chat",
+    "tala": "/d/vpai-fleet",
+    "hq": "/api/task",
+    "nzimbu": "/accounts",
     "cut": "/",
     "singa": "/key",
 }
@@ -275,22 +239,22 @@ _KINDS = {
     "loki": Kind(6, _loki, ("info", "warn")),
     "opencut-local": Kind(5, _next, ("error", "")),
     "serverless-redis-http": Kind(2, _elixir, ("info",)),
+    "caddy-ovh": Kind(26, _caddy, ("info", "warn", "error")),
+    **MORE,
 }
 _OTHER = Kind(5, _other, ("info", "warn"))
 
 
 def known(image: str) -> bool:
     """Whether it is a service that has a voice of its own."""
-    return _name(image) in _KINDS
+    return kind_of(image) is not _OTHER
 
 
 def kind_of(image: str) -> Kind:
-    """The kind of service an image is of."""
-    return _KINDS.get(_name(image), _OTHER)
-
-
-def _name(image: str) -> str:
-    return image.rpartition("/")[2].partition(":")[0].partition("@")[0]
+    """The kind of service an image is of: by its name, and its owner's where that says nothing (`usekaneo/api`)."""
+    path = image.partition("@")[0].split("/")
+    name = path[-1].partition(":")[0]
+    return _KINDS.get("/".join([*path[-2:-1], name])) or _KINDS.get(name, _OTHER)
 
 
 def refused(at: Moment, kind: str, needed: str, port: int) -> list[Said]:
