@@ -178,6 +178,11 @@ async def test_a_build_happens_on_the_host_once_per_content(seko: LabHost, tmp_p
         me.write("seko/web", stack, None, {"build/Dockerfile": "FROM nothing-like-this\nCOPY nope /\n"})
         with pytest.raises(PreflightRefused, match="the image of web cannot be built"):
             await me.deploy()
+        stack["services"]["web"]["build"] = "https://git.example/web.git#v1"  # the lab's hosts have no git
+        me.write("seko/web", stack)
+        with pytest.raises(PreflightRefused, match=r"the image of web cannot be built: .*git") as told:
+            await me.deploy()
+        assert "install git on the host" in told.value.remedy
         assert image_id(seko, "web-web-1") == old
 
 

@@ -115,20 +115,31 @@ class Images:
             {"path": build.remote} if build.remote else {"fileobj": io.BytesIO(build.context), "custom_context": True}
         )
         last = ""
-        async for row in self._docker.iterate("build", **source, **options):
-            text = clean_line(str(row.get("stream") or row.get("error") or "")) if isinstance(row, Mapping) else ""
-            if isinstance(row, Mapping) and row.get("error"):
-                raise PreflightRefused(
-                    f"the image of {build.service} cannot be built: {redact(text)}",
-                    host=self._connection.name,
-                    step="build",
-                    output=redact(last),
-                    remedy="nothing was changed; mend the Dockerfile, then plan again",
-                )
-            if text:
-                last = text
-                yield BuildLine(self._now(), build.service, redact(text))
+        try:
+            async for row in self._docker.iterate("build", **source, **options):
+                text = clean_line(str(row.get("stream") or row.get("error") or "")) if isinstance(row, Mapping) else ""
+                if isinstance(row, Mapping) and row.get("error"):
+                    raise self._unbuilt(build, text, last, "mend the Dockerfile")
+                if text:
+                    last = text
+                    yield BuildLine(self._now(), build.service, redact(text))
+        except (LinkLost, PreflightRefused):
+            raise
+        except OperatorError as error:  # of the engine itself: it has no git, or cannot reach the address
+            needs_git = '"git"' in error.message and "not found" in error.message
+            raise self._unbuilt(
+                build, error.message, last, "install git on the host" if needs_git else "look at what is built from"
+            ) from error
         yield ImageBuilt(self._now(), build.service, build.tag)
+
+    def _unbuilt(self, build: Build, why: str, last: str, remedy: str) -> PreflightRefused:
+        return PreflightRefused(
+            f"the image of {build.service} cannot be built: {redact(why)}",
+            host=self._connection.name,
+            step="build",
+            output=redact(last),
+            remedy=f"nothing was changed; {remedy}, then plan again",
+        )
 
     async def _id(self, ref: str) -> str:
         answer = await self._docker.call("inspect_image", ref)
