@@ -17,6 +17,8 @@ _KEY = re.compile(r"(?:[a-z]+\+)*\w+|[!-~]").fullmatch  # `ctrl+r`, `question_ma
 _KEY_NAMES: Mapping[str, str] = {
     "question_mark": "?",
     "slash": "/",
+    "equals_sign": "=",
+    "exclamation_mark": "!",
     "colon": ":",
     "escape": "esc",
     "space": "space",

@@ -59,6 +59,7 @@ class FakeLogs:
         self.failure: OperatorError | None = None  # why nothing can be asked
         self.past: list[Entry] = []  # older lines, which only paging brings
         self.stored: dict[str, list[Entry]] = {}  # lines by the query that asks for them; `past` has all other ones
+        self.refused: OperatorError | None = None  # what is wrong with any query that is looked at first
         self.slow: asyncio.Event | None = None  # nothing of the past is answered before it is set
         self.held = Stats(3, 40, 700 * 1024 * 1024, 9_000_000)  # what the store has of whatever is asked for
         self.reason = ""  # why only the container itself is left
@@ -112,6 +113,11 @@ class FakeLogs:
             (it for it in self.stored.get(query, self.past) if from_ns <= it.ns < to_ns), key=lambda it: it.ns
         )
         return Lines(found[:limit] if forward else found[-limit:], Cost())
+
+    async def validate(self, query: str) -> None:
+        self.asked.append(("validate", query))
+        if self.refused is not None:
+            raise self.refused
 
     async def count(self, query: str, from_ns: int, to_ns: int) -> int:
         self.asked.append(("count", query))

@@ -80,7 +80,7 @@ def test_a_key_means_the_same_on_every_screen() -> None:
     several = {key: names for key, names in meanings.items() if len(names) > 1}
     assert several == {
         "e": {"env.check", "vpn.edit"},  # what the row stands for is edited
-        "u": {"budget.undo", "vpn.undo"},  # the last change is taken back
+        "u": {"budget.undo", "vpn.undo", "logs.back"},  # the last change is taken back
         "tab": {"budget.part", "studio.next", "vpn.part"},  # the next table
         "w": {"watch", "logs.wrap"},
         "space": {"mark", "logs.mark"},  # a row, or rows from here on

@@ -11,13 +11,13 @@ import msgspec
 
 from vpai_tui.text import clean
 
-_MESSAGE = ("msg", "message", "event", "@m", "text", "log", "error", "err")
+MESSAGE = ("msg", "message", "event", "@m", "text", "log", "error", "err")
 _TIME = ("ts", "time", "timestamp", "@timestamp", "t", "@t", "datetime", "asctime")
 _LEVEL = ("level", "lvl", "severity", "loglevel", "log_level", "levelname", "@l")
 MOST = 200  # fields of one line
 DEEPEST = 4
 # Only where a word begins, and nothing given back: `a=a=a=…"` must not be looked through once from each of its letters.
-_PAIR = re.compile(r"(?<!\S)([A-Za-z_@][\w.@/-]{0,60})=(\"(?:\\.|[^\"\\])*+\"|[^\s\"]*+)(?=\s|$)")
+PAIR = re.compile(r"(?<!\S)([A-Za-z_@][\w.@/-]{0,60})=(\"(?:\\.|[^\"\\])*+\"|[^\s\"]*+)(?=\s|$)")
 _ANSI = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]")
 
 
@@ -49,7 +49,7 @@ def _json(raw: bytes) -> Folded | None:
     if not isinstance(whole, dict):
         return None
     pairs = dict(_flat(whole))
-    message = _taken(pairs, _MESSAGE)
+    message = _taken(pairs, MESSAGE)
     if message is None:
         return Folded(clean(raw), pairs, "json")
     return Folded(message, pairs, "json")
@@ -87,16 +87,16 @@ def _taken(pairs: dict[str, str], names: tuple[str, ...]) -> str | None:
 
 def _logfmt(text: str) -> Folded | None:
     """None when it is no logfmt: at least two pairs, and hardly anything between them."""
-    found = list(_PAIR.finditer(text))
+    found = list(PAIR.finditer(text))
     if len(found) < 2:
         return None
-    rest = _PAIR.sub("", text).split()
+    rest = PAIR.sub("", text).split()
     if sum(map(len, rest)) > len(text) // 3:
         return None
     pairs = {it[1]: _unquoted(it[2]) for it in found[:MOST]}
-    if not any(name in pairs for name in (*_MESSAGE, *_LEVEL, *_TIME)) and len(pairs) < 4:
+    if not any(name in pairs for name in (*MESSAGE, *_LEVEL, *_TIME)) and len(pairs) < 4:
         return None
-    message = _taken(pairs, _MESSAGE)
+    message = _taken(pairs, MESSAGE)
     return Folded(message or " ".join(rest) or text, pairs, "logfmt")
 
 

@@ -16,20 +16,21 @@ from vpai_tui.commands import Situation, bindings_of
 from vpai_tui.errors import UsageError
 from vpai_tui.logs.model import Labels, Level, Source
 from vpai_tui.logs.view import Filter, View
-from vpai_tui.redact import redact
 from vpai_tui.screens.base import CockpitScreen
 from vpai_tui.screens.logs_desk import LogDesk
+from vpai_tui.screens.logs_detail import LogDetail
 from vpai_tui.screens.logs_highlight import LogHighlights
 from vpai_tui.screens.logs_marking import LogMarking
+from vpai_tui.screens.logs_narrow import LogNarrow
 from vpai_tui.screens.logs_pager import LogPager
 from vpai_tui.screens.logs_side import LogSide, side_line
 from vpai_tui.screens.logs_watch import LogWatch
 from vpai_tui.screens.shell import Shell
-from vpai_tui.widgets.canvas import PAINT_CLASSES, LineView, SafeStatic
+from vpai_tui.widgets.canvas import PAINT_CLASSES, SafeStatic
 from vpai_tui.widgets.context import Context
 from vpai_tui.widgets.filter_row import FilterRow
 from vpai_tui.widgets.log_bars import LogBars
-from vpai_tui.widgets.log_detail import belonging, detail_lines
+from vpai_tui.widgets.log_fields import FieldView
 from vpai_tui.widgets.log_head import (
     Reading,
     asides,
@@ -78,6 +79,8 @@ class LogsScreen(CockpitScreen):
         self.reading = Reading()
         self.lines: View | None = None
         self.side = LogSide(self)
+        self.detail = LogDetail(self)
+        self.narrow = LogNarrow(self)
         self.highlights = LogHighlights(self)
         self.marking = LogMarking(self)
         self.pager = LogPager(self)
@@ -87,7 +90,7 @@ class LogsScreen(CockpitScreen):
         self._news_timer: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
-        detail, failure = LineView(id="detail"), SafeStatic(id="log-failure")
+        detail, failure = FieldView(id="detail"), SafeStatic(id="log-failure")
         detail.display = failure.display = False
         yield SafeStatic(id="log-head")
         yield SafeStatic(id="log-note")
@@ -134,6 +137,7 @@ class LogsScreen(CockpitScreen):
             self._watch.open(self.context.scope or "all")
         self._drawn = look.version
         self.side.keep_to(look.asked)
+        self.narrow.keep_to(look.asked)
         self._refresh_view()
         held = bool(look.buffer is not None and len(look.buffer))
         failure, log = self.query_one("#log-failure", SafeStatic), self.log_view
@@ -144,7 +148,7 @@ class LogsScreen(CockpitScreen):
         self.query_one("#banner", SafeStatic).show(banner_lines(look, lines=held, width=self.size.width))
         self._draw_log()
         self._draw_head()
-        self._draw_detail(top=False)
+        self.detail.draw(top=False)
 
     @property
     def buffer(self) -> Buffer | None:
@@ -223,28 +227,20 @@ class LogsScreen(CockpitScreen):
             new=log.new_count,
             shown=len(self.lines) if self.lines is not None else 0,
             offset=log.offset_cells,
+            name=self.narrow.name,
         )
         head = head_line(look, self.reading, self.size.width)
         if self.side.now is not None or self.side.busy:
-            name = look.choice.target.name if look.choice else look.asked
+            name = self.narrow.name or (look.choice.target.name if look.choice else look.asked)
             head = side_line(name, self.side.now, busy=self.side.busy, width=self.size.width)
         self.query_one("#log-head", SafeStatic).show([head])
         note = self.query_one("#log-note", SafeStatic)
-        note.show(self.marking.note())
+        note.show([*self.narrow.note(self.size.width), *self.marking.note()])
         note.display = bool(note.rows)
         chips = self.query_one("#log-chips", SafeStatic)
         chips.show([chips_line(self.levels, self.reading, self.size.width)])
         around = self.side.now is not None and self.side.now.line is not None
         chips.display = not around and (bool(sum(self.levels)) or bool(self.reading.pattern))
-
-    def _draw_detail(self, *, top: bool) -> None:
-        detail, line, look = self.query_one("#detail", LineView), self.log_view.cursor, self.context.logs
-        if not detail.display or line is None or look.source_of is None or self.buffer is None:
-            return
-        width = 56 if self.has_class("-wide") else self.size.width
-        now_ns = int(self.context.clock.now().timestamp()) * 1_000_000_000
-        rows = detail_lines(line, look.source(line.labels), belonging(self.buffer, line), now_ns, width - 1)
-        detail.show(rows, top=top)
 
     @property
     def log_view(self) -> LogView:
@@ -260,11 +256,13 @@ class LogsScreen(CockpitScreen):
 
     def hint(self) -> str:
         look = self.context.logs
+        if self.detail.read:
+            return "= ! by this field"
         return f"Loki on {look.host}" if look.choice is not None and look.choice.query is not None else ""
 
     def crumbs(self) -> tuple[str, ...]:
         look = self.context.logs
-        return ("logs", look.choice.target.name if look.choice else look.asked or "–")
+        return ("logs", self.narrow.name or (look.choice.target.name if look.choice else look.asked or "–"))
 
     # -- what a command means here -------------------------------------------------------------------------------
 
@@ -275,16 +273,15 @@ class LogsScreen(CockpitScreen):
 
     def copy_text(self) -> str:
         """The detail where that is read; lines are copied by the desk."""
-        detail = self.query_one("#detail", LineView)
-        return redact(detail.text) if detail.has_focus else ""
+        return self.detail.text if self.detail.read else ""
 
     def view(self, command: str, argument: str) -> bool:
         match command:
             case "describe":
-                self._describe()
+                self.detail.open()
             case "filter":
                 self.query_one(FilterRow).open(argument or None)
-            case "copy" if not self.query_one("#detail", LineView).has_focus:
+            case "copy" if not self.detail.read:
                 self._desk.run("copy", "")
             case _ if command.startswith("logs."):
                 self._view_log(command.removeprefix("logs."), argument)
@@ -333,25 +330,11 @@ class LogsScreen(CockpitScreen):
         self.reading = replace(self.reading, least=least)
         self.refilter()
 
-    def _describe(self) -> None:
-        """Open the pane; when it is open, go into it to scroll."""
-        detail = self.query_one("#detail", LineView)
-        if detail.display:
-            detail.focus()
-        elif self.log_view.cursor is not None:
-            self.log_view.follow(False)  # what is being read stays
-            detail.display = True
-            self._draw_detail(top=True)
-
     def go_back(self) -> bool:
         if super().go_back():
             return True
-        detail = self.query_one("#detail", LineView)
-        if detail.has_focus:
-            self.focus_main()
-        elif detail.display:
-            detail.display = False
-            self.focus_main()
+        if self.detail.back():
+            pass
         elif (
             (self.side.busy and self.side.back())
             or self.query_one(FilterRow).clear()
@@ -374,7 +357,7 @@ class LogsScreen(CockpitScreen):
     @on(LogView.Moved)
     def _moved(self) -> None:
         self._draw_head()
-        self._draw_detail(top=True)
+        self.detail.draw(top=True)
 
     @on(LogView.AtTop)
     def _at_top(self) -> None:

@@ -58,6 +58,8 @@ class LogDesk:
                 self._since(argument)
             case "copy" | "json":
                 self._screen.marking.copy(json=command == "json")
+            case "include" | "exclude" | "back":
+                self._screen.narrow.run(command)
             case "pager":
                 self._screen.pager.open()
             case "mark":

@@ -37,6 +37,7 @@ class Side:
     told: Spans  # how many, and whether all
     line: Line | None = None
     levels: Sequence[int] = ()  # how many of each
+    before: Side | None = None  # what it was narrowed from
 
 
 class LogSide:
@@ -127,6 +128,35 @@ class LogSide:
         if first.date() == last.date():
             return f"{first:%H:%M:%S} – {last:%H:%M:%S}"
         return f"{first:%d %b %H:%M} – {last:%d %b %H:%M}"
+
+    async def narrow(self, side: Side, query: str) -> None:
+        """The lines of a narrower query, of the time whose lines are shown. Raises OperatorError."""
+        from vpai_tui.logs.buffer import Buffer
+        from vpai_tui.logs.past import read
+
+        first, last = side.buffer.oldest_ns, side.buffer.newest_ns
+        if first is None or last is None:
+            return
+        buffer = Buffer()
+        found = await read((await self._shell.log_watch.logs()).link, query, first, last + 1, _MOST, buffer)
+        if not len(buffer):
+            raise OperatorError("none of these lines is left: nothing was changed")
+        told: Spans = ((f"{count(len(buffer))} lines, not proven ", "warn"),)
+        if found.proven:
+            told = ((f"{paint.OK} all {count(len(buffer))} lines ", "ok"),)
+        if self.now is side:
+            self.now = Side(side.title, query, buffer, told, levels=_levels(buffer), before=side)
+            self._screen.detail.close()
+            self._screen.refilter()
+
+    def widen(self) -> bool:
+        """Take the last narrowing back; says whether there was one."""
+        if self.now is None or self.now.before is None:
+            return False
+        self.now = self.now.before
+        self._screen.detail.close()
+        self._screen.refilter()
+        return True
 
     def older(self) -> None:
         """A page before the oldest of the lines shown."""

@@ -8,10 +8,12 @@ from vpai_tui.clock import duration
 from vpai_tui.logs.buffer import Buffer
 from vpai_tui.logs.fold import MOST, NEAR_NS, Folder
 from vpai_tui.logs.model import SECOND_NS, Line, Mark, Source, moment, rfc3339_ns
+from vpai_tui.logs.narrow import Field, Kind, message_field, parsed_fields
 from vpai_tui.redact import redact
 from vpai_tui.text import clean
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.dialogs import wrap
+from vpai_tui.widgets.log_fields import Row
 from vpai_tui.widgets.log_style import LONGEST, level_role, level_span, masked
 from vpai_tui.widgets.paint import Line as Spans
 
@@ -21,21 +23,30 @@ _FOLDED_ROWS = 20  # of one line that was folded
 _MARKS = {Mark.RECOVERED: "recovered: the tail lost it", Mark.LATE: "late: after its time was counted"}
 
 
-def detail_lines(line: Line, source: Source, with_it: Sequence[Line], now_ns: int, width: int) -> list[Spans]:
-    """The detail of `line` in rows of `width` cells. `with_it`: the lines folded into it."""
-    found = masked(line.raw)
-    rows: list[Spans] = [((" message", "head"),)]
-    rows += _text(found.message[: 10 * LONGEST], level_role(line.level), width, _TEXT_ROWS)
+def detail_rows(line: Line, source: Source, with_it: Sequence[Line], now_ns: int, width: int) -> list[Row]:
+    """The detail of `line` in rows of `width` cells, each with its field. `with_it`: the lines folded into it."""
+    found, fields = masked(line.raw), parsed_fields(line)
+    rows: list[Row] = [(((" message", "head"),), None)]
+    said = message_field(line)
+    rows += [(row, said) for row in _text(found.message[: 10 * LONGEST], level_role(line.level), width, _TEXT_ROWS)]
     for other in with_it:
-        rows += _text(redact(other.text), "", width, _FOLDED_ROWS)
+        rows += [(row, None) for row in _text(redact(other.text), "", width, _FOLDED_ROWS)]
     if found.fields:
-        rows += [(), ((" fields", "head"),)]
-        rows += [row for name, value in found.fields.items() for row in _named(name, value, "", width)]
-    rows += [(), ((" line", "head"),)]
-    rows += [row for item in _about(line, source, now_ns) for row in _named(*item, width)]
-    rows += [(), ((" labels", "head"),)]
-    rows += [row for name, value in (*line.labels, *line.meta.items()) for row in _named(name, value, "", width)]
+        rows += _head("fields")
+        for name, value in found.fields.items():
+            rows += [(row, fields.get(name)) for row in _named(name, value, "", width)]
+    rows += _head("line")
+    rows += [(row, None) for item in _about(line, source, now_ns) for row in _named(*item, width)]
+    rows += _head("labels")
+    for kind, pairs in ((Kind.LABEL, line.labels), (Kind.META, line.meta.items())):
+        for name, value in pairs:
+            field = Field(name, value, kind)
+            rows += [(row, field) for row in _named(name, value, "", width)]
     return rows
+
+
+def _head(word: str) -> list[Row]:
+    return [((), None), (((f" {word}", "head"),), None)]
 
 
 def _about(line: Line, source: Source, now_ns: int) -> Iterator[tuple[str, str, str]]:

@@ -38,6 +38,7 @@ class Reading:
     times: Times = Times.LOCAL
     wrap: bool = False
     offset: int = 0
+    name: str = ""  # of what was narrowed; empty: the query says it all
 
 
 def count(value: int) -> str:
@@ -50,7 +51,7 @@ def count(value: int) -> str:
 
 def head_line(look: LogLook, reading: Reading, width: int) -> Line:
     """Whose lines, whether live, and the proof."""
-    name = look.choice.target.name if look.choice else look.asked
+    name = reading.name or (look.choice.target.name if look.choice else look.asked)
     left: Line = ((f" {paint.safe(name)} ", "strong"), (" ", ""), *_state(look, reading))
     right = badge(look, short=width < 100)
     room = width - paint.width_of(right) - paint.width_of(left[1:])

@@ -36,6 +36,7 @@ _SIGN = re.compile(r"\|=|\|~|\|>|!=|!~|!>|=~|==|>=|<=|[{}()|,.=<>+\-*/%^\[\]]")
 _WINDOW = re.compile(r"(?:\d+(?:ms|[smhdwy]))+")  # a millisecond is the least, and no fractions
 _CALLS = re.compile(r"\s*(?:(?:by|without)\s*)?\(")
 _CHAR = re.compile(r"'(?:\\.|[^'\\\n])'")
+_GO = re.compile(r"(?<!\\)((?:\\\\)*)\\(a|v|x[0-9a-fA-F]{2}|U[0-9a-fA-F]{8})")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|[smhdwy])")
 
 
@@ -123,10 +124,16 @@ def _string(query: str, at: int, line: int, column: int) -> tuple[Token, int]:
     return Token("STRING", body if quote == "`" else _unescaped(body, line, column), line, column), end + 1
 
 
+def _json_escape(escape: str) -> str:
+    """What JSON has for an escape that only Go knows. ValueError where it is no character."""
+    code = 7 if escape == "a" else 11 if escape == "v" else int(escape[1:], 16)
+    return json.dumps(chr(code))[1:-1] if code > 0x7F else f"\\u{code:04x}"
+
+
 def _unescaped(body: str, line: int, column: int) -> str:
-    hexed = re.sub(r"((?:\\\\)*)\\x([0-9a-fA-F]{2})", r"\1\\u00\2", body)
     try:
-        return str(json.loads('"' + re.sub(r"((?:\\\\)*)\\a", r"\1\\u0007", hexed).replace("\t", "\\t") + '"'))
+        known = _GO.sub(lambda it: it[1] + _json_escape(it[2]), body).replace("\t", "\\t")
+        return str(json.loads(f'"{known}"'))
     except ValueError:
         raise error("invalid syntax", line, column) from None
 
