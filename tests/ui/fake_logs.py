@@ -137,7 +137,8 @@ class FakeLogs:
         try:
             if choice.query is None:
                 yield Fallback("javisi_caddy", choice.reason)
-            came = buffer.add(it for it in self.entries if choice.target.has(self.source(it.labels)))
+            there = self.stored.get(choice.query or "", self.entries)
+            came = buffer.add(it for it in there if choice.target.has(self.source(it.labels)))
             yield LinesCame(tuple(came))
             yield Backfilled(len(came), NOW_NS - 3600 * SECOND_NS, NOW_NS, True)
             if choice.query is not None:
