@@ -18,7 +18,7 @@ import pytest
 from .eco.proxy import until
 
 CONFIGS = Path(__file__).parents[2] / "stacks/sese/edge/configs/caddy"
-TOKEN = "contract-ingest"
+TOKEN = "contract-push"
 SESE, SESE_PUBLIC = "100.64.0.14", "203.0.113.14"
 VISITOR, STRANGER, GATEWAY = "100.64.0.9", "203.0.113.9", "172.20.1.1"
 COUCHDB = "100.64.0.5"
@@ -160,7 +160,7 @@ def environment(folder: Path) -> dict[str, str]:
         "HOME": str(folder),
         "XDG_DATA_HOME": str(folder / "data"),
         "XDG_CONFIG_HOME": str(folder / "config"),
-        "INGEST_TOKEN": TOKEN,
+        "PUSH_TOKEN": TOKEN,
         "COUCHDB_UPSTREAM": f"{COUCHDB}:5984",
     }
 

@@ -55,7 +55,7 @@ def test_the_names_are_those_of_the_stacks(edge: Edge) -> None:
         for it in yaml.safe_load(path.read_text()).get("access", ()):
             if it.get("subdomain") and it["reach"] == "vpn" and it["service"] != "kaneo-api":
                 named[it["subdomain"]] = it["service"]
-    assert named == PRIVATE
+    assert named == PRIVATE | {"push": "alloy"}
 
 
 @pytest.mark.parametrize("source", [STRANGER, GATEWAY])
@@ -65,7 +65,7 @@ def test_who_is_not_in_the_vpn_gets_403(edge: Edge, source: str) -> None:
     visits += [Visit(f"{name}.{ROOT}", source=source, headers=claims) for name in PRIVATE]
     # greeted as a public name, asked for another one
     visits += [Visit(f"{name}.{ROOT}", source=source, greeted=f"couch.{ROOT}") for name in PRIVATE]
-    visits += [Visit(f"tala.{ROOT}", "/ingest/loki/api/v1/push", source, "POST", {"Authorization": f"Bearer {TOKEN}"})]
+    visits += [Visit(f"push.{ROOT}", "/loki/api/v1/push", source, "POST", {"Authorization": f"Bearer {TOKEN}"})]
     assert edge.statuses(*visits) == [403] * len(visits)
 
 
@@ -119,8 +119,8 @@ def test_a_path_that_is_encoded_twice_reaches_no_other_one(edge: Edge) -> None:
 
 def test_pi_and_seko_send_with_the_token_and_reach_nothing_else_of_alloy(edge: Edge) -> None:
     token = {"Authorization": f"Bearer {TOKEN}"}
-    push, write = "/ingest/loki/api/v1/push", "/ingest/api/v1/metrics/write"
-    host = f"tala.{ROOT}"
+    push, write = "/loki/api/v1/push", "/api/v1/metrics/write"
+    host = f"push.{ROOT}"
     answers = edge.ask(*(Visit(host, path, method="POST", headers=token) for path in (push, write)))
     assert [(status, it["service"], it["path"]) for status, it in answers] == [
         (200, "alloy-lines", "/loki/api/v1/push"),
@@ -129,6 +129,6 @@ def test_pi_and_seko_send_with_the_token_and_reach_nothing_else_of_alloy(edge: E
     assert not any("Authorization" in it["headers"] for _, it in answers)
     wrong = [{}, {"Authorization": "Bearer "}, {"Authorization": f"Bearer {TOKEN}x"}]
     assert edge.statuses(*(Visit(host, push, method="POST", headers=it) for it in wrong)) == [401] * 3
-    others = [Visit(host, push, headers=token), Visit(host, "/ingest/loki/api/v1/raw", method="POST", headers=token)]
-    others += [Visit(host, "/ingest/-/reload", method="POST", headers=token)]
+    others = [Visit(host, push, headers=token), Visit(host, "/loki/api/v1/raw", method="POST", headers=token)]
+    others += [Visit(host, "/-/reload", method="POST", headers=token)]
     assert edge.statuses(*others) == [404] * 3

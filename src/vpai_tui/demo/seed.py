@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -33,6 +34,18 @@ def laptop(folder: Path) -> None:
         target = folder / "laptop" / name
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(find_starter() / name, target)
+    _give_sources(folder / "laptop" / "stacks")
+
+
+def _give_sources(stacks: Path) -> None:
+    """Images in the places of what is the operator's own: the pretended one has built them all."""
+    for path in sorted(stacks.glob("*/*/stack.yaml")):
+        source = _yaml(path).get("source") or {}
+        services = _yaml(path.with_name("compose.yaml"))["services"]
+        text = path.read_text()
+        for name in (it for it, given in source.items() if given is None):
+            text = re.sub(rf"(?m)^(  {re.escape(name)}:)$", rf"\1 {services[name]['image']}", text, count=1)
+        path.write_text(text)
 
 
 def _yaml(path: Path) -> Doc:

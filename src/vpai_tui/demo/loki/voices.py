@@ -239,7 +239,7 @@ _KINDS = {
     "loki": Kind(6, _loki, ("info", "warn")),
     "opencut-local": Kind(5, _next, ("error", "")),
     "serverless-redis-http": Kind(2, _elixir, ("info",)),
-    "caddy-ovh": Kind(26, _caddy, ("info", "warn", "error")),
+    "caddy-ovh-local": Kind(26, _caddy, ("info", "warn", "error")),
     **MORE,
 }
 _OTHER = Kind(5, _other, ("info", "warn"))
