@@ -24,7 +24,7 @@ from vpai_tui.logs.model import (
 )
 from vpai_tui.logs.query import is_logql
 from vpai_tui.logs.session import Choice
-from vpai_tui.logs.wire import Cost, Lines
+from vpai_tui.logs.wire import Cost, Lines, Series
 
 from .fake_fleet import NOW
 
@@ -61,6 +61,7 @@ class FakeLogs:
         self.stored: dict[str, list[Entry]] = {}  # lines by the query that asks for them; `past` has all other ones
         self.refused: OperatorError | None = None  # what is wrong with any query that is looked at first
         self.slow: asyncio.Event | None = None  # nothing of the past is answered before it is set
+        self.count_fails: OperatorError | None = None  # why no bar of the past is counted
         self.held = Stats(3, 40, 700 * 1024 * 1024, 9_000_000)  # what the store has of whatever is asked for
         self.reason = ""  # why only the container itself is left
         self.following = 0  # tails that are open now
@@ -123,6 +124,23 @@ class FakeLogs:
         self.asked.append(("count", query))
         return sum(from_ns <= it.ns < to_ns for it in self.stored.get(query, self.past))
 
+    async def counts(
+        self, query: str, from_ns: int, to_ns: int, step_s: int, by: Sequence[str] = ()
+    ) -> tuple[Series, ...]:
+        self.asked.append(("counts", query))
+        if self.slow is not None:
+            await self.slow.wait()
+        if self.count_fails is not None:
+            raise self.count_fails
+        found: dict[str, dict[int, float]] = {}
+        step = step_s * SECOND_NS
+        for it in self.stored.get(query, self.past):
+            if from_ns <= it.ns < to_ns:
+                points = found.setdefault(str(it.meta.get("detected_level", "unknown")), {})
+                ends_s = (it.ns // step + 1) * step_s
+                points[ends_s] = points.get(ends_s, 0) + 1
+        return tuple(Series({"detected_level": level}, tuple(points.items())) for level, points in found.items())
+
     async def stats(self, query: str, from_ns: int, to_ns: int) -> Stats:
         self.asked.append(("stats", query))
         return self.held
@@ -132,6 +150,7 @@ class FakeLogs:
     ) -> AsyncGenerator[Event, None]:
         self.asked.append(("follow", choice.query or "docker"))
         self.buffer = buffer
+        buffer.from_ns = NOW_NS - 3600 * SECOND_NS
         self.following += 1
         self.at_once = max(self.at_once, self.following)
         try:

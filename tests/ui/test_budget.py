@@ -132,8 +132,9 @@ async def test_without_a_cap_there_is_no_bar(cockpit: OpenCockpit, cap: float | 
         assert "╋" not in at.text()
 
 
-async def test_a_sum_that_is_not_known_is_no_zero(cockpit: OpenCockpit, picture: Picture) -> None:
-    async with cockpit(backend=on(FakeBudget(budget.make_snapshot(spend=None)))) as at:
+@BOTH
+async def test_a_sum_that_is_not_known_is_no_zero(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
+    async with cockpit(backend=on(FakeBudget(budget.make_snapshot(spend=None))), size=size) as at:
         await at.press("4")
         assert "the sum of today is not known" in at.text()
         assert "$0.00" not in at.text()
@@ -283,9 +284,10 @@ async def test_old_values_stay_with_their_age_and_prove_nothing(
         picture(at, "stale")
 
 
-async def test_nothing_known_yet_says_so_and_the_keys_go_on(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_nothing_known_yet_says_so_and_the_keys_go_on(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeBudget()
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         at.app.context.budget = BudgetLook()
         found.hangs = True
         at.app.budget_watch.again()
@@ -298,9 +300,10 @@ async def test_nothing_known_yet_says_so_and_the_keys_go_on(cockpit: OpenCockpit
         found.hangs = False
 
 
-async def test_a_fleet_without_litellm(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_a_fleet_without_litellm(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeBudget(UsageError("no stack of the fleet has LiteLLM", remedy="docs/budget.md"))
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("4")
         assert "◌ nothing is known of the budget" in at.text()
         assert "no stack of the fleet has LiteLLM → docs/budget.md" in at.text()

@@ -135,10 +135,11 @@ async def test_a_restart_wants_the_services_name(cockpit: OpenCockpit, picture: 
         assert did(found, "apply") == [("apply", "set LiteLLM's own cap to $3.00 a day", "litellm")]
 
 
-async def test_a_change_under_way_belongs_to_the_app(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_a_change_under_way_belongs_to_the_app(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeBudget()
     found.script = budget.COMMITTED[:1]
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("4")
         await at.press("M")
         await at.type("3")
@@ -238,9 +239,12 @@ async def test_a_word_that_is_no_mode_is_refused_before_anything_is_asked(cockpi
         assert did(found, "plan_mode") == []
 
 
-async def test_a_live_call_says_its_price_before_and_who_answered_after(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_a_live_call_says_its_price_before_and_who_answered_after(
+    cockpit: OpenCockpit, picture: Picture, size: Size
+) -> None:
     found = FakeBudget(budget.over())
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("4")
         await command(at, "budget prove claude-sonnet")
         assert "one token of it costs money" in at.text()
@@ -258,9 +262,10 @@ async def test_a_live_call_says_its_price_before_and_who_answered_after(cockpit:
         assert "was refused by the budget" in at.text()
 
 
-async def test_read_only_hides_and_refuses_every_knob(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_read_only_hides_and_refuses_every_knob(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeBudget()
-    async with cockpit(backend=on(found), read_only=True) as at:
+    async with cockpit(backend=on(found), read_only=True, size=size) as at:
         await at.press("4")
         picture(at, "read-only")
         for key in ("M", "E", "u"):

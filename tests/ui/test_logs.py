@@ -102,9 +102,12 @@ async def test_l_opens_the_log_of_the_row_and_h_scopes_to_a_host(cockpit: OpenCo
         assert "handled request" not in at.text()
 
 
-async def test_lines_that_the_tail_lost_are_marked_and_counted(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_lines_that_the_tail_lost_are_marked_and_counted(
+    cockpit: OpenCockpit, picture: Picture, size: Size
+) -> None:
     found = FakeLogs(entries(), PROVEN)
-    async with cockpit(backend=on(found), size=SHORT) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("3")
         found.say(Disconnected(Cause.LINK, "the connection ended without a word", 2.0))
         await at.settle()
@@ -120,7 +123,7 @@ async def test_lines_that_the_tail_lost_are_marked_and_counted(cockpit: OpenCock
         await at.settle()
         text = at.text()
         assert "link lost, 12s  ✔ nothing is missing" in text
-        assert "▲ 1 rec.  ✔ 122 proven to 23:04:10" in text
+        assert f"▲ 1 {'rec.' if size == SHORT else 'recovered'}  ✔ 122 proven to 23:04:10" in text
         assert "+23:04:03" in text
         picture(at, "recovered")
 
@@ -189,10 +192,11 @@ async def test_where_loki_is_down_the_container_speaks_for_itself(
         assert found.at_once == 1
 
 
-async def test_loki_that_does_not_answer_is_no_empty_log(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_loki_that_does_not_answer_is_no_empty_log(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeLogs()
     found.failure = OperatorError("no answer within 10 s", host="sese", step="loki", remedy="vpai-tui doctor")
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await at.press("3")
         assert "no answer within 10 s" in at.text()
         assert "on sese" in at.text()

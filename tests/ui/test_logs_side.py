@@ -156,10 +156,11 @@ async def test_past_lines_of_a_span_with_their_proof(cockpit: OpenCockpit, pictu
         assert "✔ live" in at.text()
 
 
-async def test_a_wide_span_tells_its_price_first(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_a_wide_span_tells_its_price_first(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     found = FakeLogs(entries())
     found.past = [entry(86_400 * 3, "sese/apps/n8n", "days ago")]
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await command(at, "logs n8n")
         await command(at, "since 7d")
         await at.settle()

@@ -15,11 +15,10 @@ from vpai_tui.logs.model import SECOND_NS
 from vpai_tui.logs.view import View
 from vpai_tui.text import clean
 from vpai_tui.widgets.canvas import LineView
-from vpai_tui.widgets.log_bars import LogBars
 from vpai_tui.widgets.log_rows import Rows
 from vpai_tui.widgets.log_style import from_cell, masked, wrapped
 
-from .conftest import TALL, OpenCockpit
+from .conftest import SHORT, TALL, OpenCockpit
 from .fake_logs import FakeLogs, entries, entry
 from .test_logs import PROVEN, log_of, on, screen_of
 from .test_text_safety import HOSTILE
@@ -98,28 +97,6 @@ async def test_going_above_the_oldest_line_asks_loki_for_older_ones(cockpit: Ope
         assert "there is no older line" in at.toasts()
 
 
-async def test_the_bars_lead_to_their_time(cockpit: OpenCockpit, picture: Picture) -> None:
-    found = FakeLogs(entries(), PROVEN)
-    async with cockpit(backend=on(found), size=TALL) as at:
-        await at.press("3")
-        bars = screen_of(at).query_one(LogBars)
-        assert sum(bar.total for bar in bars.bars) == 106
-        assert "22:54:00" in bars.text
-        await at.pilot.click("#log-bars", offset=(1, 2))
-        await at.settle()
-        assert "■ paused" in at.text()
-        assert "22:54:00" in rows_of(at.text())[0]
-        await command(at, "at 23:02:25")
-        assert log_of(at).cursor is not None
-        assert log_of(at).cursor.at.strftime("%H:%M:%S") == "23:02:25"  # type: ignore[union-attr]
-        await at.press("b")
-        assert not bars.display
-    async with cockpit(backend=on(FakeLogs(entries(), PROVEN))) as at:
-        await at.press("3")
-        await at.press("b")
-        picture(at, "bars")
-
-
 @BOTH
 async def test_the_filter_is_a_regex_in_place_and_turns_around(
     cockpit: OpenCockpit, picture: Picture, size: Size
@@ -190,10 +167,11 @@ async def test_n_goes_to_the_next_error_where_nothing_is_searched(cockpit: OpenC
         assert "no error above" in at.toasts()
 
 
-async def test_wrap_times_and_sideways(cockpit: OpenCockpit, picture: Picture) -> None:
+@BOTH
+async def test_wrap_times_and_sideways(cockpit: OpenCockpit, picture: Picture, size: Size) -> None:
     long = "begin " + "".join(f"{number:04d} " for number in range(60)) + "end"
     found = FakeLogs([entry(86_400 * 2, "sese/apps/n8n", "two days ago"), entry(5, "sese/apps/n8n", long)])
-    async with cockpit(backend=on(found)) as at:
+    async with cockpit(backend=on(found), size=size) as at:
         await command(at, "logs n8n")
         assert "── Thu 26 Feb 2026 ──" in at.text()
         assert "begin 0000" in at.text()
@@ -305,13 +283,14 @@ async def test_hostile_lines_look_odd_at_worst(cockpit: OpenCockpit) -> None:
         assert "[@click=app.quit]x[/]" in at.text()
 
 
+@BOTH
 async def test_without_colour_levels_read_the_same(
-    cockpit: OpenCockpit, monkeypatch: pytest.MonkeyPatch, picture: Picture
+    cockpit: OpenCockpit, monkeypatch: pytest.MonkeyPatch, picture: Picture, size: Size
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    async with cockpit(backend=on(FakeLogs(entries(), PROVEN))) as at:
+    async with cockpit(backend=on(FakeLogs(entries(), PROVEN)), size=size) as at:
         await at.press("3")
-        assert {row[10] for row in rows_of(at.text())} >= {"✖", "▲", "·", "d"}
+        assert {row[10 if size == SHORT else 14] for row in rows_of(at.text())} >= {"✖", "▲", "·", "d"}
         picture(at, "no-color")
 
 

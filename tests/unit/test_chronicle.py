@@ -72,6 +72,18 @@ def test_each_run_of_a_release_is_a_line(host: HostFolder) -> None:
     ]
 
 
+def test_the_service_that_failed_first_is_told_and_when(host: HostFolder) -> None:
+    rows = journal(("08:00:01", "begin", "ann@desk")) + "".join(
+        f"2026-02-27T08:00:{at}.5Z\tstep_failed\t{service}\texited 1\n" for at, service in ((20, "web"), (30, "db"))
+    )
+    host.release(ONE, rows + journal(("08:00:40", "finished", "reverted 2 web: exited 1")), "reverted 2 web")
+    rows = "2026-02-27T09:00:20.5Z\tstep_failed\t../no name\texited 1\n"
+    host.release(TWO, rows, "failed 1 x")
+    first, second = sorted(host.read(), key=lambda line: line.release)
+    assert (first.failed, first.failed_at, first.result) == ("web", "2026-02-27T08:00:20Z", "reverted")
+    assert (second.failed, second.failed_at) == ("", "2026-02-27T09:00:20Z")
+
+
 def test_kinds_results_and_reasons(host: HostFolder) -> None:
     host.release("00000000T000000-r0", "", "adopted 0", kind="adopted")
     host.release(ONE, journal(("08:01:00", "finished", "refused 75 bob has it PASSWORD=x1")), "refused 75 b")

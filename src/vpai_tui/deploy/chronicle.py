@@ -30,10 +30,15 @@ _SAME_HOLD_S = 3600  # two clocks that differ by more than this tell two holds
 
 @dataclass(frozen=True, slots=True)
 class Told(Entry):
-    """A line of the history. `release`: the one it is about; `source`: whose record it is, `host` or `laptop`."""
+    """A line of the history. `release`: the one it is about; `source`: whose record it is, `host` or `laptop`.
+
+    `failed`, `failed_at`: the service that failed first, and when; empty where none did, or nobody knows.
+    """
 
     release: str = ""
     source: str = "laptop"
+    failed: str = ""
+    failed_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,8 @@ class _Run:
     ended: str = ""
     result: str = ""
     reason: str = ""
+    failed: str = ""
+    failed_at: str = ""
 
 
 @dataclass(slots=True)
@@ -195,6 +202,8 @@ def _runs(item: _Release) -> list[_Run]:
             runs.append(_Run(event, detail, at))
         elif event == "begin":
             runs[-1].began = at
+        elif event == "step_failed" and not runs[-1].failed_at:
+            runs[-1].failed, runs[-1].failed_at = detail, at
         elif event == "finished":
             word, _, reason = [*detail.split(" ", 2), "", ""][:3]
             runs[-1].ended, runs[-1].result, runs[-1].reason = at, word, reason
@@ -214,6 +223,8 @@ def _line(item: _Release, run: _Run, host: str) -> Told:
         detail=f"{about} {redact(clean_line(run.reason, 300))}".strip(),
         release=item.id,
         source="host",
+        failed=run.failed if _NAME.match(run.failed) else "",
+        failed_at=_time(run.failed_at),
     )
 
 

@@ -13,7 +13,7 @@ link_id() { l=$(readlink "$1" 2>/dev/null) && printf '%s' "${l##*/}"; }
 release() { # STACK DIR
   printf 'release\t%s\t%s\t%s\t%s\n' "$1" "${2##*/}" "$(head -n 1 "$2/status" 2>/dev/null | cut -c 1-300)" "$(head -c 4096 "$2/manifest" | b64)"
   awk -F "$TAB" -v OFS="$TAB" -v s="$1" -v id="${2##*/}" '
-    $2 ~ /^(begin|resume|revert|finished)$/ && n++ < 40 { print "line", s, id, $1, $2, substr($4, 1, 300) }' "$2/journal" 2>/dev/null
+    $2 ~ /^(begin|resume|revert|finished|step_failed)$/ && n++ < 40 { print "line", s, id, $1, $2, $2 == "step_failed" ? $3 : substr($4, 1, 300) }' "$2/journal" 2>/dev/null
 }
 
 if [ -e "$deploy/lock" ] && ! flock -n -E 75 "$deploy/lock" true; then echo busy; fi

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from vpai_tui.fleet.containers import ContainerEvent
 from vpai_tui.fleet.history import Entry
 from vpai_tui.logs.model import SECOND_NS
+from vpai_tui.text import clean_line
 
 _SHOWN = {
     "start": "started",
@@ -61,6 +62,15 @@ def of_journal(entries: Iterable[Entry]) -> list[Happening]:
         bad = entry.result.split(":")[0] not in _GOOD_RESULTS
         found.append(Happening(_ns(at), entry.host, entry.subject, text, bad))
     return found
+
+
+def failure(at: str, subject: str, text: str) -> Happening | None:
+    """The mark of something that failed at `at` (RFC 3339, whole seconds: all lines of that second lie before it)."""
+    try:
+        ns = _ns(datetime.fromisoformat(at)) + SECOND_NS - 1
+    except (ValueError, OverflowError):
+        return None
+    return Happening(ns, subject.partition("/")[0], subject, clean_line(text, 300), bad=True) if ns > 0 else None
 
 
 def timeline(*several: Sequence[Happening], from_ns: int, to_ns: int) -> list[Happening]:

@@ -25,12 +25,16 @@ class Counts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: the lines of `[from_ns, to_ns)`, by level (index: `Level`). `missing`: Loki has so many more."""
+    """One bar: the lines of `[from_ns, to_ns)`, by level (index: `Level`). `missing`: Loki has so many more.
+
+    `by_loki`: the count is Loki's, and so are the levels; else both are of the lines that are here.
+    """
 
     from_ns: int
     to_ns: int
     counts: tuple[int, ...]
     missing: int = 0
+    by_loki: bool = False
 
     @property
     def total(self) -> int:
@@ -84,5 +88,6 @@ async def counted(loki: Counts, query: str, from_ns: int, to_ns: int, step_s: in
             if 0 <= bar < len(tables):
                 tables[bar][level] += round(value)
     return [
-        Bar((first + number) * step, (first + number + 1) * step, tuple(table)) for number, table in enumerate(tables)
+        Bar((first + number) * step, (first + number + 1) * step, tuple(table), by_loki=True)
+        for number, table in enumerate(tables)
     ]

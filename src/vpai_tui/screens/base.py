@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -22,6 +22,9 @@ from vpai_tui.widgets.filter_row import FilterRow
 from vpai_tui.widgets.frame import FooterBar, TitleBar
 from vpai_tui.widgets.host_strip import HostStrip
 from vpai_tui.widgets.operations import Operation
+
+if TYPE_CHECKING:
+    from vpai_tui.logs.happenings import Happening
 
 _TICK_S = 1.0
 _TOO_SMALL = (((" vpai-tui needs 60×16; 80×24 is comfortable.", ""),), ((" ctrl+q quits.", "dim"),))
@@ -121,6 +124,10 @@ class CockpitScreen(Screen[None]):
 
     def target_stack(self) -> str | None:
         """The stack a command without an argument means."""
+        return None
+
+    def target_moment(self) -> Happening | None:
+        """The moment whose log is wanted where something failed: its `subject` is the service or stack."""
         return None
 
     def watches(self, operation: Operation) -> bool:

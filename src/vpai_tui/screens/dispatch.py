@@ -134,16 +134,17 @@ class Dispatcher(StudioCommands):
         self._go("logs")
 
     def _open_log(self, argument: str) -> None:
-        """The live log of what is named, else of the row's service or stack."""
-        named = [argument, *self._shell.cockpit.target_services(), self._shell.cockpit.target_stack() or ""]
-        wanted = next((it for it in named if it), "")
-        if not wanted:
+        """The live log of what is named, else of the row's service or stack; of what failed, as it was then."""
+        moment = None if argument else self._shell.cockpit.target_moment()
+        cockpit = self._shell.cockpit
+        named = (argument, moment.subject if moment else "", *cockpit.target_services(), cockpit.target_stack() or "")
+        if not (wanted := next(filter(None, named), "")):
             self._shell.toast("logs: name a service, a stack, a host, or LogQL", severity="warning")
             return
 
         def known() -> None:
-            self._shell.log_watch.open(wanted)
-            self._go("logs") if self._shell.current_mode != "logs" else self._shell.redraw()
+            self._shell.log_watch.open(wanted, moment)
+            self._go("logs") if self._shell.cockpit.KIND != "logs" else self._shell.redraw()
 
         def unknown(error: OperatorError) -> None:
             if self._shell.context.service(wanted) is None:

@@ -17,11 +17,12 @@ from vpai_tui.screens.messages import Failed
 from vpai_tui.widgets.canvas import SafeStatic
 from vpai_tui.widgets.context import Context
 from vpai_tui.widgets.filter_row import FilterRow
-from vpai_tui.widgets.history_rows import history_columns, history_rows, line_detail, pick_lines, reach_lines
+from vpai_tui.widgets.history_rows import failed, history_columns, history_rows, line_detail, pick_lines, reach_lines
 from vpai_tui.widgets.safe_table import SafeTable
 
 if TYPE_CHECKING:
-    from vpai_tui.deploy.chronicle import Chronicle
+    from vpai_tui.deploy.chronicle import Chronicle, Told
+    from vpai_tui.logs.happenings import Happening
 
 
 class HistoryScreen(CockpitScreen):
@@ -34,6 +35,7 @@ class HistoryScreen(CockpitScreen):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.found: Chronicle | None = None
+        self._line: Told | None = None  # the one under the cursor
         self._asked = -1
 
     def body(self) -> Iterable[Widget]:
@@ -52,8 +54,27 @@ class HistoryScreen(CockpitScreen):
         table.show(rows)
         self.query_one("#reach", SafeStatic).show(reach_lines(found, self.size.width))
         chosen = table.cursor_key
-        line = lines[int(chosen)] if chosen is not None and int(chosen) < len(lines) else None
+        line = self._line = lines[int(chosen)] if chosen is not None and int(chosen) < len(lines) else None
         self.query_one("#line", SafeStatic).show(line_detail(line, self.size.width) if line else [])
+
+    def target_services(self) -> list[str]:
+        subject = self._line.subject if self._line is not None else ""
+        return [subject] if self.context.service(subject) is not None else []
+
+    def target_stack(self) -> str | None:
+        subject = self._line.subject if self._line is not None else ""
+        return next((stack.id for stack in self.context.snapshot.stacks if stack.id == subject), None)
+
+    def target_moment(self) -> Happening | None:
+        """When the deploy under the cursor failed, in the log of the service that failed, else of its stack."""
+        from vpai_tui.logs.happenings import failure
+
+        line = self._line
+        if line is None or not failed(line) or self.target_stack() is None:
+            return None
+        service = f"{line.subject}/{line.failed}"
+        subject = service if self.context.service(service) is not None else line.subject
+        return failure(line.failed_at or line.at, subject, f"{line.what} by {line.by} failed: {line.detail}")
 
     def _ask(self) -> None:
         """Once, and again on ctrl+r."""

@@ -17,6 +17,7 @@ from vpai_tui.errors import UsageError
 from vpai_tui.logs.model import Labels, Level, Source
 from vpai_tui.logs.view import Filter, View
 from vpai_tui.screens.base import CockpitScreen
+from vpai_tui.screens.logs_bars import LogBarsDesk
 from vpai_tui.screens.logs_desk import LogDesk
 from vpai_tui.screens.logs_detail import LogDetail
 from vpai_tui.screens.logs_highlight import LogHighlights
@@ -42,7 +43,8 @@ from vpai_tui.widgets.log_head import (
     head_line,
 )
 from vpai_tui.widgets.log_layout import pattern_of
-from vpai_tui.widgets.log_style import RULE_ROLES, SOURCE_ROLES, Style, Times, source_name
+from vpai_tui.widgets.log_names import Names
+from vpai_tui.widgets.log_style import RULE_ROLES, SOURCE_ROLES, Style, Times
 from vpai_tui.widgets.log_view import LogView
 
 if TYPE_CHECKING:
@@ -85,7 +87,8 @@ class LogsScreen(CockpitScreen):
         self.marking = LogMarking(self)
         self.pager = LogPager(self)
         self._desk = LogDesk(self)
-        self._bars: bool | None = None  # the histogram is wanted; None: where there is room
+        self._bars = LogBarsDesk(self)
+        self._names = Names()
         self._drawn = -1  # the look's version that is on the screen
         self._news_timer: Timer | None = None
 
@@ -119,24 +122,15 @@ class LogsScreen(CockpitScreen):
             self._draw_all()
 
     def draw(self) -> None:
-        self._draw_bars()
+        self._bars.draw()
         self._draw_all()
-
-    def _draw_bars(self) -> None:
-        """Once a second: they are made of all lines there are."""
-        look, bars = self.context.logs, self.query_one(LogBars)
-        roomy = self.has_class("-wide") and self.has_class("-tall")
-        bars.display = (roomy if self._bars is None else self._bars) and bool(look.buffer)
-        bars.display = bars.display and self.side.now is None
-        if bars.display and look.proof is not None:
-            bars.draw(look.buffer, look.proof.incomplete(), self.reading.times, self.size.width)
 
     def _draw_all(self) -> None:
         look = self.context.logs
         if not look.asked and self.context.connected:
             self._watch.open(self.context.scope or "all")
         self._drawn = look.version
-        self.side.keep_to(look.asked)
+        self.side.keep_to(look)
         self.narrow.keep_to(look.asked)
         self._refresh_view()
         held = bool(look.buffer is not None and len(look.buffer))
@@ -198,7 +192,7 @@ class LogsScreen(CockpitScreen):
             self.lines,
             style,
             self._source if look.source_of is not None else None,
-            asides(look, self.context.seen, reading.times) if self.side.now is None else (),
+            asides(look, self.context.seen, reading.times) if self.side.now is None else self.side.asides,
             empty_line(look, self.buffer, reading, self.context.failure),
             fold=not reading.pattern,
         )
@@ -209,12 +203,7 @@ class LogsScreen(CockpitScreen):
     def _style(self) -> Style:
         """Sources are named where there is more than one, hosts where there is more than one."""
         look, wide = self.context.logs, self.has_class("-wide")
-        sources: set[Source] = set()
-        if self.buffer is not None and look.source_of is not None:
-            sources = {look.source(labels) for labels in self.buffer.streams}
-        with_host = len({it.host for it in sources}) > 1
-        names = [source_name(it, with_host=with_host) for it in sources]
-        width = min(max(map(len, names), default=0), _WIDEST[wide]) if len(sources) > 1 else 0
+        width, with_host = self._names.of(self.buffer, look.source_of, _WIDEST[wide])
         highlighted = self.reading.pattern if self.reading.around or not self.reading.inverted else ""
         rules = look.rules.rules if look.rules is not None else ()
         return Style(self.reading.times, self.reading.wrap, wide, width, with_host, pattern_of(highlighted), rules)
@@ -304,13 +293,13 @@ class LogsScreen(CockpitScreen):
                 self.refilter()
             case "next" | "previous":
                 self._desk.find(1 if command == "next" else -1)
+            case "bars":
+                self._desk.guarded(lambda: self._bars.run(argument))
             case _:
                 self._ask(command, argument)
 
     def _ask(self, command: str, argument: str) -> None:
         match command:
-            case "bars":
-                self._bars = not self.query_one(LogBars).display
             case "stop":
                 self._watch.stop()
             case _:
@@ -333,7 +322,7 @@ class LogsScreen(CockpitScreen):
     def go_back(self) -> bool:
         if super().go_back():
             return True
-        if self.detail.back():
+        if self._bars.back() or self.detail.back():
             pass
         elif (
             (self.side.busy and self.side.back())
@@ -366,9 +355,18 @@ class LogsScreen(CockpitScreen):
             return
         self._watch.older(lambda told: self.notify(told, timeout=3, markup=False))
 
+    @on(LogView.AtBottom)
+    def _at_bottom(self) -> None:
+        self.side.newer()
+
     @on(LogBars.Chosen)
     def _bar_chosen(self, event: LogBars.Chosen) -> None:
-        self.go_to(event.from_ns)
+        self._desk.guarded(lambda: self._bars.go_to(event.bar))
+        self.redraw()
+
+    @on(LogBars.Span)
+    def _bar_span(self, event: LogBars.Span) -> None:
+        self._bars.step(event.step)
 
     @on(LogView.Chosen)
     def _chosen(self) -> None:

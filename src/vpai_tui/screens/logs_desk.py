@@ -28,20 +28,28 @@ class LogDesk:
 
     def run(self, command: str, argument: str) -> None:
         """Do `command`, without its `logs.`; a refusal is said."""
+        self.guarded(lambda: self._run(command, argument))
+
+    def _run(self, command: str, argument: str) -> None:
+        match command:
+            case "at":
+                self._screen.side.at(time_ns(argument, self._screen.context.clock))
+                self._screen.redraw()
+            case "push":
+                self._push()
+            case "save":
+                self._save(argument)
+            case "keep":
+                self._keep(argument)
+            case "kept":
+                self._kept(argument)
+            case _:
+                self._look(command, argument)
+
+    def guarded(self, work: Callable[[], None]) -> None:
+        """Do something; a refusal is said."""
         try:
-            match command:
-                case "at":
-                    self._screen.go_to(time_ns(argument, self._screen.context.clock))
-                case "push":
-                    self._push()
-                case "save":
-                    self._save(argument)
-                case "keep":
-                    self._keep(argument)
-                case "kept":
-                    self._kept(argument)
-                case _:
-                    self._look(command, argument)
+            work()
         except UsageError as error:
             self._say(f"{error}: {error.remedy}" if error.remedy else str(error), "warning")
         except OperatorError as error:

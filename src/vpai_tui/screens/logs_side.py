@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, cast
 from textual.worker import Worker
 
 from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.logs.happenings import Happening
 from vpai_tui.logs.model import Level, Line
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.dialogs import Choice, Confirm
-from vpai_tui.widgets.log_head import count
-from vpai_tui.widgets.log_layout import Place
+from vpai_tui.widgets.log_head import count, mark_row
+from vpai_tui.widgets.log_layout import Aside, Place
+from vpai_tui.widgets.log_look import LogLook
 from vpai_tui.widgets.log_style import Times, when
 from vpai_tui.widgets.paint import Line as Spans
 
@@ -38,6 +40,8 @@ class Side:
     line: Line | None = None
     levels: Sequence[int] = ()  # how many of each
     before: Side | None = None  # what it was narrowed from
+    by_bar: bool = False  # a bar was chosen: the bars stay
+    mark: Happening | None = None  # what happened at the moment that is looked at
 
 
 class LogSide:
@@ -91,7 +95,7 @@ class LogSide:
         from vpai_tui.logs.past import read
 
         link = (await self._shell.log_watch.logs()).link
-        if not await self._may_cost(query, from_ns, to_ns):
+        if not await self.may_cost(query, from_ns, to_ns):
             return
         buffer = Buffer()
         found = await read(link, query, from_ns, to_ns, _MOST, buffer)
@@ -105,7 +109,7 @@ class LogSide:
             told = ((f"{paint.WARN} {count(len(buffer))} lines, not proven ", "warn"),)
         self._show(Side(title, query, buffer, told, levels=_levels(buffer)))
 
-    async def _may_cost(self, query: str, from_ns: int, to_ns: int) -> bool:
+    async def may_cost(self, query: str, from_ns: int, to_ns: int) -> bool:
         """What a wide span costs is said first, and where that is much the operator decides."""
         from vpai_tui.logs.past import price, worth_asking
 
@@ -145,7 +149,9 @@ class LogSide:
         if found.proven:
             told = ((f"{paint.OK} all {count(len(buffer))} lines ", "ok"),)
         if self.now is side:
-            self.now = Side(side.title, query, buffer, told, levels=_levels(buffer), before=side)
+            self.now = Side(
+                side.title, query, buffer, told, levels=_levels(buffer), before=side, by_bar=side.by_bar, mark=side.mark
+            )
             self._screen.detail.close()
             self._screen.refilter()
 
@@ -158,6 +164,83 @@ class LogSide:
         self._screen.refilter()
         return True
 
+    # -- a moment ------------------------------------------------------------------------------------------------
+
+    def at(self, ns: int) -> None:
+        """To the line of a time: here, where all lines since then are, else as Loki has them."""
+        look, beside = self._screen.context.logs, self.now
+        buffer = look.buffer if beside is None else beside.buffer
+        oldest = None if buffer is None else buffer.oldest_ns
+        newest = None if buffer is None else buffer.newest_ns
+        asked = look.choice is not None and look.choice.query is not None
+        if buffer is None or oldest is None or newest is None:
+            return
+        from_ns = max(buffer.from_ns, buffer.floor_ns)
+        if not asked or (from_ns <= ns and (beside is None or ns <= newest)):
+            self._screen.go_to(ns)
+        else:
+            self.moment(ns)
+
+    def moment(self, ns: int, *, by_bar: bool = False, mark: Happening | None = None) -> None:
+        """The lines around a moment, as Loki has them. UsageError where it is not asked."""
+        choice = self._screen.context.logs.choice
+        if choice is None or choice.query is None:
+            raise UsageError("past lines are Loki's to give")
+        query = choice.query
+        self._read("the lines around a moment", lambda: self._moment(query, ns, by_bar=by_bar, mark=mark))
+
+    async def _moment(self, query: str, ns: int, *, by_bar: bool, mark: Happening | None) -> None:
+        from vpai_tui.logs.buffer import Buffer
+        from vpai_tui.logs.moment import around_moment
+
+        buffer = Buffer()
+        found = await around_moment((await self._shell.log_watch.logs()).link, query, ns, buffer)
+        at = self._clock(ns)
+        if not len(buffer):
+            raise OperatorError(f"Loki has no line within an hour of {at}")
+        lines = f"{count(found.count)} line{'' if found.count == 1 else 's'}"
+        told: Spans = ((f"{paint.WARN} {lines}, not proven ", "warn"),)
+        if found.proven:
+            told = ((f"{paint.OK} all {lines} {self._clock(found.from_ns)} – {self._clock(found.to_ns)} ", "ok"),)
+        title = f"failed {at}" if mark is not None else f"at {at}"
+        self._show(Side(title, query, buffer, told, levels=_levels(buffer), by_bar=by_bar, mark=mark))
+        view = self._screen.lines
+        if view is not None and len(view):
+            place = view.index_at(ns + 1) - 1 if mark is not None else view.index_at(ns)
+            self._screen.log_view.centre(view[min(max(place, 0), len(view) - 1)])
+
+    @property
+    def asides(self) -> Sequence[Aside]:
+        """What is drawn between the lines shown: what happened at the moment that is looked at."""
+        mark = self.now.mark if self.now is not None else None
+        return () if mark is None else (mark_row(mark, self._screen.reading.times),)
+
+    def newer(self) -> None:
+        """A page after the newest of the lines shown."""
+        side = self.now
+        if side is not None:
+            self._read("newer lines", lambda: self._newer(side))
+
+    async def _newer(self, side: Side) -> None:
+        from vpai_tui.logs.live import AHEAD_NS
+        from vpai_tui.logs.past import newer
+
+        link = (await self._shell.log_watch.logs()).link
+        came = await newer(link, side.query, side.buffer, link.now_ns() + AHEAD_NS, _OLDER)
+        self._came(side, came, "newer")
+
+    def _came(self, side: Side, came: int, word: str) -> None:
+        self._say(f"{came} {word} lines" if came else f"there is no {word} line")
+        if came and self.now is side:
+            told: Spans = ((f"{count(len(side.buffer))} lines, {word} ones too ", "dim"),)
+            self.now = replace(side, told=told, levels=_levels(side.buffer))
+        self._screen.redraw()
+
+    def _clock(self, ns: int) -> str:
+        zone = Times.UTC if self._screen.reading.times is Times.UTC else Times.LOCAL
+        at, now = when(ns, zone), when(int(self._screen.context.clock.now().timestamp() * 1e9), zone)
+        return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%d %b %H:%M:%S}"
+
     def older(self) -> None:
         """A page before the oldest of the lines shown."""
         side = self.now
@@ -168,12 +251,7 @@ class LogSide:
         from vpai_tui.logs.past import older
 
         link = (await self._shell.log_watch.logs()).link
-        came = await older(link, side.query, side.buffer, _OLDER)
-        self._say(f"{came} older lines" if came else "there is no older line")
-        if came and self.now is side:
-            told: Spans = ((f"{count(len(side.buffer))} lines, older ones too ", "dim"),)
-            self.now = replace(side, told=told, levels=_levels(side.buffer))
-        self._screen.redraw()
+        self._came(side, await older(link, side.query, side.buffer, _OLDER), "older")
 
     def back(self) -> bool:
         """Give up what is asked, else the log that is followed again; says whether there was anything to leave."""
@@ -189,12 +267,19 @@ class LogSide:
             self._screen.log_view.restore(self._left)
         return True
 
-    def keep_to(self, asked: str) -> None:
-        """What lies beside a log goes when another one is opened."""
-        if asked != self._asked:
+    def keep_to(self, look: LogLook) -> None:
+        """What lies beside a log goes when another one is opened; where it was opened for a moment, that is shown."""
+        if look.asked != self._asked:
             if self._reading is not None:
                 self._reading.cancel()
-            self._asked, self.now, self._left = asked, None, None
+            self._asked, self.now, self._left = look.asked, None, None
+        mark = look.moment
+        if mark is not None and look.choice is not None and look.buffer is not None:
+            look.moment = None
+            if look.choice.query is None:
+                self._say("past lines are Loki's to give")
+            else:
+                self.moment(mark.ns, mark=mark)
 
     def _show(self, side: Side) -> None:
         if self.now is None:

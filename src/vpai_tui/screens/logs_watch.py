@@ -13,6 +13,7 @@ from textual.worker import Worker, WorkerError
 from vpai_tui.errors import OperatorError, UsageError
 
 if TYPE_CHECKING:
+    from vpai_tui.logs.happenings import Happening
     from vpai_tui.logs.session import Logs
     from vpai_tui.screens.shell import Shell
 
@@ -27,12 +28,13 @@ class LogWatch:
         self._app = shell
         self._worker: Worker[None] | None = None
 
-    def open(self, text: str) -> None:
-        """Follow what `text` names instead of what is followed now."""
+    def open(self, text: str, moment: Happening | None = None) -> None:
+        """Follow what `text` names instead of what is followed now; `moment`: show its lines of then first."""
         before, self._worker = self._worker, None
         if before is not None:
             before.cancel()
         self._app.context.logs.begin(text)
+        self._app.context.logs.moment = moment
         self._worker = self._app.run_worker(
             self._run(text, before), group="logs", exit_on_error=False, description="following a log"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 from textual.containers import Container
@@ -16,6 +16,9 @@ from vpai_tui.widgets.canvas import LineView, SafeStatic
 from vpai_tui.widgets.context import Context
 from vpai_tui.widgets.operation_view import headline, journal_lines, outcome_lines, step_lines
 from vpai_tui.widgets.operations import Operation
+
+if TYPE_CHECKING:
+    from vpai_tui.logs.happenings import Happening
 
 
 class OperationScreen(CockpitScreen):
@@ -57,6 +60,20 @@ class OperationScreen(CockpitScreen):
 
     def target_stack(self) -> str | None:
         return self.operation.stack
+
+    def target_moment(self) -> Happening | None:
+        """When the service that failed did, or the whole of it."""
+        from vpai_tui.logs.happenings import failure
+
+        operation, progress = self.operation, self.operation.progress
+        if progress.failed is None or self.KIND != "operation":
+            return None
+        at, service = progress.failed
+        step = progress.services.get(service)
+        subject = f"{operation.stack}/{service}"
+        if self.context.service(subject) is None:  # nothing of that name is there any more, or none failed alone
+            subject = operation.stack
+        return failure(at, subject, f"{operation.kind} failed: {step.detail if step else progress.reason}")
 
     def copy_text(self) -> str:
         return self.query_one("#journal", LineView).text

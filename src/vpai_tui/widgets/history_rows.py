@@ -97,9 +97,18 @@ def reach_lines(found: Chronicle | None, width: int) -> list[Line]:
     return rows
 
 
+def failed(line: Told) -> bool:
+    """Whether it is a deploy that was carried out and failed: there is a moment whose log tells more."""
+    deploys = ("deploy", "rollback", "resume")
+    return line.what in deploys and line.result in ("reverted", "revert_failed", "failed") and bool(line.at)
+
+
 def line_detail(line: Told, width: int) -> list[Line]:
     """The whole of one line."""
     known = "as the host has it" if line.source == "host" else "as this laptop saw it"
     rows: list[Line] = [((f" {line.at or '–'}  {line.by}", "strong"), (f"  {known}", "dim"))]
     text = " ".join(part for part in (line.what, line.subject, line.result, line.detail) if part)
-    return rows + [((f" {piece}", ""),) for piece in wrap(text, max(20, width - 2))[:4]]
+    rows += [((f" {piece}", ""),) for piece in wrap(text, max(20, width - 2))[:4]]
+    if failed(line):
+        rows.append(((" l", "key"), (f"  the log of {line.failed or line.subject} at the moment it failed", "dim")))
+    return rows

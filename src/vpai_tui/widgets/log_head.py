@@ -9,6 +9,7 @@ from datetime import datetime
 from vpai_tui.clock import duration
 from vpai_tui.errors import OperatorError
 from vpai_tui.logs.buffer import Buffer
+from vpai_tui.logs.happenings import Happening
 from vpai_tui.logs.model import SECOND_NS, Cause, Gap, Level
 from vpai_tui.text import clean
 from vpai_tui.widgets import paint
@@ -248,8 +249,16 @@ def gap_row(look: LogLook, gap: Gap, times: Times) -> Aside:
     return Aside(gap.from_ns, ((text, "warn"), (f"  {glyph} {end}", role), (" ┄┄", "warn")))
 
 
+def mark_row(it: Happening, times: Times) -> Aside:
+    """Something that happened, as a row between lines."""
+    return _mark_at(it.ns, it.subject, it.text, "error" if it.bad else "accent", times)
+
+
 def _mark(at: datetime, service: str, text: str, role: str, times: Times) -> Aside:
-    ns = int(at.timestamp()) * SECOND_NS + at.microsecond * 1000
+    return _mark_at(int(at.timestamp()) * SECOND_NS + at.microsecond * 1000, service, text, role, times)
+
+
+def _mark_at(ns: int, service: str, text: str, role: str, times: Times) -> Aside:
     shown = when(ns, Times.UTC if times is Times.UTC else Times.LOCAL)
     return Aside(ns, ((f"  ── {shown:%H:%M:%S}  {paint.safe(service)}: ", "dim"), (paint.safe(text), role or "accent")))
 

@@ -10,6 +10,7 @@ from vpai_tui.errors import OperatorError
 
 if TYPE_CHECKING:  # the first frame knows nothing of Loki
     from vpai_tui.logs.buffer import Buffer
+    from vpai_tui.logs.happenings import Happening
     from vpai_tui.logs.highlight import Rules
     from vpai_tui.logs.model import Event, Fallback, Gap, Labels, Polling, Proof, Source
     from vpai_tui.logs.save import SourceOf
@@ -48,6 +49,7 @@ class LogLook:
     fallback: Fallback | None = None
     uncounted: str = ""
     dropped: int = 0  # lines that the server admits to have dropped from its tail
+    moment: Happening | None = None  # it was opened for this, and has not been shown yet
     paging: bool = False  # older lines are being asked for
     kept: dict[str, str] = field(default_factory=dict)  # queries by name
     rules: Rules | None = None  # the operator's highlights; None: not read yet

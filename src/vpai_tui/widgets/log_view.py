@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from textual import events
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
@@ -48,6 +48,9 @@ class LogView(Widget, can_focus=True):
 
     class AtTop(Message):
         """The operator wants to go above the oldest line there is."""
+
+    class AtBottom(Message):
+        """The operator wants to go below the newest line there is."""
 
     class Chosen(Message):
         """A line was clicked while the cursor was on it."""
@@ -226,8 +229,8 @@ class LogView(Widget, can_focus=True):
         found = rows.forward(place + 1, step)[-1:] if step > 0 else rows.backward(place, -step)[:1]
         if found:
             self.select(found[0].line)
-        elif step < 0:
-            self.post_message(self.AtTop())
+        else:
+            self.post_message(self.AtTop() if step < 0 else self.AtBottom())
 
     def action_top(self) -> None:
         rows = self._rows
@@ -364,17 +367,16 @@ class LogView(Widget, can_focus=True):
 
     # -- drawing -------------------------------------------------------------------------------------------------
 
+    @on(events.Focus)
+    @on(events.Blur)
+    def _ground_changed(self) -> None:
+        self.refresh()
+
     def on_resize(self) -> None:
         self._lay.width = self.size.width
         if not self.following and self.cursor is not None:
             self._reveal(self.cursor)
         self.lay_out()
-
-    def on_focus(self) -> None:
-        self.refresh()
-
-    def on_blur(self) -> None:
-        self.refresh()
 
     def notify_style_update(self) -> None:
         self._painter.clear()

@@ -62,7 +62,11 @@ def outcome_lines(operation: Operation) -> list[Line]:
     if progress.outcome is Outcome.REVERT_FAILED:
         told = after_failed_revert(operation.stack, progress.release, progress.reason)
         return [*rows, *(((f" {paint.DOWN if not at else ' '} {text}", "error"),) for at, text in enumerate(told))]
-    return [*rows, _way_on(operation)]
+    rows.append(_way_on(operation))
+    if progress.failed is not None:
+        whose = progress.failed[1] or operation.stack
+        rows.append(((" l", "key"), (f" shows the log of {whose} at the moment it failed", "dim")))
+    return rows
 
 
 def _way_on(operation: Operation) -> Line:

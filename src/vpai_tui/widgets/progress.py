@@ -92,6 +92,7 @@ class Progress:
         self.output = ""
         self.release = plan.release if plan else ""
         self.confirm_s: int | None = None
+        self.failed: tuple[str, str] | None = None  # when it failed first, RFC 3339, and which service ("": none alone)
         for change in plan.changes if plan else ():
             if change.effect is not Effect.NONE:
                 self.services[change.service] = Step(change.service, change.effect.value)
@@ -173,6 +174,7 @@ class Progress:
                 self._step(event.service, "ok", "removed")
                 self._note(event, f"{event.service} removed", "ok")
             case StepFailed():
+                self.failed = self.failed or (event.at, event.service)
                 self._step(event.service, "failed", event.reason)
                 self._note(event, f"{event.service} failed: {event.reason}", "error")
                 for row in event.output.splitlines():
@@ -198,6 +200,8 @@ class Progress:
                 self.outcome, self.reason, self.output = event.outcome, event.reason, event.output
                 self.phase, self.release = event.outcome.value, event.release or self.release
                 good = event.outcome in (Outcome.COMMITTED, Outcome.UNCHANGED)
+                if event.outcome in (Outcome.REVERTED, Outcome.REVERT_FAILED, Outcome.FAILED) and self.on_host:
+                    self.failed = self.failed or (event.at, "")
                 self._note(event, f"{event.outcome.value} {event.reason}".rstrip(), "ok" if good else "error")
 
     def _step(self, service: str, state: str, detail: str, what: str = "") -> None:

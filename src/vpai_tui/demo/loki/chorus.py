@@ -21,6 +21,7 @@ from vpai_tui.demo.loki.levels import detected
 from vpai_tui.demo.loki.model import Arrived, Entry, Key, Labels, Match, S, key_of, with_service_name
 from vpai_tui.demo.loki.speech import Kind, Moment, Said
 from vpai_tui.demo.loki.voices import access, kind_of, refused
+from vpai_tui.demo.registry import behaviour_of
 
 KEPT_S = 6 * 3600
 _MINUTES_KEPT = 4000  # of lines in memory, over all services
@@ -46,11 +47,13 @@ _NAMES = {
 
 @dataclass(slots=True)
 class Life:
-    """What the engine's events tell of a service: spans in which it was down, when it was stopped and started."""
+    """What the engine's events tell of a service: spans in which it was down, when it was stopped and started, and
+    from when to when bits that crash stood in its place."""
 
     down: list[tuple[float, float]] = field(default_factory=list)
     stops: list[float] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
+    crashed: list[tuple[float, float, str]] = field(default_factory=list)  # with their image
 
 
 @dataclass(slots=True)
@@ -214,8 +217,8 @@ class Chorus:
         for stopped in singer.life.stops:
             if start <= stopped <= end:
                 yield stopped - 0.02, singer.plain("received SIGTERM, shutting down")
-        if behaviour == "crash":
-            yield from _crashes(singer, start, end)
+        for began, ended, image in singer.life.crashed:
+            yield from _crashes(singer, image, began, ended, start, end)
         if behaviour == "unhealthy":
             yield from _complaints(singer, start, end, "a service it needs", 5432)
         needs = _NEEDS.get(singer.service, {})
@@ -237,14 +240,15 @@ def _banner(singer: Singer, began: float) -> Iterator[tuple[float, Said]]:
         yield began + 0.05 + 0.6 * number, singer.plain(text)
 
 
-def _crashes(singer: Singer, start: float, end: float) -> Iterator[tuple[float, Said]]:
+def _crashes(
+    singer: Singer, image: str, began: float, last: float, start: float, end: float
+) -> Iterator[tuple[float, Said]]:
     """Of a process that ends at once and is started again, with pauses that grow to a minute."""
-    began, wait = float(singer.container["started"] or 0), 0.1
-    last = singer.container["stopped"] or end
+    wait = 0.1
     told = 'level=error msg="cannot load configuration" error="unknown directive \\"respond_to\\" at line 14"'
     while began <= min(end, last):
         if began >= start - 1:
-            yield began, singer.plain(f"starting {singer.container['image']}")
+            yield began, singer.plain(f"starting {image}")
             yield began + 0.2, Said("error", told)
             yield began + 0.3, Said("", "panic: exit status 1")
         began, wait = began + CRASH_RUN_S + wait, min(wait * 2, 60.0)
@@ -281,24 +285,34 @@ def _life(state: Doc, container: Doc) -> Life:
     names = f"{_COMPOSE}project", f"{_COMPOSE}service"
     who = [container["labels"].get(name) for name in names]
     events = [
-        (event["at"], event["action"])
+        (event["at"], event["action"], str(event["attributes"].get("image", "")))
         for event in state["events"]
         if event["type"] == "container" and [event["attributes"].get(name) for name in names] == who
     ]
     found = Life()
     since: float | None = None
-    for place, (at, action) in enumerate(sorted(events)):
+    crashing: tuple[float, str] | None = None
+    for place, (at, action, image) in enumerate(sorted(events)):
+        if crashing is not None and action in ("die", "destroy", "start"):
+            found.crashed.append((crashing[0], at, crashing[1]))
+            found.down.append((crashing[0], at))
+            crashing = None
         if action == "die" and since is None:
             since = at
             found.stops.append(at)
         elif action == "create" and place == 0:
             since = 0.0  # the first of its kind
         elif action == "start":
-            found.starts.append(at)
+            if behaviour_of(image) == "crash" and image != container["image"]:
+                crashing = (at, image)
+            else:
+                found.starts.append(at)
             if since is not None:
                 found.down.append((since, at))
             since = None
     if container["behaviour"] == "crash":
+        stopped = container["stopped"] or math.inf
+        found.crashed.append((float(container["started"] or 0), stopped, container["image"]))
         since = container["started"] if since is None else since
     if since is not None:
         found.down.append((since, math.inf))
