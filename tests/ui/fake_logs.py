@@ -150,7 +150,7 @@ class FakeLogs:
     ) -> AsyncGenerator[Event, None]:
         self.asked.append(("follow", choice.query or "docker"))
         self.buffer = buffer
-        buffer.from_ns = NOW_NS - 3600 * SECOND_NS
+        buffer.from_ns = min(NOW_NS - 3600 * SECOND_NS, *(it.ns for it in self.entries), NOW_NS)
         self.following += 1
         self.at_once = max(self.at_once, self.following)
         try:

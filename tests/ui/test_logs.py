@@ -19,7 +19,7 @@ from . import fake_fleet as fake
 from .conftest import SHORT, Cockpit, OpenCockpit
 from .fake_backend import FakeBackend
 from .fake_logs import NOW_NS, FakeLogs, entries, entry, window
-from .vpn_kit import BOTH, Picture, Size, command
+from .vpn_kit import BOTH, Picture, Size, command, without_toasts
 
 
 @pytest.fixture(autouse=True)
@@ -204,6 +204,7 @@ async def test_loki_that_does_not_answer_is_no_empty_log(cockpit: OpenCockpit, p
         found.failure = None
         await at.press("ctrl+r")
         assert "no line in the last hour" in at.text()
+        await without_toasts(at)
         picture(at, "empty")
 
 
