@@ -48,6 +48,13 @@ def heads(rows: Rows, first: int, last: int) -> Iterator[Line]:
         first = items[-1].place + 1
 
 
+def marked_lines(rows: Rows | None, places: tuple[int, int] | None) -> Iterator[Line]:
+    """The lines from one place to another, each row's and what is folded into it; none where either is None."""
+    if rows is not None and places is not None:
+        lines = heads(rows, *places)
+        yield from with_folded(rows.view.buffer, lines) if rows.fold else lines
+
+
 @dataclass(slots=True)
 class _Open:
     """A line and what goes with it, as long as something may."""

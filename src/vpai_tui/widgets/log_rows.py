@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vpai_tui.logs.fold import Folder
@@ -53,6 +54,17 @@ class Rows:
     def is_head(self, place: int) -> bool:
         """Whether the line there is an item of its own."""
         return bool(self._items(place, place + 1))
+
+    def errors(self, place: int, step: int) -> Iterator[int]:
+        """The places of rows that are errors, from one place on."""
+        while 0 <= place < len(self.view):
+            if self.view[place].level >= Level.ERROR and self.is_head(place):
+                yield place
+            place += step
+
+    def nearest(self, place: int) -> Item:
+        """The row that a place belongs to, or the next one. The view must not be empty."""
+        return (self.backward(place + 1, 1) or self.forward(place, 1))[0]
 
     def _items(self, start: int, end: int) -> list[Item]:
         view, found = self.view, []

@@ -16,11 +16,11 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from vpai_tui.logs.model import Labels, Level, Line, Source
+from vpai_tui.logs.model import Labels, Line, Source
 from vpai_tui.logs.view import View
 from vpai_tui.widgets.canvas import Painter
 from vpai_tui.widgets.log_layout import Aside, Layout, Place, Row, Top, top_of
-from vpai_tui.widgets.log_marks import SIGN, Marks, heads, with_folded
+from vpai_tui.widgets.log_marks import SIGN, Marks, marked_lines
 from vpai_tui.widgets.log_rows import Rows
 from vpai_tui.widgets.log_style import Style
 from vpai_tui.widgets.paint import Line as Spans
@@ -90,14 +90,22 @@ class LogView(Widget, can_focus=True):
                 self._top, self.cursor, self.following, self.marks = None, None, True, None
             self._view = view
             self._rows = Rows(view, fold=fold) if view is not None else None
-            if self.cursor is not None and view is not None and view.place_of(self.cursor) is None:
-                self.cursor = view[self._place(self.cursor)] if len(view) else None
         rewrapped = style.wrap is not self._lay.style.wrap and not self.following
         self._lay.restyle(style)
         self._lay.source, self._lay.asides, self._empty = source, asides, empty
+        self._settle()
         if rewrapped and self.cursor is not None:
             self._reveal(self.cursor)
         self.lay_out()
+
+    def _settle(self) -> None:
+        """A cursor whose line is not there (hidden, given up, of another query) goes to the nearest that is."""
+        rows = self._rows
+        if rows is None or self.following or not len(rows.view):
+            return
+        if self.cursor is None or rows.view.place_of(self.cursor) is None:
+            place = len(rows.view) - 1 if self.cursor is None else self._place(self.cursor)
+            self.cursor = rows.nearest(place).line
 
     @property
     def new_count(self) -> int:
@@ -221,9 +229,7 @@ class LogView(Widget, can_focus=True):
 
     def action_move(self, step: int) -> None:
         rows = self._rows
-        if rows is None or not len(rows.view):
-            return
-        if self.cursor is None:
+        if rows is None or not len(rows.view) or self.cursor is None:
             return
         place = self._place(self.cursor)
         found = rows.forward(place + 1, step)[-1:] if step > 0 else rows.backward(place, -step)[:1]
@@ -264,16 +270,10 @@ class LogView(Widget, can_focus=True):
         if pattern is not None:
             start = view.find(pattern, start or 0, forward=step > 0) if 0 <= (start or 0) < len(view) else None
         else:
-            start = next(self._errors(rows, start or 0, step), None)
+            start = next(rows.errors(start or 0, step), None)
         if start is not None:
             self.select(view[start])
         return start is not None
-
-    def _errors(self, rows: Rows, place: int, step: int) -> Iterator[int]:
-        while 0 <= place < len(rows.view):
-            if rows.view[place].level >= Level.ERROR and rows.is_head(place):
-                yield place
-            place += step
 
     def _reveal(self, line: Line) -> None:
         """Scroll so that all rows of the line are seen, or as many as there is room for."""
@@ -337,10 +337,7 @@ class LogView(Widget, can_focus=True):
 
     def marked_lines(self) -> Iterator[Line]:
         """What is marked, each row's line and what is folded into it."""
-        rows, places = self._rows, self.marked
-        if rows is not None and places is not None:
-            lines = heads(rows, *places)
-            yield from with_folded(rows.view.buffer, lines) if rows.fold else lines
+        return marked_lines(self._rows, self.marked)
 
     def _is_marked(self, line: Line) -> bool:
         places = self.marked
