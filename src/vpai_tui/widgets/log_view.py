@@ -339,10 +339,6 @@ class LogView(Widget, can_focus=True):
         """What is marked, each row's line and what is folded into it."""
         return marked_lines(self._rows, self.marked)
 
-    def _is_marked(self, line: Line) -> bool:
-        places = self.marked
-        return places is not None and places[0] <= self._place(line) <= places[1]
-
     # -- mouse ---------------------------------------------------------------------------------------------------
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
@@ -385,7 +381,8 @@ class LogView(Widget, can_focus=True):
         at_cursor = row.line is not None and self.cursor is not None and row.line.identity == self.cursor.identity
         ground = ("cursor" if self.has_focus else "cursor-blur") if at_cursor else ""
         spans = row.spans
-        if self.marks is not None and row.line is not None and self._is_marked(row.line):
+        places = self.marked
+        if places is not None and row.line is not None and places[0] <= self._place(row.line) <= places[1]:
             ground = ground or "cursor-blur"
             spans = ((SIGN, "mark"), (spans[0][0][1:], spans[0][1]), *spans[1:]) if spans[0][0][:1] == " " else spans
         strip = self._painter.strip(spans, width - 1, ground=ground)
