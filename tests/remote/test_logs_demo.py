@@ -95,7 +95,8 @@ def test_levels_filters_and_limits(run: Run) -> None:
 
 def test_a_stack_a_host_and_everything(run: Run) -> None:
     _, rows, _ = run("sese/apps", "--since", "5m", "--until", "1m")
-    assert {row["service"] for row in rows} == {"n8n", "litellm"}
+    assert {(row["host"], row["stack"]) for row in rows} == {("sese", "apps")}
+    assert {row["service"] for row in rows} > {"n8n", "litellm", "openclaw", "sure-web"}
     _, rows, _ = run("seko", "--since", "5m", "--until", "1m")
     assert {row["host"] for row in rows} == {"seko"}
     _, rows, _ = run("all", "--since", "3m", "--until", "1m")
