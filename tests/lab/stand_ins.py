@@ -16,6 +16,7 @@ from typing import Any
 
 from lab_registry import Registry
 
+from vpai_tui.deploy.builds import builds_of
 from vpai_tui.fleet.compose import services_of
 from vpai_tui.fleet.stacks import Stack
 
@@ -36,8 +37,9 @@ for port in $(cat /etc/ports); do
 done
 """
 PONG = PROBE + "echo PONG\n"
+CURL = PROBE + "case $* in *http_code*) printf 201 ;; esac\n"
 # Programs that are no part of busybox, wherever a healthcheck or a one-shot names them.
-PROGRAMS = ("bash", "curl", "node", "pg_isready", "psql", "python", "python3", "ruby")
+PROGRAMS = ("bash", "node", "pg_isready", "psql", "python", "python3", "ruby")
 PONGS = ("redis-cli", "valkey-cli")
 # A builder's tool that leaves the file that the next stage copies.
 XCADDY = (
@@ -60,6 +62,14 @@ def push(registry: Registry, stacks: Iterable[Stack]) -> None:
         registry.push_files(image, _files(own, programs[image]), _SETTINGS)
 
 
+def built_elsewhere(stacks: Iterable[Stack]) -> Iterator[tuple[str, str, str]]:
+    """Host, image and the tag that its build from an address would have got: with that, nothing is left to build."""
+    for stack in stacks:
+        for build in builds_of(stack):
+            if build.remote:
+                yield stack.host, str(stack.image(build.service)), build.tag
+
+
 def ports_of(stack: Stack, name: str, body: Mapping[str, Any]) -> set[int]:
     """Where a service listens: by its entries of `access`, by what it publishes, by what its healthcheck asks."""
     found = {access.port for access in stack.spec.access if access.service == name}
@@ -72,9 +82,12 @@ def ports_of(stack: Stack, name: str, body: Mapping[str, Any]) -> set[int]:
 
 
 def _images(stack: Stack, body: Mapping[str, Any]) -> Iterator[str]:
-    """What is pulled for a service: its image, or those that its Dockerfile is made from."""
+    """What is pulled for a service: its image, or those that its Dockerfile is made from.
+
+    What is built from an address cannot be had here: its image stands for it, see `built_elsewhere`.
+    """
     build = body.get("build")
-    if build is None:
+    if build is None or "://" in str(build if isinstance(build, str) else build.get("context")):
         yield str(body["image"])
         return
     context = build if isinstance(build, str) else build.get("context", ".")
@@ -119,6 +132,7 @@ def _files(ports: set[int], programs: set[str]) -> dict[str, str]:
         "usr/bin/xcaddy": XCADDY,
         "etc/ports": " ".join(map(str, sorted(ports))),
         **{f"usr/bin/{name}": PROBE for name in PROGRAMS},
-        **{path: PROBE for path in named if path.rpartition("/")[2] not in PONGS},
+        **{path: PROBE for path in named if path.rpartition("/")[2] not in (*PONGS, "curl")},
+        "usr/bin/curl": CURL,
         **{f"usr/bin/{name}": PONG for name in PONGS},
     }

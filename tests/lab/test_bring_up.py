@@ -69,11 +69,17 @@ async def test_three_blank_hosts_run_all_of_it(hosts: Hosts, registry: Registry,
     for name, address in VPN.items():  # which Tailscale would give them
         hosts[name].sh(f"ip address add {address}/32 dev lo")
     stand_ins.push(registry, laptop.world.stacks)
+    for name, image, tag in stand_ins.built_elsewhere(laptop.world.stacks):
+        hosts[name].sh(f"docker pull -q {image} && docker tag {image} {tag}")
     await asyncio.gather(*(brought_up(laptop, host) for host in hosts.values()))
     status = await told(laptop, "status")
     wrong = [it for it in status["services"] if it["health"] not in ("healthy", "running", "stopped")]
     assert not wrong, wrong
-    everything = {service for stack in laptop.world.stacks for service in (f"{stack.id}/{it}" for it in stack.services)}
+    everything = {
+        service
+        for stack in laptop.world.stacks
+        for service in (f"{stack.id}/{it}" for it in (*stack.services, *stack.off))
+    }
     assert everything == {f"{it['host']}/{it['stack']}/{it['service']}" for it in status["services"] if it["stack"]}
     for stack in laptop.world.stacks:
         if stack.services:

@@ -194,13 +194,13 @@ def test_a_host_that_ran_before_is_adopted(tmp_path: Path, capsys: pytest.Captur
     assert "port 127.0.0.1:3100 is one of the container javisi_opencut" in told["error"]["output"]
     code, shown = run("adopt", "pi", "--show")
     assert (code, set(shown)) == (0, {"schema", "host", "services", "unclaimed"})
-    assert {row["service"]: row["container"] for row in shown["services"]} == {
-        name: f"javisi_{name}" for name in ("opencut-db", "opencut-valkey", "opencut-srh", "opencut")
-    }
+    found = {row["service"]: row["container"] for row in shown["services"] if row["stack"] == "pi/opencut"}
+    assert found == {name: f"javisi_{name}" for name in ("opencut-db", "opencut-valkey", "opencut-srh", "opencut")}
     code, told = run("adopt", "pi")
     assert (code, told["error"]["remedy"]) == (2, "give --yes")
     code, told = run("adopt", "pi", "--yes")
     assert set(told) == {*shown, "file", "root", "changed", "recorded", "outcome", "reason", "notes"}
-    assert (code, told["outcome"], told["recorded"]) == (0, "committed", ["pi/opencut is r0"])
+    recorded = [f"pi/{name} is r0" for name in ("edge", "creative", "opencut", "monitoring")]
+    assert (code, told["outcome"], told["recorded"]) == (0, "committed", recorded)
     code, told = run("plan", "opencut")
     assert (code, told["base"], told["summary"]) == (0, "00000000T000000-r0", "nothing to change")

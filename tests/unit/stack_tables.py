@@ -41,7 +41,7 @@ NETWORKS: dict[str, frozenset[str]] = {
     "sese/kaneo-web": frozenset({_B}),
     "pi/comfyui": frozenset({"workstation_creative"}),
     "pi/remotion": frozenset({"workstation_creative"}),
-    "pi/caddy": frozenset({"host"}),
+    "pi/caddy-workstation": frozenset({"host"}),
 }
 # What the document is silent on, and why it is so.
 NETWORK_EXCEPTIONS: dict[str, tuple[frozenset[str], str]] = {

@@ -72,7 +72,7 @@ def test_every_env_file_of_vpai_has_an_example_with_comments(vpai: dict[str, Sta
                 assert lines[number].endswith("="), f"{example}: a value in an example"
             assert any(line.startswith("#") for line in lines)
             seen += 1
-    assert seen == 15
+    assert seen == 20
 
 
 def test_every_service_of_vpai_is_limited_and_rotates_its_logs(vpai: dict[str, Stack]) -> None:
