@@ -22,10 +22,14 @@ def vpai() -> dict[str, Stack]:
 def test_the_stacks_of_vpai(vpai: dict[str, Stack]) -> None:
     assert list(vpai) == [
         "seko/headscale",
+        "seko/services",
         "sese/infra",
         "sese/apps",
         "sese/monitoring",
+        "pi/edge",
+        "pi/creative",
         "pi/opencut",
+        "pi/monitoring",
         "sese/edge",
     ]
     assert {stack.project for stack in vpai.values() if stack.host == "sese"} == {"vpai"}
