@@ -16,6 +16,7 @@ from .eco.proxy import free_port, until
 from .edge_kit import demand
 from .postgres_kit import USER, programs
 
+pytestmark = pytest.mark.xdist_group("sese-databases")  # one PostgreSQL for all
 STACKS = Path(__file__).parents[2] / "stacks/sese"
 SHIPPED = STACKS / "infra/configs"
 NAMES = ("n8n", "litellm", "sure", "palais", "kaneo")

@@ -11,6 +11,7 @@ import yaml
 
 from .edge_kit import GATEWAY, STRANGER, TOKEN, Edge, Visit, demand, environment, lacking, prepare, running
 
+pytestmark = pytest.mark.xdist_group("sese-edge")  # one Caddy for all
 ROOT = "ewutelo.cloud"
 STACKS = Path(__file__).parents[2] / "stacks/sese"
 KEY = {"Authorization": "Bearer sk-client"}

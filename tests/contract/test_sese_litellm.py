@@ -13,6 +13,7 @@ import yaml
 from .eco.proxy import ENVIRONMENTS, MASTER_KEY, SHIPPED, Proxy, Redis, demand, missing, proxy, redis_server, until
 from .postgres_kit import STUB, postgres_server, programs
 
+pytestmark = pytest.mark.xdist_group("sese-litellm")  # one proxy for all, and the spent providers come last
 VERSION = "1.81.3"
 KEYS = {f"CLIENT_KEY_{name}": f"sk-contract-{name.lower()}-{'x' * 24}" for name in ("N8N", "OPENCLAW")}
 FREE = ("qwen3-coder", "deepseek-v3-free", "deepseek-r1-free")
@@ -66,25 +67,6 @@ def test_it_loads_with_every_alias_and_every_free_one_has_a_price_of_zero(runnin
     assert {info.get("price_tier") for info in infos.values()} >= {"premium", "medium", "low", "ultra-low", "free"}
 
 
-def test_a_provider_whose_share_is_spent_is_refused_and_the_free_models_are_not(running: Proxy) -> None:
-    budgets = running.get("/provider/budgets").json()["providers"]
-    limits = {name: found["budget_limit"] for name, found in budgets.items()}
-    assert limits == {"openrouter": 3.25, "anthropic": 0.75, "openai": 0.5, "gemini": 0.25}
-    for provider, alias in BILLED.items():
-        assert running.chat(alias).status_code == 200
-        spend(running.redis, provider, limits[provider] + 0.01)
-
-    def refused() -> bool:
-        answers = [running.chat(alias) for alias in BILLED.values()]
-        return all(it.status_code >= 400 and "budget" in it.text.lower() for it in answers)
-
-    until(refused, "every provider is refused", 60)  # the router keeps what it read of Redis for a moment
-    for name in FREE:
-        assert running.chat(name).json()["choices"][0]["message"]["content"] == f"I am {name}"
-    for provider in BILLED:
-        running.redis.run("DEL", f"provider_spend:{provider}:1d")
-
-
 def test_it_counts_what_rules_and_dashboards_ask_for(running: Proxy) -> None:
     assert running.chat("kimi-k2").status_code == 200
     assert running.chat("no-such-model").status_code >= 400
@@ -122,3 +104,22 @@ def test_the_clients_get_their_keys_once(running: Proxy) -> None:
     found = running.get("/key/list?return_full_object=true&size=100").json()["keys"]
     assert {it["key_alias"] for it in found} == {"n8n", "n8n-before", "openclaw"}
     assert running.chat("qwen3-coder", key=changed["CLIENT_KEY_N8N"]).status_code == 200
+
+
+def test_a_provider_whose_share_is_spent_is_refused_and_the_free_models_are_not(running: Proxy) -> None:
+    budgets = running.get("/provider/budgets").json()["providers"]
+    limits = {name: found["budget_limit"] for name, found in budgets.items()}
+    assert limits == {"openrouter": 3.25, "anthropic": 0.75, "openai": 0.5, "gemini": 0.25}
+    for provider, alias in BILLED.items():
+        assert running.chat(alias).status_code == 200
+        spend(running.redis, provider, limits[provider] + 0.01)
+
+    def refused() -> bool:
+        answers = [running.chat(alias) for alias in BILLED.values()]
+        return all(it.status_code >= 400 and "budget" in it.text.lower() for it in answers)
+
+    until(refused, "every provider is refused", 60)  # the router keeps what it read of Redis for a moment
+    for name in FREE:
+        assert running.chat(name).json()["choices"][0]["message"]["content"] == f"I am {name}"
+    for provider in BILLED:
+        running.redis.run("DEL", f"provider_spend:{provider}:1d")

@@ -179,5 +179,7 @@ def test_what_is_missing_is_told(victoria: str) -> None:
 
 def test_the_labels_of_logs_are_the_cockpits_words() -> None:
     text = (STACK / "configs/alloy/config.alloy").read_text()
-    made = set(re.findall(r'target_label\s*=\s*"([a-z_]+)"', text)) | set(re.findall(r"values = \{ (\w+) =", text))
+    made = set(re.findall(r'target_label\s*=\s*"([a-z_]+)"', text)) | set(
+        re.findall(r"values\s*=\s*\{\s*(\w+)\s*=", text)
+    )
     assert {"host", "stack", "service", "container", "level"} <= made
