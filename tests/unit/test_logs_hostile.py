@@ -82,7 +82,7 @@ def test_a_filter_that_begins_with_anything_reads_a_long_line_once() -> None:
         Filter(".**").compiled()
 
 
-@pytest.mark.parametrize("pattern", ["a{99999999999999999999}", "(" * 5000 + ")" * 5000, "(", "a{5,2}"])
+@pytest.mark.parametrize("pattern", ["a{9999}", "[a-z]{1000}" * 200, "(", "a{5,2}"])
 def test_a_filter_that_cannot_be_had_is_a_usage_error(pattern: str) -> None:
     with pytest.raises(UsageError):
         Filter(pattern).compiled()

@@ -16,7 +16,7 @@ from typing import Any
 
 from vpai_tui.errors import UsageError
 from vpai_tui.logs.kept import read_mapping, user_file, write_mapping
-from vpai_tui.logs.view import Filter
+from vpai_tui.logs.pattern import Found, over_text
 from vpai_tui.text import clean_line
 
 FILE = "highlights.yaml"
@@ -35,7 +35,7 @@ class Rule:
     name: str
     pattern: str
     style: str
-    found: re.Pattern[str]
+    found: Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,10 @@ def rule(name: str, pattern: str, style: str = "") -> Rule:
     """A rule; small letters find large ones too, as in a filter. UsageError for a pattern or a style that is none."""
     if not pattern or len(pattern) > _LONGEST:
         raise UsageError(f"a pattern has 1 to {_LONGEST} characters")
-    Filter(pattern).compiled()  # the same words for what is wrong as the filter's
     style = style or STYLES[0]
     if style not in STYLES:
         raise UsageError(f"{clean_line(style, 40)!r} is no style", remedy=f"one of {', '.join(STYLES)}")
-    try:
-        return Rule(name, pattern, style, re.compile(pattern, re.IGNORECASE if pattern == pattern.lower() else 0))
-    except (re.error, ValueError) as error:  # what only bytes may have: `(?L)`
-        raise UsageError(f"{pattern!r} is no regular expression: {error}") from error
+    return Rule(name, pattern, style, over_text(pattern))
 
 
 def told(words: str) -> Rule:

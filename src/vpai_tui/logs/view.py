@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import time
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -12,10 +12,14 @@ from itertools import accumulate
 from vpai_tui.errors import UsageError
 from vpai_tui.logs.buffer import Buffer, Chunk
 from vpai_tui.logs.model import Labels, Level, Line
+from vpai_tui.logs.pattern import Pattern
 
+PATIENCE_S = 3.0  # of one look at all lines: then the filter is given up
 _ALL_LEVELS = frozenset(Level)
-# `.*x` finds just what `x` does, but looks through a long line once from each of its letters.
-_ANYTHING = re.compile(r"(?:\.\*\??(?![?*+{]))+")
+
+
+class GivenUp(UsageError):
+    """A filter takes too long for the lines there are."""
 
 
 @dataclass(frozen=True)
@@ -27,22 +31,9 @@ class Filter:
     levels: frozenset[Level] = _ALL_LEVELS
     stream: Callable[[Labels], bool] | None = None
 
-    def compiled(self) -> re.Pattern[bytes] | None:
-        """Small letters only: case does not matter. UsageError when it is no regular expression.
-
-        There is no time limit: one that repeats what repeats, as `(a+)+$`, may stand still at a single line.
-        """
-        if not self.pattern:
-            return None
-        flags = re.IGNORECASE if self.pattern == self.pattern.lower() else 0
-        try:
-            pattern = _ANYTHING.sub("", self.pattern, count=1) if _ANYTHING.match(self.pattern) else self.pattern
-            return re.compile(pattern.encode("utf-8", "surrogatepass"), flags)
-        except re.error as error:
-            at = f" at column {error.colno}" if error.colno else ""
-            raise UsageError(f"{self.pattern!r} is no regular expression: {error.msg}{at}") from error
-        except (OverflowError, RecursionError) as error:  # `a{9999999999}`, a thousand brackets
-            raise UsageError("this regular expression is too large") from error
+    def compiled(self) -> Pattern | None:
+        """Small letters only: case does not matter. UsageError when it is no regular expression."""
+        return Pattern(self.pattern) if self.pattern else None
 
 
 @dataclass
@@ -57,8 +48,11 @@ class _Seen:
 class View:
     """Indexes like a sequence of lines; `refresh` before it is drawn. Places of lines move as the buffer does."""
 
-    def __init__(self, buffer: Buffer, wanted: Filter | None = None) -> None:
+    def __init__(
+        self, buffer: Buffer, wanted: Filter | None = None, now_s: Callable[[], float] = time.thread_time
+    ) -> None:
         self.buffer = buffer
+        self._now_s = now_s
         self.filter = wanted or Filter()
         self._pattern = self.filter.compiled()
         self._streams: dict[int, bool] = {}
@@ -69,7 +63,11 @@ class View:
         self._version = -1
 
     def refresh(self) -> bool:
-        """Looks at what is new; whether anything may have changed."""
+        """Looks at what is new; whether anything may have changed.
+
+        Raises:
+            GivenUp: the regular expression takes more than `PATIENCE_S` of the processor. It is of no use then.
+        """
         buffer = self.buffer
         if buffer.version == self._version:
             return False
@@ -77,6 +75,12 @@ class View:
         if self._reused != buffer.reused:
             self._reused = buffer.reused
             self._streams.clear()
+        until = self._now_s() + PATIENCE_S
+
+        def rest() -> None:
+            if self._now_s() > until:
+                raise GivenUp(f"given up: it takes longer than {PATIENCE_S:g} s for {len(buffer):,} lines")
+
         seen: dict[int, _Seen] = {}
         self._chunks = []
         for chunk in buffer.chunks:
@@ -84,24 +88,30 @@ class View:
             if known is None or known.edits != chunk.edits:
                 known = _Seen(chunk.edits, 0, array("H"))
             if known.length < len(chunk):
-                self._look(chunk, known)
+                self._look(chunk, known, rest)
             seen[id(chunk)] = known
             self._chunks.append((chunk, known))
         self._seen = seen
         self._starts = list(accumulate((len(it.places) for _, it in self._chunks), initial=0))
         return True
 
-    def _look(self, chunk: Chunk, known: _Seen) -> None:
-        wanted, pattern, add = self.filter, self._pattern, known.places.append
-        levels, inverted, every = wanted.levels, wanted.inverted, wanted.levels >= _ALL_LEVELS
-        for place in range(known.length, min(len(chunk), 65536)):
-            if not every and chunk.bits[place] & 7 not in levels:
-                continue
-            if wanted.stream is not None and not self._fits(chunk.streams[place], wanted.stream):
-                continue
-            if pattern is not None and (pattern.search(chunk.raw(place)) is None) is not inverted:
-                continue
-            add(place)
+    def _look(self, chunk: Chunk, known: _Seen, rest: Callable[[], None]) -> None:
+        wanted, pattern, levels = self.filter, self._pattern, self.filter.levels
+        places: Sequence[int] = range(known.length, min(len(chunk), 65536))
+        if not levels >= _ALL_LEVELS:
+            bits = chunk.bits
+            places = [place for place in places if bits[place] & 7 in levels]
+        if wanted.stream is not None:
+            places = [place for place in places if self._fits(chunk.streams[place], wanted.stream)]
+        if pattern is not None:
+            fitting = pattern.fitting([chunk.raw(place) for place in places], rest)
+            rest()
+            if wanted.inverted:
+                left_out = set(fitting)
+                places = [place for number, place in enumerate(places) if number not in left_out]
+            else:
+                places = [places[number] for number in fitting]
+        known.places.extend(places)
         known.length = len(chunk)
 
     def _fits(self, stream: int, wanted: Callable[[Labels], bool]) -> bool:
@@ -146,14 +156,19 @@ class View:
             index += 1
         return None
 
-    def find(self, pattern: re.Pattern[bytes], start: int, *, forward: bool = True) -> int | None:
+    def find(self, pattern: Pattern, start: int, *, forward: bool = True) -> int | None:
         """The next place from `start` on (itself included) whose line fits; None when there is none."""
-        places: Sequence[int] = range(max(start, 0), len(self)) if forward else range(min(start, len(self) - 1), -1, -1)
-        for index in places:
-            number = bisect_right(self._starts, index) - 1
+        if not 0 <= start < len(self):
+            return None
+        number = bisect_right(self._starts, start) - 1
+        numbers = range(number, len(self._chunks)) if forward else range(number, -1, -1)
+        for number in numbers:
             chunk, seen = self._chunks[number]
-            if pattern.search(chunk.raw(seen.places[index - self._starts[number]])):
-                return index
+            first, places = self._starts[number], seen.places
+            low = max(start - first, 0) if forward else 0
+            high = len(places) if forward else min(start - first + 1, len(places))
+            if fitting := pattern.fitting([chunk.raw(place) for place in places[low:high]]):
+                return first + low + fitting[0 if forward else -1]
         return None
 
     def _ns(self, index: int) -> int:

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from vpai_tui.commands import Situation, bindings_of
 from vpai_tui.errors import UsageError
 from vpai_tui.logs.model import Labels, Level, Source
-from vpai_tui.logs.view import Filter, View
+from vpai_tui.logs.view import Filter, GivenUp, View
 from vpai_tui.screens.base import CockpitScreen
 from vpai_tui.screens.logs_bars import LogBarsDesk
 from vpai_tui.screens.logs_desk import LogDesk
@@ -161,15 +161,20 @@ class LogsScreen(CockpitScreen):
             self.lines = None
         elif self.lines is None or self.lines.buffer is not buffer:
             self.lines = View(buffer, self._filter())
-        if self.lines is not None:
-            self.lines.refresh()
+        try:
+            if self.lines is not None:
+                self.lines.refresh()
+        except GivenUp as error:
+            self.reading = replace(self.reading, problem=str(error), given_up=True)
+            self.lines = View(self.lines.buffer, self._filter()) if self.lines is not None else None
+            self._refresh_view()
 
     def _filter(self) -> Filter:
         reading = self.reading
         if self.side.now is not None and self.side.now.line is not None:
             return Filter()  # what is around a line is around it whatever it says
         levels = frozenset(it for it in Level if it >= reading.least)
-        pattern = "" if reading.around else reading.pattern
+        pattern = "" if reading.around or reading.given_up else reading.pattern
         return Filter(pattern, reading.inverted and bool(pattern), levels)
 
     def refilter(self) -> None:
@@ -177,7 +182,7 @@ class LogsScreen(CockpitScreen):
         buffer = self.buffer
         try:
             self.lines = View(buffer, self._filter()) if buffer is not None else None
-            self.reading = replace(self.reading, problem="")
+            self.reading = replace(self.reading, problem="", given_up=False)
         except UsageError as error:
             self.reading = replace(self.reading, problem=str(error))
         self.draw()

@@ -106,7 +106,7 @@ class LogDesk:
     def _push(self) -> None:
         """Let Loki filter: what is older than the buffer, or was never here, comes too."""
         look, reading = self._screen.context.logs, self._screen.reading
-        if not reading.pattern or reading.problem:
+        if not reading.pattern or (reading.problem and not reading.given_up):
             raise UsageError("type a filter first", remedy="/")
         if look.choice is not None and look.choice.query is not None:
             query = containing(look.choice.query, reading.pattern, inverted=reading.inverted)

@@ -36,6 +36,7 @@ class Reading:
     inverted: bool = False
     around: bool = False  # the filter only highlights
     problem: str = ""  # what is wrong with the filter
+    given_up: bool = False  # it took too long: all lines are shown
     times: Times = Times.LOCAL
     wrap: bool = False
     offset: int = 0

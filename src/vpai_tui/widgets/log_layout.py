@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from vpai_tui.errors import UsageError
 from vpai_tui.logs.model import Labels, Line, Source
+from vpai_tui.logs.pattern import Found, over_text
 from vpai_tui.widgets.log_marks import Marks
 from vpai_tui.widgets.log_rows import Item, Rows
 from vpai_tui.widgets.log_style import Style, Times, from_cell, message, prefix, when, width_of, wrapped
@@ -128,9 +129,9 @@ def top_of(blocks: Blocks, skipped: int) -> Top | None:
     return Top(blocks[-1][0].line) if blocks else None
 
 
-def pattern_of(text: str) -> re.Pattern[str] | None:
+def pattern_of(text: str) -> Found | None:
     """For what is highlighted: as the filter of lines reads it; None when there is none, or it is none."""
     try:
-        return re.compile(text, re.IGNORECASE if text == text.lower() else 0) if text else None
-    except re.error:
+        return over_text(text) if text else None
+    except UsageError:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from vpai_tui.clock import duration
 from vpai_tui.logs.fields import Folded, folded
 from vpai_tui.logs.highlight import STYLES, Rule, owners
 from vpai_tui.logs.model import SECOND_NS, Level, Line, Mark, Source, moment
+from vpai_tui.logs.pattern import Found
 from vpai_tui.redact import redact
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.paint import Span
@@ -66,7 +66,7 @@ class Style:
     wide: bool = False
     source_width: int = 0  # cells; 0: all lines are of one source
     with_host: bool = False
-    hit: re.Pattern[str] | None = None
+    hit: Found | None = None
     rules: tuple[Rule, ...] = ()  # the operator's highlights; what is searched wins over them
     now_ns: int = 0  # for relative times alone
 
@@ -179,7 +179,7 @@ def _ruled(spans: list[Span], rules: tuple[Rule, ...]) -> list[Span]:
     return made
 
 
-def _hits(text: str, role: str, pattern: re.Pattern[str] | None) -> Iterator[Span]:
+def _hits(text: str, role: str, pattern: Found | None) -> Iterator[Span]:
     at = 0
     if pattern is not None:
         for found in pattern.finditer(text):

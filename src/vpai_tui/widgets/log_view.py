@@ -5,7 +5,6 @@ What is on top is a line, not a number: lines that come late, above or below, mo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -17,6 +16,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from vpai_tui.logs.model import Labels, Line, Source
+from vpai_tui.logs.pattern import Pattern
 from vpai_tui.logs.view import View
 from vpai_tui.widgets.canvas import Painter
 from vpai_tui.widgets.log_layout import Aside, Layout, Place, Row, Top, top_of
@@ -261,7 +261,7 @@ class LogView(Widget, can_focus=True):
             self.lay_out()
             self.post_message(self.Moved())
 
-    def find(self, pattern: re.Pattern[bytes] | None, step: int) -> bool:
+    def find(self, pattern: Pattern | None, step: int) -> bool:
         """The cursor on the next line that fits, without a pattern on the next error; says whether there is one."""
         rows, view = self._rows, self._view
         if rows is None or view is None or self.cursor is None:
