@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from vpai_tui.logs import view
 from vpai_tui.logs.buffer import Buffer
 from vpai_tui.logs.model import SECOND_NS
 from vpai_tui.logs.view import View
@@ -139,6 +140,26 @@ async def test_a_wrong_regex_says_so_and_keeps_the_last_good_filter(cockpit: Ope
         assert "/keys/ 15 shown" in at.text()
         await at.type("zzz")
         assert "no line of 106 fits /keyszzz/" in at.text()
+
+
+@BOTH
+async def test_a_filter_that_takes_too_long_is_given_up_and_another_one_is_tried(
+    cockpit: OpenCockpit, picture: Picture, size: Size, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = FakeLogs(entries())
+    async with cockpit(backend=on(found), size=size) as at:
+        await at.press("3")
+        monkeypatch.setattr(view, "PATIENCE_S", -1.0)
+        await at.press("slash")
+        await at.type("key.")
+        await at.press("enter")
+        assert "given up: it takes longer than" in at.text()
+        assert any("handled request" in row for row in rows_of(at.text())), "all lines are shown again"
+        picture(at, "given-up")
+        monkeypatch.undo()
+        await at.press("slash", "backspace", "s")
+        await at.press("enter")
+        assert "/keys/ 15 shown" in at.text() and "given up" not in at.text()
 
 
 async def test_levels_are_chosen_by_key_word_and_click(cockpit: OpenCockpit) -> None:

@@ -180,9 +180,10 @@ class LogsScreen(CockpitScreen):
     def refilter(self) -> None:
         """Another filter, or other lines to filter."""
         buffer = self.buffer
+        self.reading = replace(self.reading, given_up=False)
         try:
             self.lines = View(buffer, self._filter()) if buffer is not None else None
-            self.reading = replace(self.reading, problem="", given_up=False)
+            self.reading = replace(self.reading, problem="")
         except UsageError as error:
             self.reading = replace(self.reading, problem=str(error))
         self.draw()
