@@ -119,7 +119,8 @@ def test_streams_are_those_that_have_lines(folder: Path) -> None:
     named = set(server.loki.source.streams(server.now))
     assert speaking <= named
     # Silent while all is well: what complains of others, and a database that is never too busy.
-    assert {dict(key)["service"] for key in named - speaking} <= {*_NEEDS, "opencut-db", "diun"}
+    quiet = ("webhook-relay", "caddy-workstation")  # they lead to nothing that fails
+    assert {dict(key)["service"] for key in named - speaking} <= {*_NEEDS, "opencut-db", "diun", *quiet}
 
 
 def test_the_past_is_the_same_for_everybody_and_later(folder: Path) -> None:
