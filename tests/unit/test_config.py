@@ -53,7 +53,11 @@ def test_the_vpai_fleet_is_as_its_architecture_says() -> None:
         "sese/monitoring",
         "sese/edge",
         "seko/headscale",
+        "seko/services",
+        "pi/edge",
+        "pi/creative",
         "pi/opencut",
+        "pi/monitoring",
     }
 
 

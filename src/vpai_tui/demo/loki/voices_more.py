@@ -1,4 +1,4 @@
-"""The voices of the agent, the finance and task programs, and of what watches over the hosts."""
+"""The voices of agent, finance and task programs, of what seko and the Pi run, and of what watches over the hosts."""
 
 from __future__ import annotations
 
@@ -117,7 +117,49 @@ def _haproxy(at: Moment) -> list[Said]:
     return [Said("", f'{way} 200 {at.number(900, 60000)} - - ---- "GET {path} HTTP/1.1"')]
 
 
+def _couchdb(at: Moment) -> list[Said]:
+    who = f"nonode@nohost <0.{at.number(300, 9000)}.0> {at.number(10**9, 10**10 - 1):x} couch.ewutelo.cloud 100.64.0.14"
+    before = at.utc("%Y-%m-%dT%H:%M:%S.%fZ", 6)
+    if at.number(1, 100) <= 3:
+        return [Said("warn", f"[warning] {before} {who} undefined GET /obsidian_vault 401 ok 2")]
+    asked = at.one_of("GET /obsidian_vault/_changes", "POST /obsidian_vault/_bulk_docs", "GET /_up")
+    return [Said("info", f"[notice] {before} {who} obsidian {asked} 200 ok {at.number(1, 90)}")]
+
+
+def _kuma(at: Moment) -> list[Said]:
+    before = at.utc("%Y-%m-%dT%H:%M:%SZ")
+    if at.number(1, 100) <= 8:
+        failing = "Failing: timeout of 48000ms exceeded | Interval: 60 seconds | Type: http"
+        return [Said("warn", f"{before} [MONITOR] WARN: Monitor #4 'n8n': {failing}")]
+    return [Said("info", f"{before} [DB] INFO: Purged {at.number(2, 90)} old heartbeats")]
+
+
+def _zerobyte(at: Moment) -> list[Said]:
+    job = at.one_of("vpai-postgres", "vpai-redis", "vpai-qdrant", "vpai-configs")
+    if at.number(1, 100) <= 5:
+        return [Said("error", f"level=error backup {job} failed: repository is already locked")]
+    return [Said("info", f"level=info backup {job}: {at.number(1, 400)} files, {at.number(1, 900)} MiB added")]
+
+
+def _comfyui(at: Moment) -> list[Said]:
+    if at.number(1, 100) <= 50:
+        return [Said("", "got prompt")]
+    return [Said("", f"Prompt executed in {at.number(90, 400)}.{at.number(10, 99)} seconds")]
+
+
+def _remotion(at: Moment) -> list[Said]:
+    job = f"{at.number(4096, 65535):x}"
+    if at.number(1, 100) <= 4:
+        return [Said("error", f"level=error render {job} failed: Target closed")]
+    return [Said("info", f"level=info render {job}: frame {at.number(1, 300)} of 300")]
+
+
 MORE = {
+    "couchdb": Kind(6, _couchdb, ("info", "warn")),
+    "uptime-kuma": Kind(1, _kuma, ("info", "warn")),
+    "zerobyte": Kind(1, _zerobyte, ("info", "error")),
+    "comfyui-local": Kind(0.5, _comfyui, ("",)),
+    "remotion-local": Kind(2, _remotion, ("info", "error")),
     "openclaw": Kind(8, _openclaw, ("info", "warn", "error")),
     "sure": Kind(6, _rails, ("info", "error")),
     "usekaneo/api": Kind(5, _hono, ("error", "")),
