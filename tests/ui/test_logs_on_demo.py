@@ -41,7 +41,7 @@ async def test_l_leads_from_a_deploy_that_failed_to_the_moment(tmp_path: Path) -
     folder = tmp_path / "demo"
     async with demo.start(folder) as fleet:
         stack = fleet.stacks_dir / "sese" / "edge" / "compose.yaml"
-        stack.write_text(stack.read_text().replace("caddy:2.10.2-alpine", "caddy:2.11.0-broken"))
+        stack.write_text(stack.read_text().replace("caddy-ovh-local:2.10.2", "caddy:2.11.0-broken"))
     async with cockpit(folder) as (app, pilot, _):
         await until(lambda: all(host.link.state is HostState.READY for host in seen(app).hosts), "three hosts ready")
         await until(lambda: sync_of(app, "sese/edge") is Sync.DRIFTED, "the broken image is seen")
