@@ -152,7 +152,9 @@ def test_the_story_of_a_record(run: Run, demo_dir: Path) -> None:
     assert code == 0 and told["source"] == "config" and told["loaded"] is True and told["drift"] is None
     row = {"name", "type", "value", "in_file", "loaded", "resolves", "node", "problems", "staged"}
     assert set(told["records"][0]) == row and all(it["resolves"] for it in told["records"])
-    assert all(it["problems"] == [] for it in told["records"])
+    told_of = {it["name"]: [problem["severity"] for problem in it["problems"]] for it in told["records"]}
+    assert told_of.pop("ewutelo.cloud") == ["info"]  # inside the VPN the domain's own name leads to Sese-AI
+    assert not any(told_of.values())
     assert run("dns", "add", "singa.ewutelo.cloud", "A", "100.64.0.5")[0] == 78
     assert run("dns", "add", "x.ewutelo.cloud", "A", "fd7a::1")[0] == 2
     assert run("dns", "add", "wiki.ewutelo.cloud", "A", "sese")[1]["warnings"] == []
