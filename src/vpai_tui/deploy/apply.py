@@ -6,6 +6,7 @@ import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from vpai_tui.clock import Clock, rfc3339
+from vpai_tui.deploy import arch
 from vpai_tui.deploy.host import Place, probe, runner_script
 from vpai_tui.deploy.images import Images
 from vpai_tui.deploy.plan import Prepared
@@ -341,7 +342,7 @@ async def execute(
     """Fetches the images, uploads the release, runs it, follows it to its end. The last event is `Finished`.
 
     Raises:
-        PreflightRefused: an image cannot be had; nothing was changed.
+        PreflightRefused: an image cannot be had, or is for another kind of machine; nothing was changed.
     """
     plan = prepared.plan
     if plan.empty:
@@ -350,6 +351,7 @@ async def execute(
     images = Images(connection, docker, prepared, clock)
     async for event in images.fetch():
         yield event
+    await arch.check(docker, prepared, images.targets)
     tar = upload(prepared, images.targets, clock, by)
     yield ReleaseUploaded(rfc3339(clock.now()), plan.release, len(tar))
     run = Run(connection, prepared.place, plan.release, by, clock, fresh, again=again)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from vpai_tui.clock import Clock, rfc3339
+from vpai_tui.deploy import arch
 from vpai_tui.deploy.apply import Connect, Run, install
 from vpai_tui.deploy.builds import tar_of
 from vpai_tui.deploy.bundle import Bundle, read_bundle
@@ -161,6 +162,7 @@ async def start(
     images = Images(connection, docker, prepared, clock)
     async for event in images.fetch():
         yield event
+    await arch.check(docker, prepared, images.targets)
     run = LifeRun(connection, prepared.place, by, clock, fresh, again)
     steps = b"".join(f"{step.line()}\n".encode() for step in prepared.steps)
     told = _manifest(run, START, plan.stack, clock, release=plan.release, compose=prepared.compose_version)

@@ -49,6 +49,11 @@ def life(container: Doc, now: float) -> Life:
     return seen
 
 
+def pid_of(container: Doc) -> int:
+    """The process that its engine tells of it."""
+    return 1000 + int(container["id"][:4], 16)
+
+
 def restarting_policy(container: Doc) -> bool:
     """Whether the engine starts it again when its process ends by itself."""
     return str(container["restart"]).split(":")[0] in ("always", "unless-stopped", "on-failure")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from vpai_tui.demo.engine.life import Life, life
+from vpai_tui.demo.engine.life import Life, life, pid_of
 from vpai_tui.demo.engine.store import Doc
 from vpai_tui.demo.engine.templates import Method
 
@@ -41,7 +41,7 @@ def state_of(container: Doc, now: float) -> Doc:
         "Restarting": seen.status == "restarting",
         "OOMKilled": False,
         "Dead": False,
-        "Pid": 1000 + int(container["id"][:4], 16) if running else 0,
+        "Pid": pid_of(container) if running else 0,
         "ExitCode": seen.exit_code,
         "Error": "",
         "StartedAt": stamp(seen.started_at),
@@ -254,7 +254,7 @@ def inspect_image(state: Doc, image: Doc) -> Doc:
         "RepoDigests": image["digests"],
         "Parent": "",
         "Created": stamp(image["created"]),
-        "Architecture": state["arch"],
+        "Architecture": image.get("arch") or state["arch"],
         "Os": "linux",
         "Size": image["size"],
         "Config": {"Env": [], "Cmd": None, "Entrypoint": None, "Labels": None},
