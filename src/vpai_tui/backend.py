@@ -106,6 +106,9 @@ class LiveBackend:
             running.move(host)
             self._updates.forget()
             return
+        if running is not None and what == "studio":
+            running.studio(host)
+            return
         if running is None or what not in ("cut", "heal") or host not in self._world.fleet.hosts:
             raise UsageError(
                 f"demo {what} {host}", remedy="demo cut HOST, heal HOST, loki restart, budget 92, move IMAGE"

@@ -19,7 +19,7 @@ import asyncssh
 import vpai_tui
 from vpai_tui import config
 from vpai_tui.clock import Clock, SystemClock
-from vpai_tui.demo import foreign, proc, sandbox, seed
+from vpai_tui.demo import creative, foreign, proc, sandbox, seed
 from vpai_tui.demo.edge import Edge
 from vpai_tui.demo.engine.store import STATE_VERSION, Engine, EngineError
 from vpai_tui.demo.headscale import net
@@ -32,6 +32,7 @@ from vpai_tui.errors import UsageError
 
 USER = "mobuone"
 DEFAULT_SEED = 7
+_STUDIO = "pi"  # where stacks on demand run
 _FIGURES_EVERY_S = 2.0
 STAMP = "demo.json"
 LAYOUT = 3  # of the folder; another number rebuilds it
@@ -101,6 +102,11 @@ class DemoFleet:
                     return
                 break
         raise UsageError(f"demo budget {scene}", remedy=f"demo budget PERCENT, or {', '.join(scenes.WORDS)}")
+
+    def studio(self, word: str) -> None:
+        """Have a situation of the studio, as `demo.creative` knows them. UsageError for any other word."""
+        if not creative.play(self.engine(_STUDIO), word, PROFILES[_STUDIO].memory_bytes):
+            raise UsageError(f"demo studio {word}", remedy=f"demo studio {', '.join(creative.WORDS)}")
 
     async def cut(self, host: str) -> None:
         """Cut the link to a host: its connections drop, new ones are refused until `heal`."""
@@ -254,7 +260,8 @@ def _listener(engine: Engine, hub: Engine, store: loki.Box, edge: Edge, host: st
     """Who answers at an address of a host's networks, or of the VPN."""
     if port == net.DNS_PORT:  # every machine of the VPN has the resolver
         return net.listener(hub, host, port)
-    return net.listener(engine, host, port) or store.listener(engine, host, port) or edge.listener(host, port)
+    found = net.listener(engine, host, port) or store.listener(engine, host, port) or edge.listener(host, port)
+    return found or creative.listener(engine, host, port)
 
 
 def _at_ports(fleet: config.Fleet, servers: dict[str, HostServer], run: Path) -> config.Fleet:

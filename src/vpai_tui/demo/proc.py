@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from pathlib import Path
 
+from vpai_tui.demo import creative
 from vpai_tui.demo.engine.life import life
-from vpai_tui.demo.engine.store import Doc, Engine, fraction
+from vpai_tui.demo.engine.store import Doc, Engine, fraction, hex_of
 from vpai_tui.demo.hosts import HostProfile
 
 _TICKS = 100  # per second and CPU
@@ -49,6 +51,7 @@ def write(home: Path, profile: HostProfile, seed: int, now: float) -> None:
         "proc/cpuinfo": "".join(f"processor\t: {n}\n\n" for n in range(profile.cpus)),
         "proc/df.k": _df(profile, state, 1024),
         "proc/df.1": _df(profile, state, 1),
+        "proc/sys/kernel/random/boot_id": f"{hex_of(f'boot {profile.name} {booted}')[:32]}\n",
         "proc/net/fib_trie": f"           |-- {profile.vpn}\n              /32 host LOCAL\n",
     }
     if profile.hot:
@@ -58,6 +61,7 @@ def write(home: Path, profile: HostProfile, seed: int, now: float) -> None:
     for container in state["containers"].values():
         if life(container, now).status == "running":
             files |= _scope(container, memories[container["id"]], now)
+            files.update([creative.network(container, now)])
     _put(home, files)
 
 
@@ -80,6 +84,8 @@ def memory_of(container: Doc, now: float) -> int:
     """Bytes a container uses; 0 when it does not run."""
     if life(container, now).status != "running":
         return 0
+    if (situation := creative.held(container)) is not None:
+        return situation
     key = container["id"]
     roof = container["limits"].get("memory") or 160_000_000
     share = 0.25 + 0.3 * fraction("memory " + container["image"])
@@ -145,6 +151,10 @@ def _put(home: Path, files: dict[str, str]) -> None:
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
         fresh.write_text(text)
         fresh.replace(path)
+    processes = {Path(name).parts[1] for name in files if name.startswith("proc/")}
+    for entry in (home / "proc").iterdir():
+        if entry.name.isdigit() and entry.name not in processes:
+            shutil.rmtree(entry, ignore_errors=True)
     if scopes.is_dir():
         for gone in [entry for entry in scopes.iterdir() if entry.name not in wanted]:
             for entry in gone.iterdir():

@@ -238,6 +238,8 @@ class Flows:
             await steer(word, host)
             if word == "budget":
                 self._app.budget_watch.again()
+            if word == "studio":
+                self._app.studio_watch.again()
 
         self.work(f"demo {text}", run)
 

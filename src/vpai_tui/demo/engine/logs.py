@@ -32,8 +32,11 @@ def lines(container: Doc, now: float, chorus: Chorus | None = None) -> list[tupl
 
     With `chorus`, a service that has a voice of its own says what Loki has of it.
     """
+    from vpai_tui.demo.creative import printed
     from vpai_tui.demo.loki.voices import known
 
+    if said := printed(container, now):
+        return sorted([*_usual(container, now), *said])
     if chorus is None or not known(container["image"]) or container["behaviour"] not in ("", "flap"):
         return _usual(container, now)
     return _spoken(container, now, chorus)
