@@ -133,7 +133,7 @@ def test_what_is_quiet_for_so_long_is_stopped(watched: Watched) -> None:
 
 def test_bytes_begin_it_anew_and_noise_does_not(watched: Watched) -> None:
     count = 1000
-    assert watched.run("set", 10).returncode == 0
+    assert watched.run("set", 600).returncode == 0
     until(lambda: watched.fact("quiet_s") not in ("", "0"))
     count += idle.QUIET_BYTES + 1
     before = watched.looks
@@ -148,7 +148,7 @@ def test_bytes_begin_it_anew_and_noise_does_not(watched: Watched) -> None:
 
 
 def test_another_container_begins_it_anew(watched: Watched) -> None:
-    assert watched.run("set", 10).returncode == 0
+    assert watched.run("set", 600).returncode == 0
     until(lambda: int(watched.fact("quiet_s") or 0) >= 60)
     at = int(watched.fact("quiet_s"))
     (watched.root / "ids").write_text("bbb\n")
@@ -156,7 +156,7 @@ def test_another_container_begins_it_anew(watched: Watched) -> None:
 
 
 def test_it_ends_with_the_stack(watched: Watched) -> None:
-    assert watched.run("set", 10).returncode == 0
+    assert watched.run("set", 600).returncode == 0
     (watched.root / "off").touch()
     until(lambda: watched.fact("state") == "ended")
     until(lambda: not watched.alive)
@@ -176,7 +176,7 @@ def test_a_stop_that_cannot_be_is_tried_again(watched: Watched, code: int) -> No
 
 @pytest.mark.parametrize("silent", ["dead", "proc/41/net/dev"])
 def test_what_cannot_be_read_stops_nothing(watched: Watched, silent: str) -> None:
-    assert watched.run("set").returncode == 0
+    assert watched.run("set", 600).returncode == 0
     (watched.root / "dead").touch() if silent == "dead" else (watched.root / silent).unlink()
     until(lambda: watched.fact("why") in ("Docker does not answer", "its network bytes cannot be read"))
     before = watched.looks
@@ -186,11 +186,11 @@ def test_what_cannot_be_read_stops_nothing(watched: Watched, silent: str) -> Non
 
 
 def test_set_anew_and_cancelled(watched: Watched) -> None:
-    assert watched.run("set", 30).returncode == 0
+    assert watched.run("set", 900).returncode == 0
     first = int(watched.fact("pid"))
-    assert watched.run("set", 45).returncode == 0
+    assert watched.run("set", 450).returncode == 0
     until(lambda: not Path(f"/proc/{first}").exists())
-    assert (watched.fact("minutes"), watched.alive) == ("45", True)
+    assert (watched.fact("minutes"), watched.alive) == ("450", True)
     second = int(watched.fact("pid"))
     assert watched.run("cancel").returncode == 0
     assert not watched.record.exists()
@@ -200,7 +200,7 @@ def test_set_anew_and_cancelled(watched: Watched) -> None:
 
 @pytest.mark.parametrize("verb", ["set", "cancel"])
 def test_the_lock_of_a_deploy_is_everybodys(watched: Watched, verb: str) -> None:
-    assert watched.run("set", 30).returncode == 0
+    assert watched.run("set", 900).returncode == 0
     token = watched.fact("token")
     with busy(watched.root, "pid=1 apply other by ben since now") as holder:
         done = watched.run(verb, 45)
@@ -219,10 +219,10 @@ def test_what_does_not_run_is_not_watched(watched: Watched) -> None:
 
 def test_how_it_stands_is_told_to_whoever_looks(watched: Watched) -> None:
     assert watched.seen() == {}
-    assert watched.run("set", 30).returncode == 0
+    assert watched.run("set", 900).returncode == 0
     found = watched.seen()["cut"]
     assert isinstance(found, idle.Idle)
-    assert (found.state, found.minutes, found.by) == (idle.IdleState.WATCHING, 30, "ann@lap")
+    assert (found.state, found.minutes, found.by) == (idle.IdleState.WATCHING, 900, "ann@lap")
     os.kill(int(watched.fact("pid")), signal.SIGKILL)
     until(lambda: not watched.alive)
     gone = watched.seen()["cut"]
