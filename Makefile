@@ -8,7 +8,7 @@ WORKERS ?= 4
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 
-.PHONY: help demo test check audit litellm lab lab-down bench matrix soak chaos snapshots
+.PHONY: help demo test check audit litellm lab lab-down bench matrix soak bring-up chaos snapshots
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -76,6 +76,9 @@ soak: $(READY) ## RACES=200 of two deployers and KILLS=300 at random millisecond
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 3 -q -m hypothesis tests/unit tests/ui
 	RACES=$(or $(RACES),200) KILLS=$(or $(KILLS),300) $(LAB_TEST) tests/lab/test_soak.py -k 'not random_walk'
 	$(LAB_TEST) -m soak tests/lab/test_links.py
+
+bring-up: $(READY) ## the shipped stacks of all three hosts brought up in the lab from blank (ten minutes; CI has two hosts)
+	$(LAB_TEST) -m "soak or not soak" tests/lab/test_bring_up.py
 
 chaos: $(READY) ## MINUTES=60 of random deploys, faults and edits by hand in the lab (SEED=4)
 	MINUTES=$(or $(MINUTES),60) $(LAB_TEST) tests/lab/test_soak.py -k random_walk

@@ -62,12 +62,12 @@ def push(registry: Registry, stacks: Iterable[Stack]) -> None:
         registry.push_files(image, _files(own, programs[image]), _SETTINGS)
 
 
-def built_elsewhere(stacks: Iterable[Stack]) -> Iterator[tuple[str, str, str]]:
-    """Host, image and the tag that its build from an address would have got: with that, nothing is left to build."""
+def built_elsewhere(stacks: Iterable[Stack]) -> Iterator[tuple[str, str]]:
+    """Image and the tag that its build from an address would have got: with that, nothing is left to build."""
     for stack in stacks:
         for build in builds_of(stack):
             if build.remote:
-                yield stack.host, str(stack.image(build.service)), build.tag
+                yield str(stack.image(build.service)), build.tag
 
 
 def ports_of(stack: Stack, name: str, body: Mapping[str, Any]) -> set[int]:
@@ -129,6 +129,8 @@ def _files(ports: set[int], programs: set[str]) -> dict[str, str]:
     return {
         "bin/serve": SERVE,
         "bin/answer": ANSWER,
+        "run.sh": "#!/bin/sh\nexec /bin/serve\n",  # Grafana's own start, behind the stack's
+        "tmp/.keep": "",
         "usr/bin/xcaddy": XCADDY,
         "etc/ports": " ".join(map(str, sorted(ports))),
         **{f"usr/bin/{name}": PROBE for name in PROGRAMS},
