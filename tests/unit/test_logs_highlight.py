@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vpai_tui.errors import UsageError
-from vpai_tui.logs.highlight import FILE, MOST, STYLES, Highlights, Rule, highlights, owners, rule, told
+from vpai_tui.logs.highlight import STYLES, Rule, owners, rule, told
+from vpai_tui.logs.highlights import FILE, MOST, Highlights, highlights
 from vpai_tui.logs.model import Level, Line
 from vpai_tui.widgets.log_style import Style, message
 

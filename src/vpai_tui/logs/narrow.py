@@ -229,5 +229,5 @@ def in_place(field: Field, line: Line) -> str:
         key = re.escape(json.dumps(field.name.rpartition(".")[2], ensure_ascii=False))
         for found in re.finditer(rf'{key}\s*:\s*("(?:\\.|[^"\\])*+"|[^\s,"{{}}\[\]]++)', text):
             if _unquoted(found[1]) == field.value:
-                return re.escape(found[0]) + ("" if found[1][0] == '"' else r"(?![\w.])")
+                return re.escape(found[0]) + ("" if found[1][0] == '"' else r"(?:[^\w.]|$)")
     raise UsageError("Loki is not asked here, and all lines are of one container", remedy=_IN_PLACE)

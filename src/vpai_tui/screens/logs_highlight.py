@@ -13,7 +13,8 @@ from vpai_tui.widgets.dialogs import Confirm, wrap
 from vpai_tui.widgets.paint import Line as Spans
 
 if TYPE_CHECKING:
-    from vpai_tui.logs.highlight import Highlights, Rules
+    from vpai_tui.logs.highlight import Rules
+    from vpai_tui.logs.highlights import Highlights
     from vpai_tui.screens.logs import LogsScreen
 
 _NAME, _STYLE, _PATTERN = 20, 8, 32  # cells of a row of the list
@@ -60,7 +61,7 @@ class LogHighlights:
         self._work(remove, lambda: self._say(f"{name} is highlighted no more"))
 
     def _list(self) -> None:
-        from vpai_tui.logs.highlight import highlights
+        from vpai_tui.logs.highlights import highlights
 
         rows: list[Spans] = []
         for it in self._rules.rules:
@@ -85,7 +86,7 @@ class LogHighlights:
         """`work` on the file and all of it read anew, beside the screen; `then` on the screen."""
 
         def look() -> Rules:
-            from vpai_tui.logs.highlight import highlights
+            from vpai_tui.logs.highlights import highlights
 
             file = highlights()
             work(file)
