@@ -45,7 +45,7 @@ async def told(laptop: Laptop, *words: str, code: int = 0) -> Any:
     """What a command says as JSON: its document, or its events."""
     found, out, err = await laptop.run_cli(*words, "--json")
     assert found == code, f"{words}: {found}\n{out[-3000:]}\n{err[-2000:]}"
-    return [json.loads(line) for line in out.splitlines()] if words[0] == "deploy" else json.loads(out)
+    return [json.loads(line) for line in out.splitlines()] if words[0] in ("deploy", "opencut") else json.loads(out)
 
 
 async def filled(laptop: Laptop, host: LabHost, stack: str) -> None:
