@@ -92,6 +92,13 @@ async def test_a_key_that_nobody_reads_is_declared_only(cockpit: OpenCockpit, pi
         picture(at, "not-enforced")
 
 
+@pytest.mark.parametrize("cap", [0.01, 0.03, 0.2, 1.0])
+async def test_a_day_that_cost_many_times_the_cap_is_drawn_too(cockpit: OpenCockpit, cap: float) -> None:
+    async with cockpit(backend=on(FakeBudget(budget.make_snapshot(4.2, cap_usd=cap)))) as at:
+        await at.press("4")
+        assert f"${4.2 - cap:.2f} over" in at.text() or f"{4.2 - cap:.2f} over" in at.text()
+
+
 async def test_over_a_cap_that_nothing_holds(cockpit: OpenCockpit) -> None:
     found = replace(budget.not_enforced(), manual=Mode.NORMAL, spend=budget.make_spend(5.21))
     found = replace(found, alerts=(budget.OVER, budget.NOT_ENFORCED))

@@ -131,7 +131,7 @@ def _marks(places: dict[int, int], gone: float, whole: float, room: int) -> Line
     row = [" "] * room
     for mark, at in reversed(places.items()):
         text = f"{mark}%" if mark == 100 else str(mark)
-        start = min(room - len(text), at - len(text) // 2)
+        start = max(0, min(room - len(text), at - len(text) // 2))
         if all(cell == " " for cell in row[max(0, start - 1) : start + len(text) + 1]):
             row[start : start + len(text)] = text
     roles = ["dim"] * room

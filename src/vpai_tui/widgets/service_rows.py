@@ -10,7 +10,7 @@ from vpai_tui.fleet.model import Alert, FleetSnapshot, Health, Service, Severity
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.safe_table import Column, Row, widest
 
-SORTS = ("fleet", "health", "service", "image", "cpu", "mem", "restarts", "age")
+SORTS = ("fleet", "health", "service", "cpu", "mem", "restarts", "age", "image")
 _HEALTH_RANK = {
     value: rank
     for rank, value in enumerate(
