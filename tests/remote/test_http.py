@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import ssl
 import sys
@@ -227,15 +228,32 @@ async def test_https_goes_over_every_bridge_and_is_verified_here(
 
 
 async def test_what_is_no_tls_is_told(conn: Connection, secured: tuple[ssl.SSLContext, Any]) -> None:
+    over: asyncio.Queue[None] = asyncio.Queue()  # one for each connection of a server that has ended
+
+    async def end(writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        over.put_nowait(None)
+
     async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
+        await end(writer)
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while await reader.read(4096):
+                pass
+        await end(writer)
 
     plain = await asyncio.start_server(speak, "127.0.0.1", 0)
     async with plain, http_client(conn, tls=secured[1]) as client:
         with pytest.raises(httpx.ConnectError, match="TLS failed: "):
             await client.get(f"https://127.0.0.1:{plain.sockets[0].getsockname()[1]}/")
-    silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(0), "127.0.0.1", 0)
+    silent = await asyncio.start_server(listen, "127.0.0.1", 0)
     async with silent, http_client(conn, tls=secured[1], timeout_s=0.5) as client:
         with pytest.raises(httpx.ConnectTimeout, match="no TLS in time"):
             await client.get(f"https://127.0.0.1:{silent.sockets[0].getsockname()[1]}/")
+    async with asyncio.timeout(5):
+        for _ in range(2):
+            await over.get()

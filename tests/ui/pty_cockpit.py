@@ -81,7 +81,8 @@ class PtyCockpit:
 
     def press(self, name: str, keys: str, *wanted: str) -> None:
         """Presses keys; returns when all of `wanted` were drawn since. `name`: of the place they lead to."""
-        while self._read(0.3):  # what is still drawn of the place before does not count
+        until = time.monotonic() + 2  # a place that never rests is left all the same
+        while time.monotonic() < until and self._read(0.3):  # what is still drawn of the place before does not count
             pass
         start = len(self.raw)
         os.write(self._fd, keys.replace("\x1b", _ESCAPE).encode())

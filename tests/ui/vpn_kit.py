@@ -54,4 +54,6 @@ async def command(at: Cockpit, words: str) -> None:
 async def without_toasts(at: Cockpit) -> None:
     """They go by themselves after a time: no picture may depend on it."""
     at.app.clear_notifications()
+    for screen in at.app.screen_stack:
+        await screen.query("Toast").remove()
     await at.settle()
