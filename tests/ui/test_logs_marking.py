@@ -140,7 +140,9 @@ async def test_what_does_not_fit_into_the_clipboard_is_told_and_cut_at_a_line(
         assert len((tmp_path / "all.jsonl").read_text().splitlines()) == 100
         await at.press("escape")
         found.write(entry(1, "sese/apps/n8n", "y" * 80_000))
-        await at.press("G", "c")
+        await at.settle()
+        await at.press("G")
+        await at.press("c")
         assert any("too much for the terminal's clipboard" in it for it in at.toasts())
         assert at.app.clipboard.splitlines() == rows  # what was there stays
 
