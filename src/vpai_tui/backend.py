@@ -248,7 +248,7 @@ class LiveBackend:
     def check(self, service_id: str) -> AsyncIterator[CheckResult]:
         watch = self._watch
         live = lambda: [host.name for host in watch.snapshot().hosts if host.live]  # noqa: E731
-        return self._world.questioner(live, self._connection).of(service_id)
+        return self._world.questioner(live, self._connection).of({service_id})
 
     async def inspect_yaml(self, service_id: str) -> str:
         service = find(self._watch.snapshot(), service_id)

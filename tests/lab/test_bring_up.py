@@ -74,7 +74,7 @@ async def test_a_blank_host_runs_all_of_it(
 ) -> None:
     host: LabHost = request.getfixturevalue(name)
     # What Tailscale would give it; and mounts are shared, as systemd has them.
-    host.sh(f"ip address replace {VPN[name]}/32 dev lo; mount --make-rshared /")
+    host.sh(f"ip address replace {VPN[name]}/32 dev lo; mount --make-rshared /; install -d /mnt/vpai")
     laptop = operator(tmp_path, host)
     stacks = laptop.world.stacks
     stand_ins.push(registry, stacks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from vpai_tui import cli
 from vpai_tui.demo import DemoFleet
 from vpai_tui.demo.certificates import contexts
 from vpai_tui.demo.edge import DAYS
+from vpai_tui.demo.engine.store import Engine
 from vpai_tui.fleet.doctor import CheckResult
 from vpai_tui.remote import resolve
 from vpai_tui.world import World, open_world
@@ -36,7 +39,7 @@ def demo_of(world: World) -> DemoFleet:
 
 
 async def asked(world: World, service: str) -> dict[str, CheckResult]:
-    return {it.check: it async for it in world.questioner().of(service)}
+    return {it.check: it async for it in world.questioner().of({service})}
 
 
 async def turned(world: World, service: str, action: str) -> None:
@@ -121,7 +124,7 @@ async def test_a_name_that_the_vpn_does_not_know_and_a_resolver_that_is_not_ther
 
 
 async def test_hosts_that_cannot_ask_say_so(world: World) -> None:
-    nobody = [it async for it in world.questioner(list).of("sese/apps/n8n")]
+    nobody = [it async for it in world.questioner(list).of({"sese/apps/n8n"})]
     assert [(it.ok, it.detail) for it in nobody] == [(None, "mayi.ewutelo.cloud: no host is connected that could ask")]
     await demo_of(world).cut("seko")
     try:
@@ -129,3 +132,23 @@ async def test_hosts_that_cannot_ask_say_so(world: World) -> None:
         assert found["dns"].ok is None and "seko cannot ask" in found["dns"].detail
     finally:
         await demo_of(world).heal("seko")
+
+
+def test_doctor_asks_only_for_what_is_deployed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def names() -> tuple[int, list[str]]:
+        code = cli.main(["doctor", "--json", "--demo-dir", str(tmp_path / "demo"), "--demo"])
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        return code, [row["detail"] for row in checks if row["check"] == "http"]
+
+    code, told = names()
+    assert code == 0 and any(detail.startswith("mayi.ewutelo.cloud answers 200") for detail in told)
+    engine = Engine(tmp_path / "demo" / "sese")
+    with engine.change() as state:
+        gone = [
+            key for key, it in state["containers"].items() if it["labels"].get("com.docker.compose.service") == "n8n"
+        ]
+        for key in gone:
+            del state["containers"][key]
+    code, left = names()
+    assert gone and code == 0 and len(left) == len(told) - 1
+    assert not any("mayi" in detail for detail in left)

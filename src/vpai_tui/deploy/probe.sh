@@ -142,8 +142,11 @@ surroundings() { # what the stack stands on
   if [ -s bundle/networks ]; then
     $DOCKER network ls --format '{{.Name}}' | grep -vxFf - bundle/networks | sed "s/^/network$TAB/; s/\$/${TAB}missing/"
   fi
+  # the engine that answers is there, wherever its socket is seen from
+  own=$($DOCKER context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null)
   while read -r path; do
-    if [ -d "$path" ]; then rec bind "$path" dir; elif [ -e "$path" ]; then rec bind "$path" file; else rec bind "$path" missing; fi
+    if [ "unix://$path" = "$own" ]; then rec bind "$path" file
+    elif [ -d "$path" ]; then rec bind "$path" dir; elif [ -e "$path" ]; then rec bind "$path" file; else rec bind "$path" missing; fi
   done <bundle/binds
   dump_rows bundle/dumps | newest_dumps | awk -F "$TAB" -v OFS="$TAB" -v now="$(date +%s.%N)" '{ print "dump", $1, now - $2, $3, $5 }'
   rec disk "$(df -Pk "$([ -d "$ROOT" ] && echo "$ROOT" || echo /)" | awk 'NR == 2 { print $4 }')"

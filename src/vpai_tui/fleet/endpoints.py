@@ -6,7 +6,7 @@ Asked from a host of the fleet, which is where a user of the VPN stands; the cer
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -110,13 +110,12 @@ class Questioner:
         self._tls = tls
         self._clock = clock
 
-    async def of(self, service_id: str | None = None) -> AsyncIterator[CheckResult]:
-        """The checks of one service's endpoints, or of all; one that nobody can ask says so."""
+    async def of(self, services: Container[str]) -> AsyncIterator[CheckResult]:
+        """The checks of these services' endpoints; one that nobody can ask says so."""
         for endpoint in self._all:
-            if endpoint.name is None or service_id not in (None, endpoint.service):
-                continue
-            async for result in self._one(endpoint):
-                yield result
+            if endpoint.name is not None and endpoint.service in services:
+                async for result in self._one(endpoint):
+                    yield result
 
     async def _one(self, endpoint: Endpoint) -> AsyncIterator[CheckResult]:
         host = asker(self._hosts(), endpoint)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,12 +43,29 @@ async def _doctor(world: World, args: Namespace) -> int:
         take(result)
     if (budget := await _budget_check(world)) is not None:
         take(budget)
-    reached = {result.host for result in results if result.check == "ssh" and result.ok}
-    async for result in world.questioner(lambda: list(reached)).of():
+    reached = [result.host for result in results if result.check == "ssh" and result.ok]
+    async for result in world.questioner(lambda: reached).of(await _deployed(world, reached)):
         take(result)
     if args.json:
         document({"checks": [show.check_json(result) for result in results]})
     return 1 if any(result.ok is False for result in results) else 0
+
+
+async def _deployed(world: World, hosts: Sequence[str]) -> set[str]:
+    """The services that have a container: before its deploy a name leads nowhere, and that is no fault."""
+    from vpai_tui.fleet.containers import from_list
+
+    found: set[tuple[str, str | None, str | None]] = set()
+    for host in hosts:
+        with suppress(OperatorError):  # an engine that does not answer has a line of its own
+            rows = await world.docker(await world.connection(host)).call("containers", all=True)
+            found |= {(host, it.project, it.service) for it in map(from_list, rows) if it is not None}
+    return {
+        f"{stack.id}/{service}"
+        for stack in world.stacks
+        for service in stack.services
+        if (stack.host, stack.project, service) in found
+    }
 
 
 async def _budget_check(world: World) -> CheckResult | None:
@@ -138,7 +156,7 @@ async def _describe(world: World, args: Namespace) -> int:
         show.description(sections(facts, placed))
     checks = []
     if args.check:
-        async for result in world.questioner().of(f"{stack.id}/{name}"):
+        async for result in world.questioner().of({f"{stack.id}/{name}"}):
             checks.append(result)
             if not args.json:
                 show.check(result)

@@ -62,7 +62,7 @@ def _run(engine: Engine, argv: list[str]) -> int:
     return COMMANDS[word](engine, rest)
 
 
-_GROUPS = ("container", "image", "network", "volume", "system")
+_GROUPS = ("container", "context", "image", "network", "volume", "system")
 
 
 def _version(engine: Engine, argv: list[str]) -> int:
@@ -77,6 +77,13 @@ def _version(engine: Engine, argv: list[str]) -> int:
     else:
         print(f"Client: Docker Engine - Community\n Version:           {views.SERVER_VERSION}\n")
         print(f"Server: Docker Engine - Community\n Engine:\n  Version:          {views.SERVER_VERSION}")
+    return 0
+
+
+def _context(engine: Engine, argv: list[str]) -> int:
+    """The default context: the socket that a machine with an engine has."""
+    host = {"Host": "unix:///var/run/docker.sock", "SkipTLSVerify": False}
+    formatted(parse(argv, FORMAT).one("format", "json"), [{"Name": "default", "Endpoints": {"docker": host}}])
     return 0
 
 
@@ -262,6 +269,7 @@ def _events(engine: Engine, argv: list[str]) -> int:
 COMMANDS: dict[str, Command] = {
     **THINGS,
     "version": _version,
+    "context inspect": _context,
     "info": _info,
     "ps": _ps,
     "ls": _ps,
