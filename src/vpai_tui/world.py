@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vpai_tui.remote.connection import Connection
     from vpai_tui.remote.docker import Docker
     from vpai_tui.remote.prompts import Prompts
+    from vpai_tui.upkeep.surface import Surface as Upkeep
     from vpai_tui.vpn.session import Vpn
 
 
@@ -217,6 +218,29 @@ class World:
                 folder=self.laptop,
                 read_only=read_only,
             )
+        )
+
+    def upkeep(self, watch: FleetWatch, *, read_only: bool = False) -> Upkeep:
+        """What checks, backups and disks of the watched fleet stand on."""
+        from vpai_tui.upkeep.surface import Surface as Upkeep
+
+        async def live(host: str) -> Connection:
+            return watch.connection(host)
+
+        def reached() -> list[str]:
+            return [host.name for host in watch.snapshot().hosts if host.live]
+
+        return Upkeep(
+            fleet=self.fleet,
+            stacks=self.stacks,
+            snapshot=watch.snapshot,
+            connection=live,
+            docker=watch.docker,
+            questioner=lambda: self.questioner(reached, live),
+            clock=self.clock,
+            history=self.history,
+            folder=self.laptop,
+            read_only=read_only,
         )
 
     def logs(

@@ -1,0 +1,239 @@
+"""Every check once: what failed in silence, where its signal is read, from when on it is bad, and what to do then.
+
+docs/checks.md is made from this table (`checks_page`); a test holds them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check. All but `id` and `title` are sentences for people."""
+
+    id: str
+    title: str
+    incident: str  # what went unseen; "" for a check that no incident asked for
+    source: str  # where the signal is read
+    threshold: str  # from when on it is a warning or an error
+    remedy: str  # what to do, where the finding does not know better
+    alerts: bool = True  # False: the fleet's list has an alert of it from elsewhere
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "pg-dump",
+        "PostgreSQL dumps",
+        "Dumps were empty for three months: no password, and nobody looked at a size.",
+        "The newest dump of each database below backups/pg_dump: age, size, and whether pg_restore could list it.",
+        "Error: none, older than 26 h, smaller than the stack's `fresh` allows, or not listed by pg_restore.",
+        "vpai-tui backups; run one now: vpai-tui backups run",
+    ),
+    Check(
+        "pg-coverage",
+        "Every database dumped",
+        "Databases that were added later were never dumped.",
+        "The server's own list of databases, less those that have a dump.",
+        "Error: a database without any dump.",
+        "vpai-tui backups run dumps every database the server has",
+    ),
+    Check(
+        "backup-steps",
+        "Steps of the last backup",
+        "A copy of Redis that failed ended the script: Qdrant, n8n and the heartbeat never ran.",
+        "The status file of the last run: one line per step.",
+        "Error: a step failed, or its artefact is older than 26 h.",
+        "read the step's reason: vpai-tui backups",
+    ),
+    Check(
+        "backup-growth",
+        "Growth of the backups",
+        "Archives were empty behind a hidden error, and a directory that could not be cleaned grew by 143 MB a night.",
+        "Size of the newest artefact, age of the oldest file, bytes of the directory against the day before.",
+        "Error: an empty artefact. Warning: files two days past their retention, or twice the bytes of a day ago.",
+        "look at the directory, then at backup-cleanup's line: vpai-tui backups",
+    ),
+    Check(
+        "restore-test",
+        "Restore tests",
+        "Backups ran without any volume in them, and a restore was never tried.",
+        "The result and age of the last restore test of each database; Zerobyte's snapshots where they can be read.",
+        "Warning: never tried, or older than 30 days. Error: the last one failed.",
+        "vpai-tui backups restore-test DB",
+    ),
+    Check(
+        "heartbeat",
+        "Backup heartbeat",
+        "Without an address the heartbeat was left out in silence.",
+        "Whether the backup's env file has an address, and whether the last run sent it.",
+        "Error: not configured, or not sent.",
+        "put HEARTBEAT_URL into its env file: vpai-tui env sese/backups edit",
+    ),
+    Check(
+        "containers",
+        "Containers that should run",
+        "All applications were down for 20 hours: a tag was gone and the failure was ignored.",
+        "The services of the stack files against the engine's containers.",
+        "Error: a service of a deployed stack has no container.",
+        "see the plan of its stack",
+        alerts=False,
+    ),
+    Check(
+        "watcher",
+        "Who watches the watcher",
+        "No monitoring at all for a month: Grafana answered 502.",
+        "Grafana's and VictoriaMetrics' own health on their host, and Uptime Kuma's on another.",
+        "Error: one of them does not answer, or both watchers are on one host.",
+        "read their logs; restart them",
+    ),
+    Check(
+        "container-series",
+        "Metrics of containers",
+        "Figures of containers had no names for five months.",
+        "Series with a container's name in VictoriaMetrics against the containers that run.",
+        "Error: none. Warning: fewer than nine in ten.",
+        "look at cAdvisor's mounts and at Alloy's targets",
+    ),
+    Check(
+        "alert-rules",
+        "Alert rules",
+        "Rules without data, of things long gone, and one the wrong way round.",
+        "Grafana's rules: health, last evaluation, state; and whether their query finds a series.",
+        "Error: a rule that cannot be evaluated. Warning: no data, or not evaluated for 10 minutes.",
+        "open the rule in Grafana",
+    ),
+    Check(
+        "health-check-spend",
+        "Hidden spend",
+        "Health checks of LiteLLM called every model, for about ten dollars a week.",
+        "Spend of the last day by key: what is not an operator's.",
+        "Warning: an internal key spent anything.",
+        "set background_health_checks: false; check with /health/readiness",
+    ),
+    Check(
+        "effective-cap",
+        "The cap in force",
+        "The cap was 10 dollars where everybody believed 5.",
+        "The cap as LiteLLM has it against the one in its configuration file.",
+        "Error: none at all. Warning: they differ.",
+        "vpai-tui budget set USD",
+    ),
+    Check(
+        "eco-acts",
+        "Eco mode acts",
+        "The flag stood in Redis and nothing read it.",
+        "The callback's heartbeat, and the share of paid models in the last minutes of eco mode.",
+        "Error: eco mode or a cap is set and nothing holds it.",
+        "deploy the stack with eco_mode.py",
+        alerts=False,
+    ),
+    Check(
+        "provider-credit",
+        "Provider credit",
+        "Credit was used up and read as a missing key.",
+        "Answers 402 and of used-up credit in LiteLLM's log of the last hour.",
+        "Error: any.",
+        "top up the provider, or take its models out",
+    ),
+    Check(
+        "telegram-channel",
+        "Telegram channel",
+        "After an upgrade the plugin was off and the container healthy.",
+        "OpenClaw's own list of channels and plugins.",
+        "Error: the channel is not enabled or its plugin not loaded.",
+        "enable the plugin in openclaw.json; pair again",
+    ),
+    Check(
+        "api-probes",
+        "What a user would do",
+        "The page answered 200 while the program behind it was in a loop.",
+        "A WebSocket to OpenClaw; the APIs of n8n, LiteLLM, Palais, Kaneo, Grafana, Qdrant, asked on their host.",
+        "Error: no 101, or another status than the API's own.",
+        "read its log; restart it",
+    ),
+    Check(
+        "vpn-names",
+        "Names in the VPN",
+        "Records of the Pi were missing.",
+        "Every subdomain of the stacks as the VPN's DNS answers it, against its host's address.",
+        "Error: no answer, or another address.",
+        "vpai-tui dns check",
+    ),
+    Check(
+        "node-seen",
+        "Hosts beyond SSH",
+        "A process killed for want of memory took the lease of an address along: 6.5 hours offline, the machine alive.",
+        "Headscale's last sight of each host's node; kills for want of memory since its start.",
+        "Error: a host's node is offline. Warning: the kernel killed for want of memory in the last day.",
+        "look at it from another machine of its network",
+    ),
+    Check(
+        "disk-unaccounted",
+        "Disk nobody accounts for",
+        "A disk was full of content that `docker system df` does not see.",
+        "Used bytes of Docker's filesystem, less what the engine accounts for; the size of containerd's own directory.",
+        "Warning: more than 10 GiB or a fifth of the disk.",
+        "vpai-tui disk HOST",
+    ),
+    Check(
+        "quiet-alerts",
+        "Alerts that repeat",
+        "A guard sent 96 messages a day, and nobody read them.",
+        "Of this laptop's own notifications: each change of an alert once, and a disk's threshold with a band.",
+        "Warning: an alert that came and went more than 6 times in a day.",
+        "look at what it is near of, and mend that",
+    ),
+    Check(
+        "sshd-listen",
+        "Where sshd listens",
+        "sshd was bound to an address of the VPN: with the VPN gone, so was the way in.",
+        "`sshd -T` on the host against the addresses its interfaces have.",
+        "Error: an address that no interface has. Warning: only addresses of the VPN.",
+        "correct ListenAddress before the next restart of sshd",
+    ),
+    Check(
+        "stale-code",
+        "Old code still runs",
+        "An env file or code was changed and the old container went on.",
+        "Times of env files against their containers' creation; the image a tag stands for against the one that runs.",
+        "Warning: the file is newer, or the tag stands for another image.",
+        "see the plan of its stack",
+    ),
+    Check(
+        "control-plane",
+        "The VPN's control plane",
+        "The hub could not be reached by SSH while the VPN was fine, and the other way round.",
+        "Headscale's /health by its public name, asked from another host, apart from SSH.",
+        "Error: no 200.",
+        "vpai-tui describe seko/headscale/headscale",
+    ),
+    Check(
+        "open-ports",
+        "Open ports",
+        "Redis and PostgreSQL listened to the whole Internet.",
+        "Listening sockets of the host against what its stacks publish and the list of what may listen.",
+        "Error: a port open to all that nothing declares. Warning: one on the VPN's address.",
+        "bind it to 127.0.0.1 or to the VPN's address, or declare it",
+    ),
+)
+
+BY_ID: Mapping[str, Check] = {check.id: check for check in CHECKS}
+
+
+def checks_page() -> str:
+    """docs/checks.md."""
+    parts = [
+        "# What fails in silence\n",
+        "Made from `src/vpai_tui/upkeep/table.py`. Each is something that once went wrong unseen, or would. `vpai-tui\n"
+        "status --checks` and `:checks` in the cockpit show how each stands; what cannot be asked says *cannot be\n"
+        "known*, and why.\n",
+    ]
+    for check in CHECKS:
+        parts.append(f"## {check.title} (`{check.id}`)\n")
+        if check.incident:
+            parts.append(f"- **Unseen**: {check.incident}")
+        parts += [f"- **Read from**: {check.source}", f"- **Bad when**: {check.threshold}"]
+        parts.append(f"- **Then**: {check.remedy}\n")
+    return "\n".join(parts).rstrip() + "\n"
