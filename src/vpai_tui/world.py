@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.envkeeper import EnvKeeper
     from vpai_tui.fleet.endpoints import Questioner
     from vpai_tui.fleet.stacks import Stack
+    from vpai_tui.fleet.trend import Trends
     from vpai_tui.fleet.watch import FleetWatch
     from vpai_tui.logs.session import Logs
     from vpai_tui.ondemand.session import Studio
@@ -252,6 +253,16 @@ class World:
         from vpai_tui.logs.session import Logs, Surface
 
         return Logs(Surface(self.fleet, self.stacks, connection or self.connection, docker or self.docker, self.clock))
+
+    def trends(
+        self,
+        connection: Callable[[str], Awaitable[Connection]] | None = None,
+        docker: Callable[[Connection], Docker] | None = None,
+    ) -> Trends:
+        """VictoriaMetrics' figures over this world's connections, or over those handed out; nothing stays open."""
+        from vpai_tui.fleet.trend import Trends
+
+        return Trends(self.stacks, connection or self.connection, docker or self.docker, self.clock)
 
     def env_keeper(self) -> EnvKeeper:
         """Checks and writes env files over this world's connections."""

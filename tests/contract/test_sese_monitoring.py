@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +14,8 @@ import httpx
 import pytest
 import yaml
 
-from .eco.proxy import free_port, until
 from .edge_kit import demand
+from .victoria_kit import PROGRAM, started
 
 STACK = Path(__file__).parents[2] / "stacks/sese/monitoring"
 GRAFANA = STACK / "configs/grafana"
@@ -119,35 +118,10 @@ def test_the_start_of_grafana_puts_the_chat_in_as_text(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Started as the stack starts it, but for its place."""
-    program = os.environ.get("VPAI_VICTORIAMETRICS") or shutil.which("victoria-metrics")
-    if program is None:
+    if PROGRAM is None:
         demand("victoria-metrics is not installed")
-    assert program is not None
-    folder, port = tmp_path_factory.mktemp("victoria"), free_port()
-    given = {"-storageDataPath": str(folder / "data"), "-httpListenAddr": f"127.0.0.1:{port}"}
-    words = [f"{name}={given.get(name, value)}" for name, _, value in (it.partition("=") for it in _command())]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program, *words], stdout=log, stderr=log, cwd=folder)
-    url = f"http://127.0.0.1:{port}"
-
-    def healthy() -> bool:
-        try:
-            return httpx.get(f"{url}/-/healthy", timeout=2).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    try:
-        until(lambda: process.poll() is not None or healthy(), "VictoriaMetrics answers", 60)
-        assert process.poll() is None, (folder / "log").read_text()[-2000:]
+    with started(tmp_path_factory.mktemp("victoria")) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _command() -> list[str]:
-    found: list[str] = COMPOSE["victoriametrics"]["command"]
-    return found
 
 
 def test_a_real_victoriametrics_takes_every_query(victoria: str) -> None:

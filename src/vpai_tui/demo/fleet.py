@@ -28,6 +28,7 @@ from vpai_tui.demo.litellm import scenes
 from vpai_tui.demo.loki import box as loki
 from vpai_tui.demo.registry import Registry
 from vpai_tui.demo.servers import Handler, HostServer
+from vpai_tui.demo.victoria import box as victoria
 from vpai_tui.errors import UsageError
 
 USER = "mobuone"
@@ -136,8 +137,9 @@ async def start(
     folder = await asyncio.to_thread(build, folder, seed=seed, clock=clock, reset=reset)
     with tempfile.TemporaryDirectory(prefix="vpai-demo-") as run:
         store = loki.Box(folder, tuple(PROFILES), seed)
+        past = victoria.Box(folder, tuple(PROFILES), seed)
         edge = _edge(folder, clock)
-        servers, fleet = _servers(folder, Path(run), store, edge)
+        servers, fleet = _servers(folder, Path(run), store, past, edge)
         if foreign_host is not None:
             await asyncio.to_thread(_make_foreign, folder, foreign_host, fleet)
         figures: asyncio.Task[None] | None = None
@@ -225,7 +227,9 @@ def _build_anew(folder: Path, number: int, clock: Clock) -> None:
         seed.host(folder, profile, stacks, number, clock.now().timestamp())
 
 
-def _servers(folder: Path, run: Path, store: loki.Box, edge: Edge) -> tuple[dict[str, HostServer], config.Fleet]:
+def _servers(
+    folder: Path, run: Path, store: loki.Box, past: victoria.Box, edge: Edge
+) -> tuple[dict[str, HostServer], config.Fleet]:
     key = asyncssh.generate_private_key("ssh-ed25519")
     path = run / "key"
     path.touch(mode=0o600)
@@ -243,7 +247,7 @@ def _servers(folder: Path, run: Path, store: loki.Box, edge: Edge) -> tuple[dict
             env=sandbox.environment(home),
             cwd=home / "home" / USER,
             forwarding=profile.forwarding,
-            listener=partial(_listener, Engine(home), hub, store, edge),
+            listener=partial(_listener, Engine(home), hub, store, past, edge),
             wire=run / f"{name}.net",
         )
         hosts[name] = config.Host(
@@ -256,12 +260,14 @@ def _servers(folder: Path, run: Path, store: loki.Box, edge: Edge) -> tuple[dict
     return servers, config.Fleet(hosts=hosts, stacks=seed.stacks_in_order(folder), domain=seed.domain(folder))
 
 
-def _listener(engine: Engine, hub: Engine, store: loki.Box, edge: Edge, host: str, port: int) -> Handler | None:
+def _listener(
+    engine: Engine, hub: Engine, store: loki.Box, past: victoria.Box, edge: Edge, host: str, port: int
+) -> Handler | None:
     """Who answers at an address of a host's networks, or of the VPN."""
     if port == net.DNS_PORT:  # every machine of the VPN has the resolver
         return net.listener(hub, host, port)
     found = net.listener(engine, host, port) or store.listener(engine, host, port) or edge.listener(host, port)
-    return found or creative.listener(engine, host, port)
+    return found or past.listener(engine, host, port) or creative.listener(engine, host, port)
 
 
 def _at_ports(fleet: config.Fleet, servers: dict[str, HostServer], run: Path) -> config.Fleet:

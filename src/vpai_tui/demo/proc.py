@@ -92,10 +92,16 @@ def memory_of(container: Doc, now: float) -> int:
     return int(roof * share * (1 + 0.06 * _wave(key, now, 300) + 0.02 * (_noise(key, now) - 0.5)))
 
 
-def _meminfo(profile: HostProfile, seed: int, now: float, containers_bytes: int) -> str:
+def available_bytes(profile: HostProfile, seed: int, now: float, containers_bytes: int) -> int:
+    """What a host's programs could still have, where its containers hold so much."""
     total = profile.memory_bytes // 1024
     base = profile.memory_bytes * (0.14 + 0.01 * _wave(f"{profile.name} {seed} memory", now, 600))
-    used = min(int(base + containers_bytes) // 1024, int(total * 0.97))
+    return (total - min(int(base + containers_bytes) // 1024, int(total * 0.97))) * 1024
+
+
+def _meminfo(profile: HostProfile, seed: int, now: float, containers_bytes: int) -> str:
+    total = profile.memory_bytes // 1024
+    used = total - available_bytes(profile, seed, now, containers_bytes) // 1024
     swap = profile.swap_bytes // 1024
     rows = {
         "MemTotal": total,
@@ -109,10 +115,15 @@ def _meminfo(profile: HostProfile, seed: int, now: float, containers_bytes: int)
     return "".join(f"{name + ':':<16}{value:>8} kB\n" for name, value in rows.items())
 
 
+def disk_used_bytes(profile: HostProfile, state: Doc) -> int:
+    """What is taken of `/`."""
+    images: int = sum(image["size"] for image in state["images"].values())
+    return min(int(profile.disk_bytes * profile.disk_used) + images, int(profile.disk_bytes * 0.99))
+
+
 def _df(profile: HostProfile, state: Doc, unit: int) -> str:
-    images = sum(image["size"] for image in state["images"].values())
     size = profile.disk_bytes
-    used = min(int(size * profile.disk_used) + images, int(size * 0.99))
+    used = disk_used_bytes(profile, state)
     title = "1024-blocks" if unit == 1024 else "1-blocks"
     rows = [("/dev/sda1", size, used, "/"), ("tmpfs", profile.memory_bytes // 2, 1_400_000, "/dev/shm")]  # noqa: S108
     rows += [("/dev/sda15", 130_000_000, 12_800_000, "/boot/efi")] if profile.arch == "amd64" else []

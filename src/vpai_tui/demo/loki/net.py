@@ -37,7 +37,7 @@ def handler(loki: Loki) -> Handler:
 async def _serve(loki: Loki, reader: Any, writer: Any) -> None:
     """Requests until the other side hangs up; a tail is the last."""
     try:
-        while (found := await _request(reader)) is not None:
+        while (found := await read_request(reader)) is not None:
             request, head = found
             if loki.faults().gone(loki.now()):
                 break
@@ -56,7 +56,7 @@ async def _serve(loki: Loki, reader: Any, writer: Any) -> None:
         writer.close()
 
 
-async def _request(reader: Any) -> tuple[Request, bytes] | None:
+async def read_request(reader: Any) -> tuple[Request, bytes] | None:
     """The next request and its head as it came; None at the end."""
     first = await reader.readline()
     words = first.decode("latin-1").split()
