@@ -109,9 +109,12 @@ class LiveBackend:
         if running is not None and what == "studio":
             running.studio(host)
             return
+        if running is not None and what in ("break", "mend"):
+            (running.break_ if what == "break" else running.mend)(host)
+            return
         if running is None or what not in ("cut", "heal") or host not in self._world.fleet.hosts:
             raise UsageError(
-                f"demo {what} {host}", remedy="demo cut HOST, heal HOST, loki restart, budget 92, move IMAGE"
+                f"demo {what} {host}", remedy="demo cut HOST, heal HOST, loki restart, budget 92, break CHECK, move IMAGE"
             )
         await (running.cut(host) if what == "cut" else running.heal(host))
 

@@ -125,7 +125,7 @@ def hours_of(bodies: Iterable[Any], day: date, zone: tzinfo) -> dict[int, float]
     """Dollars by hour of `day` in `zone`, from pages of `/spend/logs/v2`."""
     found: dict[int, float] = {}
     for row in (row for body in bodies for row in rows(mapping(body).get("data"))):
-        at = _moment(row.get("startTime"))
+        at = moment_of(row.get("startTime"))
         local = at.astimezone(zone) if at else None
         if local and local.date() == day and (spent := money(row.get("spend"))):
             found[local.hour] = found.get(local.hour, 0.0) + spent
@@ -137,7 +137,7 @@ def pages_of(body: Any) -> int:
     return count(mapping(body).get("total_pages")) or 0
 
 
-def _moment(text: object) -> datetime | None:
+def moment_of(text: object) -> datetime | None:
     try:
         at = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:

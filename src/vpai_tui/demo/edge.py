@@ -17,12 +17,15 @@ import anyio.abc
 import yaml
 from anyio.streams.tls import TLSStream
 
+from vpai_tui.demo.broken import broken
 from vpai_tui.demo.engine.life import life
 from vpai_tui.demo.engine.store import Doc, Engine
 from vpai_tui.demo.servers import Handler
 
 PORT = 443
 DAYS = 61  # that a certificate holds, from the start of the demo
+DAYS_LEFT = 2  # where nothing renews it
+_HUB = "singa"
 
 
 class Edge:
@@ -35,7 +38,7 @@ class Edge:
         self._homes = dict(homes)
         self._stacks = stacks
         self._domain = domain
-        self._made: tuple[ssl.SSLContext, ssl.SSLContext] | None = None
+        self._made: dict[int, tuple[ssl.SSLContext, ssl.SSLContext]] = {}
         self._now = now
 
     @property
@@ -71,11 +74,15 @@ class Edge:
 
     def _contexts(self) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         """For the servers, for who checks them; made when they are asked for."""
-        if self._made is None:
+        days = DAYS_LEFT if self._is_broken("certificates") else DAYS
+        if days not in self._made:
             from vpai_tui.demo.certificates import contexts  # slow, and not needed for the first frame
 
-            self._made = contexts(self._domain, self._now, DAYS)
-        return self._made
+            self._made[days] = contexts(self._domain, self._now, days)
+        return self._made[days]
+
+    def _is_broken(self, check: str) -> bool:
+        return broken(self._stacks.parents[1], check)
 
     async def _serve(self, engine: Engine, host: str, reader: Any, writer: Any) -> None:
         context = await asyncio.to_thread(lambda: self._contexts()[0])
@@ -93,6 +100,8 @@ class Edge:
         """What the proxy says for a name: of the service behind it, 502 where that does not run, 404 for no name."""
         for access in self._accesses(host):
             if self._is(access, name):
+                if access["subdomain"] == _HUB and self._is_broken("control-plane"):
+                    return 502, b""
                 runs = _running(engine, access["service"]) is not None
                 return (200, b"hello from the demo\n") if runs else (502, b"")
         return 404, b""

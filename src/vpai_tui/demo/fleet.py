@@ -13,13 +13,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncssh
 
 import vpai_tui
 from vpai_tui import config
 from vpai_tui.clock import Clock, SystemClock
-from vpai_tui.demo import creative, foreign, proc, sandbox, seed
+from vpai_tui.demo import apis, creative, foreign, proc, sandbox, seed
 from vpai_tui.demo.edge import Edge
 from vpai_tui.demo.engine.store import STATE_VERSION, Engine, EngineError
 from vpai_tui.demo.headscale import net
@@ -30,6 +31,9 @@ from vpai_tui.demo.registry import Registry
 from vpai_tui.demo.servers import Handler, HostServer
 from vpai_tui.demo.victoria import box as victoria
 from vpai_tui.errors import UsageError
+
+if TYPE_CHECKING:
+    from vpai_tui.demo.breaks import Break
 
 USER = "mobuone"
 DEFAULT_SEED = 7
@@ -108,6 +112,21 @@ class DemoFleet:
         """Have a situation of the studio, as `demo.creative` knows them. UsageError for any other word."""
         if not creative.play(self.engine(_STUDIO), word, PROFILES[_STUDIO].memory_bytes):
             raise UsageError(f"demo studio {word}", remedy=f"demo studio {', '.join(creative.WORDS)}")
+
+    def break_(self, check: str) -> None:
+        """Break what a check looks at, as `demo.breaks` knows it. UsageError for any other word."""
+        self._break(check).do(self)
+
+    def mend(self, check: str) -> None:
+        """Take `break_` back."""
+        self._break(check).mend(self)
+
+    def _break(self, check: str) -> Break:
+        from vpai_tui.demo.breaks import BREAKS
+
+        if check not in BREAKS:
+            raise UsageError(f"demo break {check}", remedy=f"demo break {', '.join(BREAKS)}")
+        return BREAKS[check]
 
     async def cut(self, host: str) -> None:
         """Cut the link to a host: its connections drop, new ones are refused until `heal`."""
@@ -267,7 +286,8 @@ def _listener(
     if port == net.DNS_PORT:  # every machine of the VPN has the resolver
         return net.listener(hub, host, port)
     found = net.listener(engine, host, port) or store.listener(engine, host, port) or edge.listener(host, port)
-    return found or past.listener(engine, host, port) or creative.listener(engine, host, port)
+    found = found or past.listener(engine, host, port) or creative.listener(engine, host, port)
+    return found or apis.listener(engine, host, port)
 
 
 def _at_ports(fleet: config.Fleet, servers: dict[str, HostServer], run: Path) -> config.Fleet:

@@ -48,6 +48,17 @@ class Endpoint:
         return f"https://{self.name}" if self.name else None
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a name showed to one host. `holds`: its certificate does; None: it never got so far, `problem` says why."""
+
+    asker: str
+    holds: bool | None
+    problem: str = ""
+    status: int | None = None
+    until: datetime | None = None  # the end of its certificate
+
+
 def endpoints(stacks: Iterable[Stack], domain: str | None) -> list[Endpoint]:
     """All of them, in the order of the stacks."""
     return [
@@ -117,6 +128,36 @@ class Questioner:
                 async for result in self._one(endpoint):
                     yield result
 
+    @property
+    def endpoints(self) -> Sequence[Endpoint]:
+        return self._all
+
+    @property
+    def addresses(self) -> Mapping[str, tuple[str, ...]]:
+        """The fleet's hosts and theirs, as the operator wrote them."""
+        return self._addresses
+
+    async def asking(self, endpoint: Endpoint | None = None) -> Connection:
+        """The connection that asks for an endpoint, of another host than its own where there is one.
+
+        Raises:
+            OperatorError: no host is connected.
+        """
+        hosts = self._hosts()
+        host = next(iter(hosts), None) if endpoint is None else asker(hosts, endpoint)
+        if host is None:
+            raise OperatorError("no host is connected that could ask")
+        return await self._connection(host)
+
+    async def look(self, endpoint: Endpoint, target: str | None = None, path: str = "/") -> Look:
+        """What the endpoint's name shows from another host than its own; `target` in place of where the name leads.
+
+        Raises:
+            OperatorError: no host is connected.
+        """
+        name = endpoint.name or endpoint.host
+        return await look(name, target or name, await self.asking(endpoint), self._tls(), path)
+
     async def _one(self, endpoint: Endpoint) -> AsyncIterator[CheckResult]:
         host = asker(self._hosts(), endpoint)
         if host is None:
@@ -180,40 +221,50 @@ async def _name(
 async def _https(
     endpoint: Endpoint, name: str, target: str, connection: Connection, tls: ssl.SSLContext, now: datetime
 ) -> AsyncIterator[CheckResult]:
+    host, seen = endpoint.host, await look(name, target, connection, tls)
+    if seen.holds is None:
+        yield CheckResult(host, "https", False, seen.problem, _look(endpoint))
+        return
+    if seen.holds:
+        yield _certificate(endpoint, name, seen.until, now)
+    else:
+        ends = f"; it ends {seen.until:%Y-%m-%d}" if seen.until else ""
+        yield CheckResult(host, "tls", False, f"{seen.problem}{ends}", f"look at the log of the proxy of {host}")
+    if seen.status is not None:
+        yield _status(endpoint, name, seen.status)
+
+
+async def look(name: str, target: str, connection: Connection, tls: ssl.SSLContext, path: str = "/") -> Look:
+    """`GET path` of `name` at `target` (an address, or the name as the asking host resolves it). Nothing is raised."""
     import httpx
 
     from vpai_tui.remote.http import as_operator_error
 
-    host = endpoint.host
     try:
-        status, until = await _get(name, target, connection, tls)
+        status, until = await _get(name, target, connection, tls, path)
     except httpx.HTTPError as error:
         said = as_operator_error(error, connection, name).message
         if "certificate does not hold" not in said:
-            yield CheckResult(host, "https", False, said, _look(endpoint))
-            return
-        until = None
+            return Look(connection.name, None, said)
         try:
-            status, until = await _get(name, target, connection, _anything())
+            status, until = await _get(name, target, connection, _anything(), path)
         except httpx.HTTPError:
-            status = None
-        ends = f"; it ends {until:%Y-%m-%d}" if until else ""
-        yield CheckResult(host, "tls", False, f"{said}{ends}", f"look at the log of the proxy of {host}")
-    else:
-        yield _certificate(endpoint, name, until, now)
-    if status is not None:
-        yield _status(endpoint, name, status)
+            return Look(connection.name, False, said)
+        return Look(connection.name, False, said, status, until)
+    return Look(connection.name, True, "", status, until)
 
 
-async def _get(name: str, target: str, connection: Connection, tls: ssl.SSLContext) -> tuple[int, datetime | None]:
-    """The status of `GET /` and the end of the certificate. httpx's errors."""
+async def _get(
+    name: str, target: str, connection: Connection, tls: ssl.SSLContext, path: str
+) -> tuple[int, datetime | None]:
+    """The status of `GET path` and the end of the certificate. httpx's errors."""
     from vpai_tui.remote.http import http_client
 
     where = f"[{target}]" if ":" in target else target
     async with (
         http_client(connection, timeout_s=TIMEOUT_S, tls=tls) as client,
         client.stream(
-            "GET", f"https://{where}:{_PORT}/", headers={"Host": name}, extensions={"sni_hostname": name}
+            "GET", f"https://{where}:{_PORT}{path}", headers={"Host": name}, extensions={"sni_hostname": name}
         ) as response,
     ):
         return response.status_code, _until(response)

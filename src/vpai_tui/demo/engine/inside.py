@@ -10,6 +10,7 @@ from vpai_tui.demo.engine.life import life
 from vpai_tui.demo.engine.store import Doc, Engine, EngineError
 from vpai_tui.demo.headscale import box as headscale
 from vpai_tui.demo.litellm import hook as litellm
+from vpai_tui.demo.talk import command as talk
 
 _QUIET = ("true", "test", "[", "kill", "nginx", "pg_isready", "wget", "curl", "caddy", "psql", "python3")
 
@@ -30,6 +31,8 @@ def answer(engine: Engine, container: Doc, command: list[str]) -> tuple[int, str
     if command[:1] == ["headscale"] and headscale.is_headscale(container):
         return headscale.command(engine, container, command[1:])
     if (said := litellm.command(engine, container, command)) is not None:
+        return said
+    if (said := talk(engine, container, command)) is not None:
         return said
     return _answer(container, command)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from vpai_tui.demo.engine.life import life
 from vpai_tui.demo.engine.store import Doc, Engine
 from vpai_tui.demo.loki.chorus import Chorus
+from vpai_tui.demo.loki.complaints import Complaints
 from vpai_tui.demo.loki.faults import Switches
 from vpai_tui.demo.loki.model import S
 from vpai_tui.demo.loki.net import PORT, Handler, handler
@@ -28,6 +29,7 @@ class Box:
         self.switches = Switches(folder / FOLDER / "faults.json", Engine(folder / hosts[0]).now)
         self._pushed = Pushed(folder / FOLDER / "pushed.jsonl")
         self._chorus = Chorus(folder, hosts, seed)
+        self._complaints = Complaints(folder, Engine(folder / hosts[0]).now)
         self._servers: dict[str, Loki] = {}  # by container and start: a restart ends all tails
 
     def listener(self, engine: Engine, host: str, port: int) -> Handler | None:
@@ -42,7 +44,7 @@ class Box:
         stamp = _stamp(container)
         if stamp not in self._servers:
             server = Loki(
-                Together(self._chorus, self._pushed),
+                Together(self._chorus, self._complaints, self._pushed),
                 self._pushed,
                 lambda: int(engine.now() * S),
                 self.switches.read,
