@@ -114,7 +114,8 @@ class LiveBackend:
             return
         if running is None or what not in ("cut", "heal") or host not in self._world.fleet.hosts:
             raise UsageError(
-                f"demo {what} {host}", remedy="demo cut HOST, heal HOST, loki restart, budget 92, break CHECK, move IMAGE"
+                f"demo {what} {host}",
+                remedy="demo cut HOST, heal HOST, loki restart, budget 92, break CHECK, move IMG",
             )
         await (running.cut(host) if what == "cut" else running.heal(host))
 

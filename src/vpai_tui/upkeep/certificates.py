@@ -91,9 +91,9 @@ async def _inside(questioner: Questioner, wanted: Sequence[Endpoint]) -> Mapping
 
 def together(found: Iterable[Finding]) -> list[Finding]:
     """One finding for the names of a host of which the same is said: a proxy fails with all of them."""
-    groups: dict[tuple[str, Standing, str], list[Finding]] = {}
+    groups: dict[tuple[str, Standing, str, str], list[Finding]] = {}
     for it in found:
-        groups.setdefault((it.host, it.standing, it.detail), []).append(it)
+        groups.setdefault((it.host, it.standing, it.detail, it.subject.partition(" ")[2]), []).append(it)
     return [_one_of(it) for it in groups.values()]
 
 
@@ -102,7 +102,8 @@ def _one_of(group: Sequence[Finding]) -> Finding:
     if len(group) == 1:
         return first
     names = ", ".join(it.subject.partition(".")[0] for it in group)
-    return replace(first, subject=f"{len(group)} names", detail=f"{first.detail}: {names}")
+    _, blank, where = first.subject.partition(" ")
+    return replace(first, subject=f"{len(group)} names{blank}{where}", detail=f"{first.detail}: {names}")
 
 
 def names_of(endpoints: Sequence[Endpoint], snapshot: FleetSnapshot) -> list[Endpoint]:

@@ -28,7 +28,8 @@ _LARGEST = 2 << 20
 _TIMEOUT_S = 20.0
 PATH = "/api/prometheus/grafana/api/v1/rules"
 # `printf` is the shell's own, and what it prints goes through pipes: the password is in no process's arguments.
-# HTTP/1.0 has no chunks. An answer that is cut off is no JSON, and said to be none.
+# HTTP/1.0 has no chunks. To a client whose end of input has come Go's server answers no more, hence the sleep. An answer
+# that is cut off is no JSON, and said to be none.
 SCRIPT = rf"""
 user=${{GF_SECURITY_ADMIN_USER:-admin}} secret=${{GF_SECURITY_ADMIN_PASSWORD-}}
 [ -n "$secret" ] || [ -z "${{GF_SECURITY_ADMIN_PASSWORD__FILE-}}" ] || secret=$(cat "$GF_SECURITY_ADMIN_PASSWORD__FILE")
@@ -37,7 +38,10 @@ login=$(printf '%s:%s' "$user" "$secret" | base64 | tr -d '\n')
 if command -v curl >/dev/null; then
   printf 'header = "Authorization: Basic %s"\n' "$login" | curl -s -i --http1.0 -m 10 -K - "http://127.0.0.1:3000{PATH}"
 elif command -v nc >/dev/null; then
-  printf 'GET {PATH} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Basic %s\r\n\r\n' "$login" | nc -w 10 127.0.0.1 3000
+  {{
+    printf 'GET {PATH} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Basic %s\r\n\r\n' "$login"
+    sleep 4
+  }} | nc -w 10 127.0.0.1 3000
 else
   echo "vpai: no client"; exit 0
 fi | head -c {_LARGEST}
@@ -62,7 +66,7 @@ class Rule:
     @property
     def no_data(self) -> bool:
         """What Grafana makes an alert of. `Normal (NoData)` is a rule that calls the absence of data fine."""
-        return self.health == "nodata" or any(it.startswith("nodata") for it in self.states)
+        return any(it.startswith("nodata") for it in self.states) or (self.health == "nodata" and not self.quiet)
 
     @property
     def quiet(self) -> bool:
