@@ -38,7 +38,8 @@ class Edge:
         self._homes = dict(homes)
         self._stacks = stacks
         self._domain = domain
-        self._made: dict[int, tuple[ssl.SSLContext, ssl.SSLContext]] = {}
+        self._made: tuple[ssl.SSLContext, ssl.SSLContext] | None = None
+        self._ending: tuple[ssl.SSLContext, ssl.SSLContext] | None = None
         self._now = now
 
     @property
@@ -74,12 +75,16 @@ class Edge:
 
     def _contexts(self) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         """For the servers, for who checks them; made when they are asked for."""
-        days = DAYS_LEFT if self._is_broken("certificates") else DAYS
-        if days not in self._made:
-            from vpai_tui.demo.certificates import contexts  # slow, and not needed for the first frame
+        if self._is_broken("certificates"):
+            self._ending = self._ending or self._certified(DAYS_LEFT)
+            return self._ending
+        self._made = self._made or self._certified(DAYS)
+        return self._made
 
-            self._made[days] = contexts(self._domain, self._now, days)
-        return self._made[days]
+    def _certified(self, days: int) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+        from vpai_tui.demo.certificates import contexts  # slow, and not needed for the first frame
+
+        return contexts(self._domain, self._now, days)
 
     def _is_broken(self, check: str) -> bool:
         return broken(self._stacks.parents[1], check)

@@ -28,8 +28,8 @@ _LARGEST = 2 << 20
 _TIMEOUT_S = 20.0
 PATH = "/api/prometheus/grafana/api/v1/rules"
 # `printf` is the shell's own, and what it prints goes through pipes: the password is in no process's arguments.
-# HTTP/1.0 has no chunks. To a client whose end of input has come Go's server answers no more, hence the sleep. An answer
-# that is cut off is no JSON, and said to be none.
+# HTTP/1.0 has no chunks. Go's server answers no more to a client whose end of input has come, hence the sleep. An
+# answer that is cut off is no JSON, and said to be none.
 SCRIPT = rf"""
 user=${{GF_SECURITY_ADMIN_USER:-admin}} secret=${{GF_SECURITY_ADMIN_PASSWORD-}}
 [ -n "$secret" ] || [ -z "${{GF_SECURITY_ADMIN_PASSWORD__FILE-}}" ] || secret=$(cat "$GF_SECURITY_ADMIN_PASSWORD__FILE")
