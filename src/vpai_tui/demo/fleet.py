@@ -40,7 +40,7 @@ DEFAULT_SEED = 7
 _STUDIO = "pi"  # where stacks on demand run
 _FIGURES_EVERY_S = 2.0
 STAMP = "demo.json"
-LAYOUT = 3  # of the folder; another number rebuilds it
+LAYOUT = 4  # of the folder; another number rebuilds it
 
 
 class DemoFleet:

@@ -10,7 +10,8 @@ import os
 import shutil
 from pathlib import Path
 
-from vpai_tui.demo import creative
+from vpai_tui.demo import creative, machine
+from vpai_tui.demo.engine import usage
 from vpai_tui.demo.engine.life import life
 from vpai_tui.demo.engine.store import Doc, Engine, fraction, hex_of
 from vpai_tui.demo.hosts import HostProfile
@@ -41,6 +42,7 @@ def write(home: Path, profile: HostProfile, seed: int, now: float) -> None:
     """Write `proc/` and `sys/` of one host as they stand at `now` (seconds since the epoch)."""
     state = Engine(home).read()
     booted = state["booted"]
+    extra = machine.extra_bytes(home)
     loads = [load_of(profile, seed, now), load_of(profile, seed, now - 90), load_of(profile, seed, now - 400)]
     memories = {c["id"]: memory_of(c, now) for c in state["containers"].values()}
     files = {
@@ -49,8 +51,8 @@ def write(home: Path, profile: HostProfile, seed: int, now: float) -> None:
         "proc/stat": _stat(profile, seed, now, booted),
         "proc/meminfo": _meminfo(profile, seed, now, sum(memories.values())),
         "proc/cpuinfo": "".join(f"processor\t: {n}\n\n" for n in range(profile.cpus)),
-        "proc/df.k": _df(profile, state, 1024),
-        "proc/df.1": _df(profile, state, 1),
+        "proc/df.k": _df(profile, state, 1024, extra),
+        "proc/df.1": _df(profile, state, 1, extra),
         "proc/sys/kernel/random/boot_id": f"{hex_of(f'boot {profile.name} {booted}')[:32]}\n",
         "proc/net/fib_trie": f"           |-- {profile.vpn}\n              /32 host LOCAL\n",
     }
@@ -115,15 +117,16 @@ def _meminfo(profile: HostProfile, seed: int, now: float, containers_bytes: int)
     return "".join(f"{name + ':':<16}{value:>8} kB\n" for name, value in rows.items())
 
 
-def disk_used_bytes(profile: HostProfile, state: Doc) -> int:
+def disk_used_bytes(profile: HostProfile, state: Doc, extra: int = 0) -> int:
     """What is taken of `/`."""
     images: int = sum(image["size"] for image in state["images"].values())
-    return min(int(profile.disk_bytes * profile.disk_used) + images, int(profile.disk_bytes * 0.99))
+    taken = int(profile.disk_bytes * profile.disk_used) + images + usage.cache_bytes(state) + extra
+    return min(taken, int(profile.disk_bytes * 0.99))
 
 
-def _df(profile: HostProfile, state: Doc, unit: int) -> str:
+def _df(profile: HostProfile, state: Doc, unit: int, extra: int) -> str:
     size = profile.disk_bytes
-    used = disk_used_bytes(profile, state)
+    used = disk_used_bytes(profile, state, extra)
     title = "1024-blocks" if unit == 1024 else "1-blocks"
     rows = [("/dev/sda1", size, used, "/"), ("tmpfs", profile.memory_bytes // 2, 1_400_000, "/dev/shm")]  # noqa: S108
     rows += [("/dev/sda15", 130_000_000, 12_800_000, "/boot/efi")] if profile.arch == "amd64" else []

@@ -7,13 +7,14 @@ import shutil
 import sys
 from pathlib import Path
 
+from vpai_tui.demo import machine
 from vpai_tui.demo.hosts import HostProfile
 
 # What a script on a host may use of this machine. No shell but `sh`, nothing that reaches a network or a device;
 # and what `env edit` finds to edit with.
 _BORROWED = """
     sh awk sed grep egrep fgrep tar gzip find xargs cmp diff flock setsid getopt
-    base32 base64 basename cat chmod cksum comm cp csplit cut dd dir dirname du echo expand expr factor false fmt
+    base32 base64 basename cat chmod cksum comm cp csplit cut dd dir dirname echo expand expr factor false fmt
     fold head join link ln ls md5sum mkdir mkfifo mktemp mv nl nohup numfmt od paste pr printenv printf pwd readlink
     realpath rm rmdir seq sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf sleep sort split stdbuf stty
     sum tac tail tee test timeout touch tr true truncate tsort tty uniq unlink wc yes
@@ -77,8 +78,8 @@ for word do
       PATH=*|HOME=*|TMPDIR=*) continue ;;
       [A-Za-z_]*=*) ;;
       *) command=1
-         set -- "$@" "PATH=$BIN" "HOME=$HOME" "TMPDIR=$TMPDIR" "VPAI_PROC=$VPAI_PROC" "VPAI_SYS=$VPAI_SYS" \\
-           "VPAI_DEMO_UID=${VPAI_DEMO_UID:-1000}"
+         set -- "$@" "PATH=$BIN" "HOME=$HOME" "TMPDIR=$TMPDIR" "VPAI_PROC=$VPAI_PROC" \\
+           "VPAI_SYS=$VPAI_SYS" "VPAI_FS=$FS" "VPAI_DEMO_UID=${VPAI_DEMO_UID:-1000}"
          resolve "$word"; word=$CMD ;;
     esac
   fi
@@ -184,12 +185,13 @@ def _scripts(home: Path, folder: Path, profile: HostProfile) -> dict[str, str]:
         for name, value in {"BIN": folder, **environment(home)}.items()
         if name in ("BIN", "VPAI_PROC", "VPAI_SYS", "TMPDIR")
     )
+    head += f"BOX={shlex.quote(str(home / machine.FOLDER))}\nFS={shlex.quote(str(home / machine.ROOT))}\n"
     head += f"ROOT_HOME={shlex.quote(str(home / 'root'))}\n"
     words = {
         "HOST_NAME": profile.name,
         "MACHINE": "aarch64" if profile.arch == "arm64" else "x86_64",
         "CLOCK": shlex.quote(str(home.parent / "clock")),
-        **{f"REAL_{name.upper()}": _find(name) for name in ("env", "stat", "date")},
+        **{f"REAL_{name.upper()}": _find(name) for name in ("env", "stat", "date", "du")},
     }
     bodies = {
         "sudo": _RESOLVE + _SUDO,
@@ -210,6 +212,7 @@ def _scripts(home: Path, folder: Path, profile: HostProfile) -> dict[str, str]:
         "nc": _nc(),
         "install": "echo 'install: not simulated' >&2; exit 1\n",
         "docker": _docker(home),
+        **machine.shims(),
     }
     scripts = {}
     for name, body in bodies.items():
@@ -249,6 +252,7 @@ def environment(home: Path) -> dict[str, str]:
         "TMPDIR": str(home / "tmp"),
         "VPAI_PROC": str(home / "proc"),
         "VPAI_SYS": str(home / "sys"),
+        "VPAI_FS": str(home / machine.ROOT),
         # The operator comes through the VPN, from the PC that seed.py of headscale has.
         "SSH_CONNECTION": "100.64.0.2 50022 100.64.0.5 22",
     }

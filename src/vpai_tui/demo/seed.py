@@ -11,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from vpai_tui.demo.engine import compose_up, containers
+from vpai_tui.demo import machine
+from vpai_tui.demo.engine import compose_up, containers, usage
 from vpai_tui.demo.engine.compose_load import Project
 from vpai_tui.demo.engine.store import Doc, Engine, empty_state, fraction, hex_of
 from vpai_tui.demo.hosts import HostProfile
@@ -84,6 +85,8 @@ def host(folder: Path, profile: HostProfile, stacks: Sequence[str], seed: int, n
     for stack in stacks:
         if stack.startswith(profile.name + "/"):
             _stack(state, registry, folder / "laptop" / "stacks", root, stack, now)
+    usage.seed(state, now)
+    machine.seed(home, profile, state, now)
     engine.write(state)
     _headscale(engine, state, now)
 

@@ -244,7 +244,7 @@ def _disk(name: str, answers: Mapping[str, list[str]]) -> CheckResult:
     detail = f"{words[5]} is {percent:.0f} % full, {free / 2**20:.1f} GiB left"
     if percent > DISK_WARN_PERCENT:
         ok = False if percent > DISK_ERROR_PERCENT else None
-        return CheckResult(name, "disk", ok, detail, "see what fills it: docker system df")
+        return CheckResult(name, "disk", ok, detail, f"see what fills it: vpai-tui disk {name}")
     return CheckResult(name, "disk", True, detail)
 
 

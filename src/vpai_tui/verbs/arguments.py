@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from vpai_tui import __version__
 from vpai_tui.text import clean, number
-from vpai_tui.verbs import arguments_budget, arguments_logs, arguments_ondemand, arguments_vpn
+from vpai_tui.verbs import arguments_budget, arguments_logs, arguments_ondemand, arguments_upkeep, arguments_vpn
 
 EXIT_CODES = (
     "exit codes: 0 done · 1 failed · 2 usage or configuration · 3 plan has changes · 4 failed and reverted · "
@@ -87,6 +87,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def changes(args: argparse.Namespace) -> bool:
     """Whether what was typed may change something."""
+    if args.verb == "disk":
+        return bool(args.prune)
     looks = (args.verb == "adopt" and args.show) or getattr(args, "action", None) in _LOOKS.get(args.verb, ())
     return args.verb in CHANGES and not looks
 
@@ -155,6 +157,7 @@ def build_parser() -> argparse.ArgumentParser:
     arguments_budget.add_budget(verb, _confirm, common)
     arguments_ondemand.add_ondemand(verb, _confirm, common)
     arguments_logs.add_logs(verb, _at_least_one)
+    arguments_upkeep.add_upkeep(verb, _confirm)
     one = verb("describe", "everything known of one service: where it answers, what a restart disturbs, its container")
     one.add_argument("service", metavar="SERVICE")
     one.add_argument("--check", action="store_true", help="ask for its names: VPN's DNS, certificate, HTTP status")

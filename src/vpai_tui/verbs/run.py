@@ -27,6 +27,7 @@ _HOMES = {
     "logs": ("logs",),
     "budget": ("budget",),
     "ondemand": ("opencut", "ondemand"),
+    "disk": ("disk",),
 }
 """The module of this package whose `VERBS` has each verb: only that one is imported."""
 

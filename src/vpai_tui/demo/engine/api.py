@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 
-from vpai_tui.demo.engine import containers, images, inside, streams, views
+from vpai_tui.demo.engine import containers, images, inside, streams, usage, views
 from vpai_tui.demo.engine.cli import act_on
 from vpai_tui.demo.engine.http import Answer, Request, frame
 from vpai_tui.demo.engine.life import life
@@ -315,19 +315,7 @@ def _volumes(engine: Engine, request: Request, answer: Answer, name: str) -> Non
 
 
 def _df(engine: Engine, request: Request, answer: Answer, name: str) -> None:
-    state, now = engine.read(), engine.now()
-    answer.document(
-        {
-            "LayersSize": sum(image["size"] for image in state["images"].values()),
-            "Images": [views.listed_image(state, image) for image in state["images"].values()],
-            "Containers": [views.listed(state, container, now) for container in state["containers"].values()],
-            "Volumes": [
-                {**views.inspect_volume(key, item), "UsageData": {"RefCount": 1, "Size": 1000 * (1 + len(key)) ** 4}}
-                for key, item in state["volumes"].items()
-            ],
-            "BuildCache": [],
-        }
-    )
+    answer.document(usage.account(engine.read(), engine.now()))
 
 
 _NAMED = "(?P<name>.+)"

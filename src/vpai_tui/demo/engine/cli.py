@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from vpai_tui.demo.engine import containers, images, views
+from vpai_tui.demo.engine import containers, images, usage, views
 from vpai_tui.demo.engine.arguments import CliError, parse
 from vpai_tui.demo.engine.cli_common import FORMAT, Command, each, filters_of, formatted, print_each
 from vpai_tui.demo.engine.cli_things import COMMANDS as THINGS
@@ -62,7 +62,7 @@ def _run(engine: Engine, argv: list[str]) -> int:
     return COMMANDS[word](engine, rest)
 
 
-_GROUPS = ("container", "context", "image", "network", "volume", "system")
+_GROUPS = ("builder", "container", "context", "image", "network", "volume", "system")
 
 
 def _version(engine: Engine, argv: list[str]) -> int:
@@ -286,4 +286,5 @@ COMMANDS: dict[str, Command] = {
     "events": _events,
     "system dial-stdio": _dial,
     "system info": _info,
+    "builder prune": usage.prune_cache,
 }

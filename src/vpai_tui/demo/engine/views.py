@@ -109,6 +109,7 @@ def inspect(state: Doc, container: Doc, now: float) -> Doc:
         "LogPath": f"/var/lib/docker/containers/{container['id']}/{container['id']}-json.log",
         "HostConfig": {
             "NetworkMode": container["network_mode"],
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
             "RestartPolicy": {"Name": name or "no", "MaximumRetryCount": int(most or 0)},
             "Memory": container["limits"].get("memory", 0),
             "NanoCpus": container["limits"].get("nano_cpus", 0),
@@ -259,7 +260,7 @@ def inspect_image(state: Doc, image: Doc) -> Doc:
         "Size": image["size"],
         "Config": {"Env": [], "Cmd": None, "Entrypoint": None, "Labels": None},
         "RootFS": {"Type": "layers", "Layers": [f"sha256:{layer:0<64}" for layer in image["layers"]]},
-        "Metadata": {"LastTagTime": _ZERO_TIME},
+        "Metadata": {"LastTagTime": stamp(image["tagged"]) if "tagged" in image else _ZERO_TIME},
     }
 
 

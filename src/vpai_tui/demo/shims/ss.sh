@@ -1,0 +1,3 @@
+# ss of a simulated host: the sockets that listen. $BOX is its folder `machine`, $FS its root.
+# shellcheck shell=sh disable=SC2154,SC2012,SC2016
+cat "$BOX/ss"

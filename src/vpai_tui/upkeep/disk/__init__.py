@@ -1,0 +1,1 @@
+"""WHAT FILLS A DISK: images, build cache, logs, volumes, what nobody accounts for; a plan that frees what is safe."""

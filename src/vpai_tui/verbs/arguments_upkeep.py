@@ -1,0 +1,41 @@
+"""What may be typed for a host's upkeep: `disk HOST`, `units …`, `guard …`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+
+from vpai_tui.text import number
+
+READS: dict[str, tuple[str | None, ...]] = {}
+
+
+def add_upkeep(
+    verb: Callable[[str, str], argparse.ArgumentParser], confirm: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    """Adds the verbs."""
+    one = verb("disk", "what fills a host's disk, when it will be full, and a plan that frees what nobody needs")
+    one.add_argument("host", metavar="HOST")
+    one.add_argument(
+        "--prune", action="store_true", help="plan, confirm, free; never a volume, nor what a release needs"
+    )
+    one.add_argument(
+        "--older-than",
+        type=_span,
+        default=7 * 86400,
+        metavar="DAYS",
+        help="of images with a name and of build cache (7)",
+    )
+    confirm(one)
+
+
+def _span(word: str) -> int:
+    """`7`, `7d` or `12h` in seconds."""
+    found = re.fullmatch(r"([0-9]{1,4})([dh]?)", word)
+    count = number(found[1]) if found else None
+    if found is None or count is None:
+        raise argparse.ArgumentTypeError(
+            f"invalid age {word[:20]!r}: expected days such as 7 or 7d, or hours such as 12h"
+        )
+    return count * (3600 if found[2] == "h" else 86400)
