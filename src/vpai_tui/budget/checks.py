@@ -25,6 +25,7 @@ CHECKS = (SPEND, CAP, ECO)
 _INTERNAL = re.compile(r"(?i)^litellm[-_]internal|health[-_ ]?check")
 _LOOK_BACK_S = 300.0  # of calls while eco mode acts
 _FILE = "litellm_config.yaml"
+_NATIVE = "litellm_settings"  # where LiteLLM itself looks for a cap
 
 
 class BudgetChecks:
@@ -126,7 +127,7 @@ def cap_in_force(snapshot: BudgetSnapshot, laptop: tuple[str, float | None] | No
         return Finding(CAP, host, "", Standing.UNKNOWN, f"what is in force cannot be known: {snapshot.why}")
     if not cap:
         return Finding(CAP, host, "", Standing.ERROR, "no cap is in force at all", target=service)
-    if snapshot.enforcement is Enforcement.DECLARED and snapshot.cap_source != "litellm_settings":
+    if snapshot.enforcement is Enforcement.DECLARED and snapshot.cap_source != _NATIVE:
         detail = f"no cap is in force: ${cap:.2f} is set, and nothing holds it"
         return Finding(CAP, host, "", Standing.ERROR, detail, target=service)
     others = [("the file on the host", snapshot.configured_cap_usd)]
@@ -143,7 +144,7 @@ _SOURCES = {
     "redis": "the key in Redis",
     "env": "the container's environment",
     "general_settings": "the file on the host",
-    "litellm_settings": "LiteLLM's own setting",
+    _NATIVE: "LiteLLM's own setting",
 }
 
 
@@ -157,9 +158,11 @@ def acts(snapshot: BudgetSnapshot, recent: Answer | None) -> Finding:
         return Finding(ECO, host, "", Standing.UNKNOWN, snapshot.why)
     if snapshot.enforcement is Enforcement.DECLARED:
         set_ = [f"mode {snapshot.manual}"] if snapshot.manual not in (None, Mode.NORMAL) else []
-        set_ += [f"a cap of ${snapshot.cap_usd:.2f}"] if snapshot.cap_usd else []
+        native = snapshot.cap_source == _NATIVE
+        set_ += [f"a cap of ${snapshot.cap_usd:.2f}"] if snapshot.cap_usd and not native else []
         if not set_:
-            return Finding(ECO, host, "", Standing.WARN, "nothing would hold a cap or a mode", target=service)
+            what = "a mode: only LiteLLM's own cap acts" if native and snapshot.cap_usd else "a cap or a mode"
+            return Finding(ECO, host, "", Standing.WARN, f"nothing would hold {what}", target=service)
         detail = f"{' and '.join(set_)}, and nothing holds it: {snapshot.why}"
         return Finding(ECO, host, "", Standing.ERROR, detail, target=service)
     beat = f"the callback beat {snapshot.beat_age_s or 0:.0f} s ago"

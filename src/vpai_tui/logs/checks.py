@@ -22,7 +22,7 @@ _OWN = 10_000
 PATTERN = (
     r"(?i)(insufficient[_ ](credits?|funds|balance|quota)|requires more credits|credit balance is too low"
     r"|exceeded your current quota|out of credits?\b|payment required|billing_hard_limit|account_?overdue"
-    r"|\b(code|status|error|http(/[0-9.]+)?)\W{1,6}402\b)"
+    r"|(\b|_)(code|status|error|http(/[0-9.]+)?)\W{1,6}402\b)"
 )
 _FITS = re.compile(PATTERN)
 _PROVIDERS = ("openrouter", "anthropic", "openai", "gemini", "vertex", "byteplus", "bytedance", "z-ai", "zai")
