@@ -237,7 +237,7 @@ def checks_page() -> str:
         "# What fails in silence\n",
         "Made from `src/vpai_tui/upkeep/table.py`. Each is something that once went wrong unseen, or would. `vpai-tui\n"
         "status --checks` and `:checks` in the cockpit show how each stands; what cannot be asked says *cannot be\n"
-        "known*, and why.\n",
+        "known*, and why. On the demo `:demo break ID` breaks what a check looks at, and `:demo mend ID` mends it.\n",
     ]
     for check in CHECKS:
         parts.append(f"## {check.title} (`{check.id}`)\n")
