@@ -51,6 +51,7 @@ NETWORK_EXCEPTIONS: dict[str, tuple[frozenset[str], str]] = {
     "sese/sure-worker": (frozenset({_B}), "needs PostgreSQL, Redis and LiteLLM"),
     "sese/socket-proxy": (frozenset({_M}), "those that read Docker are there"),
     "sese/diun": (frozenset({_M, _E}), "asks the proxy there, and registries and Telegram outside"),
+    "sese/backups": (frozenset({_E}), "its heartbeat; what it copies it reaches through the engine"),
     "sese/networks": (frozenset(SESE_NETWORKS), "runs `true` once, so that the networks exist"),
     "seko/headscale": (frozenset({"headscale_default"}), "its own, for the ports it publishes"),
     "seko/webhook-relay": (frozenset({"host"}), "§1 has a native Caddy: it asks 127.0.0.1 and the VPN"),
@@ -121,6 +122,7 @@ CAPABILITIES = frozenset({"CHOWN", "SETGID", "SETUID", "DAC_OVERRIDE", "FOWNER",
 SOCKET: dict[str, str] = {
     "sese/socket-proxy": "gives others a part of it",
     "sese/cadvisor": "names of containers are nowhere else: behind the proxy it sees one, `/`",
+    "sese/backups": "runs each server's own program for copies, in its container; a network and passwords would not do",
     "sese/alloy": "the host's root, read-only, for the size of filesystems",
     "seko/socket-proxy": "gives others a part of it",
     "seko/alloy": "the host's root, read-only, for the size of filesystems",
@@ -147,6 +149,7 @@ PROGRAMS: dict[str, frozenset[str]] = {
     "grafana/loki": frozenset({"/usr/bin/loki"}),
     "grafana/alloy": frozenset({"bash"}),
     "grafana/grafana": _BUSYBOX,
+    "docker": frozenset({"sh"}),
     "crazymax/diun": frozenset({"diun"}),
     "tecnativa/docker-socket-proxy": _BUSYBOX,
     "headscale/headscale": frozenset({"headscale"}),
@@ -177,4 +180,8 @@ STARTUP = (
     *((name, "caddy") for name in ("n8n", "litellm", "openclaw", "qdrant", "grafana")),
 )
 # Services that answer on no port of their own.
-SILENT = {"sese/sure-worker": "takes jobs from Redis", "sese/diun": "asks registries and tells Telegram"}
+SILENT = {
+    "sese/sure-worker": "takes jobs from Redis",
+    "sese/diun": "asks registries and tells Telegram",
+    "sese/backups": "goes by the clock",
+}

@@ -51,6 +51,7 @@ def test_the_vpai_fleet_is_as_its_architecture_says() -> None:
         "sese/infra",
         "sese/apps",
         "sese/monitoring",
+        "sese/backups",
         "sese/edge",
         "seko/headscale",
         "seko/services",

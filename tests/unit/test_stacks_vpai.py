@@ -26,6 +26,7 @@ def test_the_stacks_of_vpai(vpai: dict[str, Stack]) -> None:
         "sese/infra",
         "sese/apps",
         "sese/monitoring",
+        "sese/backups",
         "pi/edge",
         "pi/creative",
         "pi/opencut",
@@ -76,7 +77,7 @@ def test_every_env_file_of_vpai_has_an_example_with_comments(vpai: dict[str, Sta
                 assert lines[number].endswith("="), f"{example}: a value in an example"
             assert any(line.startswith("#") for line in lines)
             seen += 1
-    assert seen == 20
+    assert seen == 21
 
 
 def test_every_service_of_vpai_is_limited_and_rotates_its_logs(vpai: dict[str, Stack]) -> None:
@@ -120,7 +121,7 @@ def test_the_shipped_files_fit_the_schemas_that_editors_use() -> None:
     from jsonschema import Draft202012Validator
 
     files = [ROOT / "config" / "fleet.yaml", *sorted((ROOT / "stacks").glob("*/*/stack.yaml"))]
-    assert len(files) == 11
+    assert len(files) == 12
     for file in files:
         text = file.read_text(encoding="utf-8")
         first, _, name = text.partition("\n")[0].partition("$schema=")
