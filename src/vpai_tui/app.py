@@ -132,6 +132,7 @@ class CockpitApp(Shell):
                 self.vpn_watch.for_alerts()
                 self.budget_watch.for_alerts()
                 self.update_watch.due()
+                self.upkeep_watch.due()
                 self.redraw()
         except OperatorError as error:
             self.context.failure = str(error)
@@ -140,6 +141,8 @@ class CockpitApp(Shell):
 
     async def on_unmount(self) -> None:
         await self.context.operations.stop()
+        if self.context.backend is not None and self.context.heard:
+            await asyncio.to_thread(self.context.backend.keep_look)
         if self.context.backend is not None:
             await self.context.backend.stop()
 
@@ -217,6 +220,7 @@ class CockpitApp(Shell):
 
     async def action_command(self, name: str) -> None:
         """A key was pressed. What it opens is there before the next key is looked at."""
+        self.context.upkeep.touched = True
         opened = self.dispatcher.run_command(name)
         if opened is not None:
             await opened

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vpai_tui.clock import rfc3339
+from vpai_tui.description import sections
 from vpai_tui.errors import OperatorError, PreflightRefused, UsageError
 from vpai_tui.fleet import actions
 from vpai_tui.fleet.describe import describe, inspect_yaml, last_log_lines, secrets_of
@@ -21,7 +22,7 @@ from vpai_tui.fleet.updates import Update, Updates, look
 from vpai_tui.fleet.watch import FleetWatch
 from vpai_tui.remote.command_log import CommandLog
 from vpai_tui.remote.prompts import Prompts
-from vpai_tui.widgets.backend import REACHED, Act, Description, Section, Settle
+from vpai_tui.widgets.backend import Act, Description, Settle
 from vpai_tui.world import World
 
 if TYPE_CHECKING:
@@ -36,8 +37,12 @@ if TYPE_CHECKING:
     from vpai_tui.fleet.doctor import CheckResult
     from vpai_tui.fleet.stacks import Stack
     from vpai_tui.logs.session import Logs
+    from vpai_tui.morning import MorningLook
     from vpai_tui.ondemand.session import Studio
     from vpai_tui.remote.connection import Connection
+    from vpai_tui.upkeep.laptop import Laptop
+    from vpai_tui.upkeep.news import Morning
+    from vpai_tui.upkeep.surface import Surface
     from vpai_tui.vpn.session import Vpn
 
 
@@ -85,6 +90,43 @@ class LiveBackend:
         """Loki and the containers' own logs over the watched connections; nothing is asked at first."""
         docker_of = self._watch.docker
         return self._world.logs(self._connection, lambda it: docker_of(it.name))
+
+    @cached_property
+    def upkeep(self) -> Surface:
+        """What checks, backups and disks of the watched fleet stand on."""
+        return self._world.upkeep(self._watch, read_only=self._read_only)
+
+    @cached_property
+    def _morning(self) -> MorningLook:
+        from vpai_tui.morning import MorningLook, Sources
+
+        return MorningLook(self.upkeep, Sources(self.history, self._spend, self._moved))
+
+    async def _spend(self) -> Mapping[str, float]:
+        from vpai_tui.morning import spend_of
+
+        return await spend_of(lambda: self.budget)
+
+    def _moved(self) -> Mapping[str, str]:
+        """The images whose tag has moved upstream, by service."""
+        found = {}
+        for service in self._watch.snapshot().services:
+            update = self._updates.of(service)
+            if update is not None and update.moved and service.image:
+                found[service.id] = service.image
+        return found
+
+    async def morning(self) -> Morning:
+        return await self._morning.look()
+
+    def keep_look(self) -> str:
+        return self._morning.keep() if "_morning" in self.__dict__ else ""
+
+    def settle_look(self) -> str:
+        return self._morning.settle()
+
+    async def laptop(self) -> Laptop:
+        return await self.upkeep.laptop()
 
     async def _sync_of(self, connection: Connection, stack: Stack) -> Mapping[str, Sync]:
         await asyncio.to_thread(import_module, "vpai_tui.deploy.deployer")
@@ -196,6 +238,8 @@ class LiveBackend:
             self._watch.use(self._world.fleet, self._world.stacks, host)
             self.__dict__.pop("budget", None)
             self.__dict__.pop("studio", None)
+            self.__dict__.pop("upkeep", None)
+            self.__dict__.pop("_morning", None)
             self.__dict__.pop("_deployer", None)  # made anew, for the new names; so is what knows the hub by them
             await self._close_vpn()
             await self._close_loki()
@@ -314,49 +358,3 @@ def _container_id(service: Service) -> str:
     if service.container is None:
         raise UsageError(f"{service.id} has no container", host=service.host)
     return service.container.id
-
-
-def sections(facts: dict[str, Any], placed: dict[str, Any] | None = None) -> list[Section]:
-    """Nested facts as titled pairs: scalars at the top first, then where it is `placed`, then a section per nested
-    value."""
-    flat = tuple(
-        (key.replace("_", " "), _word(value)) for key, value in facts.items() if not isinstance(value, dict | list)
-    )
-    nested = [
-        Section(key.replace("_", " "), _pairs(value))
-        for key, value in facts.items()
-        if isinstance(value, dict | list) and value
-    ]
-    return [Section("service", flat), *_placed(placed or {}), *nested]
-
-
-def _placed(placed: dict[str, Any]) -> list[Section]:
-    """Where a service answers, and whom a restart disturbs."""
-    reached = []
-    for it in placed.get("access", ()):
-        words = (it["url"], f"port {it['port']}", f"needs {', '.join(it['needs'])}" if it["needs"] else None)
-        reached.append((_REACH[it["reach"]], "  ".join(word for word in words if word)))
-    disturbed = [("", f"{it['service']}  {it['why']}") for it in placed.get("dependents", ())]
-    found = (Section(REACHED, tuple(reached)), Section("a restart disturbs", tuple(disturbed)))
-    return [section for section in found if section.items]
-
-
-_REACH = {"public": "everybody", "vpn": "the VPN", "internal": "inside"}
-
-
-def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
-    if isinstance(value, dict):
-        return tuple((str(key).replace("_", " "), _word(item)) for key, item in value.items())
-    return tuple(("", _word(item)) for item in value)
-
-
-def _word(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return "  ".join(f"{key}={_word(item)}" for key, item in value.items() if item not in (None, "", [], {}))
-    if isinstance(value, list | tuple):
-        return ", ".join(_word(item) for item in value)
-    return str(value)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from vpai_tui.upkeep.certificates import certificate_source
 from vpai_tui.upkeep.channels import channel_source
 from vpai_tui.upkeep.examiner import Examiner, Source
+from vpai_tui.upkeep.laptop import laptop_source
 from vpai_tui.upkeep.probes import probe_sources
 from vpai_tui.upkeep.rules import rules_source
 from vpai_tui.upkeep.seen import seen_source
 from vpai_tui.upkeep.series import series_source
+from vpai_tui.upkeep.told import told_source
 from vpai_tui.upkeep.watcher import watcher_source
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ def sources(surface: Surface) -> list[Source]:
     """In no order that matters: they are asked at the same time."""
     return [
         seen_source(surface),
+        laptop_source(surface),
+        told_source(surface),
         watcher_source(surface),
         series_source(surface),
         rules_source(surface),

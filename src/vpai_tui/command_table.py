@@ -76,9 +76,9 @@ class Command:
 
 TABLES = ("fleet", "deploy")
 ROWS = (*TABLES, "budget", "vpn")
-LISTS = (*ROWS, "logs", "history")
-OPENED = (*ROWS, "logs", "studio")
-SCOPED = (*TABLES, "logs", "history")
+LISTS = (*ROWS, "logs", "history", "checks")
+OPENED = (*ROWS, "logs", "studio", "checks")
+SCOPED = (*TABLES, "logs", "history", "checks")
 _COCKPIT: tuple[Command, ...] = (
     Command("go.fleet", "go fleet", "Hosts, services and what needs you", DIGIT_KEYS["1"]),
     Command("go.deploy", "go deploy", "Stacks, releases, plans, deploys", DIGIT_KEYS["2"]),
@@ -162,6 +162,8 @@ _COCKPIT: tuple[Command, ...] = (
     Command("adopt", "adopt", "Take over what a host runs already", (), (), Arg.HOST, Danger.PLAN),
     Command("lift", "release hold", "Let deploys on a host go again", (), (), Arg.HOST, Danger.CHANGE),
     Command("history", "history", "Who did what, on every host, from any laptop"),
+    Command("checks", "checks", "What fails in silence, and how each stands"),
+    Command("seen", "seen", "News are told from this moment on"),
     Command("watch", "watch", "Follow a running deploy", ("w",), ("deploy", "studio"), Arg.STACK, footer="watch"),
     Command("mark", "mark", "Mark or unmark this row", ("space",), ("fleet", "vpn"), in_palette=False),
     Command("sort", "sort", "Sort by the next column", ("o",), ROWS),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vpai_tui.remote.connection import Connection
     from vpai_tui.remote.docker import Docker
     from vpai_tui.remote.prompts import Prompts
+    from vpai_tui.upkeep.laptop import Laptop
     from vpai_tui.upkeep.surface import Surface as Upkeep
     from vpai_tui.vpn.session import Vpn
 
@@ -238,11 +239,20 @@ class World:
             connection=live,
             docker=watch.docker,
             questioner=lambda: self.questioner(reached, live),
+            laptop=self.laptop_probe(),
             clock=self.clock,
             history=self.history,
             folder=self.laptop,
             read_only=read_only,
         )
+
+    def laptop_probe(self) -> Callable[[], Awaitable[Laptop]]:
+        """Asks how this laptop stands in the VPN; the demo's has one of its own."""
+        from vpai_tui.upkeep.laptop import names_of, probe
+
+        if self.demo is not None:
+            return self.demo.laptop
+        return probe(names_of(self.fleet.domain, self.stacks))
 
     def logs(
         self,

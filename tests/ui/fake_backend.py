@@ -21,6 +21,9 @@ from vpai_tui.fleet.model import (
 from vpai_tui.fleet.operation import Event, Plan, Release
 from vpai_tui.fleet.updates import Update
 from vpai_tui.remote.command_log import CommandLog
+from vpai_tui.upkeep.examiner import Report
+from vpai_tui.upkeep.laptop import Laptop
+from vpai_tui.upkeep.news import Morning, Since
 from vpai_tui.widgets.backend import Act, Description, Section, Settle
 
 from .fake_answers import _N8N, CHRONICLE, ENV_PLAN, ENV_REPORT, RELEASES, chosen, make_plan, make_proposal, make_survey
@@ -55,6 +58,9 @@ class FakeBackend:
         self.fake_budget: Any = None  # a FakeBudget; a quiet one is made when it is first wanted
         self.fake_studio: Any = None  # a FakeStudio; one without anything on demand is made when it is first wanted
         self.fake_logs: Any = None  # a FakeLogs; one that knows nothing is made when it is first wanted
+        self.morning_told: Morning | OperatorError = Morning(Report(0.0, ()), Since(None))
+        self.laptop_told = Laptop(None, why="tailscale is not installed here")
+        self.looks: list[str] = []  # what was kept, and settled
         self._snapshots: asyncio.Queue[FleetSnapshot] = asyncio.Queue()
         if first is not None:
             self.put(first)
@@ -66,6 +72,27 @@ class FakeBackend:
     @property
     def demo(self) -> Callable[[str, str], Awaitable[None]] | None:
         return self._steer
+
+    @property
+    def upkeep(self) -> Any:
+        return None
+
+    async def morning(self) -> Morning:
+        self.asked.append(("morning",))
+        if isinstance(self.morning_told, OperatorError):
+            raise self.morning_told
+        return self.morning_told
+
+    async def laptop(self) -> Laptop:
+        return self.laptop_told
+
+    def keep_look(self) -> str:
+        self.looks.append("kept")
+        return ""
+
+    def settle_look(self) -> str:
+        self.looks.append("settled")
+        return ""
 
     @property
     def vpn(self) -> Any:

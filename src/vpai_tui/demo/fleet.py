@@ -20,7 +20,7 @@ import asyncssh
 import vpai_tui
 from vpai_tui import config
 from vpai_tui.clock import Clock, SystemClock
-from vpai_tui.demo import apis, creative, foreign, proc, sandbox, seed
+from vpai_tui.demo import apis, creative, foreign, proc, sandbox, seed, you
 from vpai_tui.demo.edge import Edge
 from vpai_tui.demo.engine.store import STATE_VERSION, Engine, EngineError
 from vpai_tui.demo.headscale import net
@@ -31,6 +31,7 @@ from vpai_tui.demo.registry import Registry
 from vpai_tui.demo.servers import Handler, HostServer
 from vpai_tui.demo.victoria import box as victoria
 from vpai_tui.errors import UsageError
+from vpai_tui.upkeep.laptop import Laptop
 
 if TYPE_CHECKING:
     from vpai_tui.demo.breaks import Break
@@ -93,6 +94,10 @@ class DemoFleet:
             self.registry.move(image)
         except EngineError as error:
             raise UsageError(f"demo move {image}: {error}", remedy="demo move redis:8.0-bookworm") from error
+
+    async def laptop(self) -> Laptop:
+        """How the simulated laptop stands in the VPN: `laptop/tailscale.json` says it as tailscale would."""
+        return you.laptop(self.laptop_dir)
 
     def advance(self, seconds: float) -> None:
         """Move the hosts' clocks on: what the engines hold ages by that, from the next look at it."""
@@ -244,6 +249,7 @@ def _build_anew(folder: Path, number: int, clock: Clock) -> None:
         (folder / name).mkdir()
         asyncssh.generate_private_key("ssh-ed25519").write_private_key(folder / name / "ssh_host_key")
         seed.host(folder, profile, stacks, number, clock.now().timestamp())
+    you.look(folder / "laptop", clock.now())
 
 
 def _servers(

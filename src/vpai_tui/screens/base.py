@@ -22,6 +22,7 @@ from vpai_tui.widgets.filter_row import FilterRow
 from vpai_tui.widgets.frame import FooterBar, TitleBar
 from vpai_tui.widgets.host_strip import HostStrip
 from vpai_tui.widgets.operations import Operation
+from vpai_tui.widgets.you import you_cell
 
 if TYPE_CHECKING:
     from vpai_tui.logs.happenings import Happening
@@ -88,7 +89,9 @@ class CockpitScreen(Screen[None]):
             return
         now = self.context.clock.boot_s()
         self.query_one(TitleBar).draw(self.crumbs(), self.context)
-        self.query_one(HostStrip).show_fleet(self.context.snapshot, self.context.scope, now)
+        laptop = self.context.upkeep.laptop
+        you = you_cell(laptop, self.context.clock.now()) if laptop else ()
+        self.query_one(HostStrip).show_fleet(self.context.snapshot, self.context.scope, now, you)
         self.draw()
         self.query_one(FooterBar).draw(self.situation(), self.hint())
         log = self.query_one(CommandLogPane)

@@ -11,6 +11,7 @@ from vpai_tui.commands import refusal
 from vpai_tui.errors import OperatorError
 from vpai_tui.screens.budget_run import BUDGET
 from vpai_tui.screens.dispatch_studio import StudioCommands
+from vpai_tui.screens.dispatch_upkeep import UpkeepCommands
 from vpai_tui.screens.flows import Flows
 from vpai_tui.screens.shell import Shell
 from vpai_tui.text import clean
@@ -32,7 +33,7 @@ _QUIT = "Quit the cockpit?"
 _COPY_LIMIT = 74_000  # bytes: terminals drop longer clipboard sequences
 
 
-class Dispatcher(StudioCommands):
+class Dispatcher(StudioCommands, UpkeepCommands):
     """Runs commands on a shell."""
 
     def __init__(self, shell: Shell) -> None:
@@ -296,6 +297,8 @@ class Dispatcher(StudioCommands):
                 self._shell.log_watch.again()
             if self._shell.cockpit.KIND == "studio":
                 self._shell.studio_watch.again()
+            if self._shell.cockpit.KIND == "checks":
+                self._shell.upkeep_watch.again()
             if self._shell.cockpit.KIND == "vpn":
                 self._shell.context.vpn.answered_boot_s = None
                 self._shell.vpn_watch.again()

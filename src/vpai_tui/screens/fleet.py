@@ -21,7 +21,15 @@ from vpai_tui.widgets.detail import DetailPane
 from vpai_tui.widgets.filter_row import FilterRow
 from vpai_tui.widgets.paint import Line
 from vpai_tui.widgets.safe_table import SafeTable
-from vpai_tui.widgets.service_rows import SORTS, alert_columns, alert_rows, pick, service_columns, service_rows
+from vpai_tui.widgets.service_rows import (
+    SORTS,
+    alert_columns,
+    alert_rows,
+    news_rows,
+    pick,
+    service_columns,
+    service_rows,
+)
 
 if TYPE_CHECKING:
     from vpai_tui.fleet.doctor import CheckResult
@@ -77,7 +85,8 @@ class FleetScreen(CockpitScreen):
 
     def _draw_alerts(self) -> None:
         alerts = self.query_one("#alerts", SafeTable)
-        rows = alert_rows(self.context.alerts, self.context.scope)
+        news = news_rows(self.context.upkeep, self.context.scope)
+        rows = [*alert_rows(self.context.alerts, self.context.scope), *news]
         alerts.empty_line = (
             ((" ✔ ", "ok"), ("nothing needs you", "dim"))
             if self.context.heard
@@ -105,6 +114,8 @@ class FleetScreen(CockpitScreen):
         alerts = len(self.context.alerts)
         if alerts > _ALERTS_SHORT:
             parts.append(f"{alerts} alerts")
+        if news := len(self.context.upkeep.news):
+            parts.append(f"{news} news")
         return " · ".join(parts)
 
     # -- what a command means here -------------------------------------------------------------------------------

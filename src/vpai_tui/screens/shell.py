@@ -12,6 +12,7 @@ from vpai_tui.screens.budget_watch import BudgetWatch
 from vpai_tui.screens.logs_watch import LogWatch
 from vpai_tui.screens.studio_watch import StudioWatch
 from vpai_tui.screens.update_watch import UpdateWatch
+from vpai_tui.screens.upkeep_watch import UpkeepWatch
 from vpai_tui.screens.vpn_watch import VpnWatch
 from vpai_tui.text import clean_line
 from vpai_tui.widgets.context import Context
@@ -32,6 +33,7 @@ class Shell(App[None]):
         self.studio_watch = StudioWatch(self)
         self.vpn_watch = VpnWatch(self)
         self.update_watch = UpdateWatch(self)
+        self.upkeep_watch = UpkeepWatch(self)
         self._redraw_due = False
 
     @property

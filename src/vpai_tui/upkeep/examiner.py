@@ -106,7 +106,7 @@ def alerts_of(findings: Iterable[Finding]) -> tuple[Alert, ...]:
             severity=_SEVERITY[it.standing],
             host=it.host,
             subject=it.subject or BY_ID[it.check].title,
-            message=it.detail,
+            message=f"{BY_ID[it.check].title}: {it.detail}" if it.subject else it.detail,
             remedy=it.remedy,
             target=it.target or it.host,
         )

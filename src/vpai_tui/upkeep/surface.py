@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vpai_tui.fleet.endpoints import Questioner
     from vpai_tui.remote.connection import Connection
     from vpai_tui.remote.docker import Docker
+    from vpai_tui.upkeep.laptop import Laptop
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Surface:
     connection: Callable[[str], Awaitable[Connection]]
     docker: Callable[[str], Docker]
     questioner: Callable[[], Questioner]  # asks names of the fleet from where a user stands
+    laptop: Callable[[], Awaitable[Laptop]]  # how this laptop itself stands
     clock: Clock
     history: History
     folder: Path  # the laptop's own state

@@ -226,6 +226,14 @@ CHECKS: tuple[Check, ...] = (
         "Error: it does not hold, or ends within 3 days. Warning: within 14 days.",
         "look at the log of its host's proxy, which renews it",
     ),
+    Check(
+        "laptop",
+        "This laptop",
+        "",
+        "`tailscale status` of the laptop, and what its own resolver answers for its name and one of the fleet's.",
+        "Error: not in the VPN, names that do not lead there, a key with less than a day. Warning: less than 7 days.",
+        "tailscale up",
+    ),
 )
 
 BY_ID: Mapping[str, Check] = {check.id: check for check in CHECKS}

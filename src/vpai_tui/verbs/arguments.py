@@ -115,6 +115,12 @@ def build_parser() -> argparse.ArgumentParser:
     verb("doctor", "check configuration, keys, ssh, sudo, Docker, Compose, disks and clocks; a remedy for each fault")
     one = verb("status", "hosts, stacks, services and alerts")
     one.add_argument("--fail-on", choices=("warn", "error"), help="exit 1 when there are such alerts")
+    one.add_argument("--checks", action="store_true", help="how every check stands, not only what is bad")
+    one.add_argument("--quick", action="store_true", help="without the checks and without what happened since")
+    one.add_argument(
+        "--new", action="store_true", help="only alerts that came or went since the last --new; --fail-on counts those"
+    )
+    one.add_argument("--seen", action="store_true", help="this look is the last one: news are told from now on")
     one = verb("plan", "what a deploy would do; changes nothing")
     _stacks(one)
     one.add_argument("--exit-code", action="store_true", help="exit 3 when there are changes")

@@ -1,17 +1,13 @@
-"""The fleet as it is, and one service of it: doctor, status, describe, restart, stop, start."""
+"""Checks of the way in, and one service: doctor, describe, restart, stop, start."""
 
 from __future__ import annotations
 
-import asyncio
 from argparse import Namespace
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vpai_tui.errors import HostUnreachable, OperatorError, UsageError
-from vpai_tui.fleet.alerts import ranked
-from vpai_tui.fleet.model import Alert, Severity
 from vpai_tui.fleet.operation import stop_word
 from vpai_tui.fleet.stacks import find_service
 from vpai_tui.verbs import say_fleet as show
@@ -23,8 +19,6 @@ from vpai_tui.world import World
 
 if TYPE_CHECKING:
     from vpai_tui.fleet.doctor import CheckResult
-    from vpai_tui.fleet.watch import FleetWatch
-    from vpai_tui.remote.connection import Connection
 
 
 async def _doctor(world: World, args: Namespace) -> int:
@@ -89,43 +83,6 @@ async def _budget_check(world: World) -> CheckResult | None:
     return CheckResult(found.host, "budget", None, f"unknown: {found.why}", found.remedy or "vpai-tui budget")
 
 
-async def _status(world: World, args: Namespace) -> int:
-    from vpai_tui.fleet.watch import FleetWatch
-
-    deployer = world.deployer()
-    watch = FleetWatch(world.fleet, world.stacks, clock=world.clock, prompts=world.prompts, sync_probe=deployer.sync_of)
-    deployer.use(watch.docker)
-    await watch.start()
-    try:
-        snapshot = await watch.settled()
-        snapshot = replace(snapshot, alerts=ranked((*snapshot.alerts, *await _more_alerts(world, watch))))
-    finally:
-        await watch.stop()
-    if args.json:
-        document(show.status_json(snapshot))
-    else:
-        show.status(snapshot)
-    bad = {"warn": (Severity.WARN, Severity.ERROR), "error": (Severity.ERROR,)}.get(args.fail_on, ())
-    return 1 if any(alert.severity in bad for alert in snapshot.alerts) else 0
-
-
-async def _more_alerts(world: World, watch: FleetWatch) -> tuple[Alert, ...]:
-    """Machines of the VPN whose key ends soon, and the AI budget. A silent one has an alert of its own already."""
-
-    async def connection(host: str) -> Connection:
-        return watch.connection(host)
-
-    async def found(ask: Callable[[], Awaitable[tuple[Alert, ...]]]) -> tuple[Alert, ...]:
-        try:
-            return await ask()
-        except OperatorError:
-            return ()
-
-    vpn = found(lambda: world.vpn(connection).expiring())
-    budget = found(lambda: world.budget(connection).alerts())
-    return tuple(alert for alerts in await asyncio.gather(vpn, budget) for alert in alerts)
-
-
 async def _act(world: World, args: Namespace) -> int:
     from vpai_tui.backend import act_and_record
 
@@ -142,7 +99,8 @@ async def _act(world: World, args: Namespace) -> int:
 
 
 async def _describe(world: World, args: Namespace) -> int:
-    from vpai_tui.backend import find, sections
+    from vpai_tui.backend import find
+    from vpai_tui.description import sections
     from vpai_tui.fleet.describe import describe
     from vpai_tui.fleet.endpoints import place
 
@@ -167,7 +125,6 @@ async def _describe(world: World, args: Namespace) -> int:
 
 VERBS: dict[str, Verb] = {
     "doctor": _doctor,
-    "status": _status,
     "restart": _act,
     "stop": _act,
     "start": _act,

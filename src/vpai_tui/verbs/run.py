@@ -16,7 +16,8 @@ from vpai_tui.world import World, open_world
 Verb = Callable[[World, Namespace], Awaitable[int]]
 
 _HOMES = {
-    "fleet": ("doctor", "status", "restart", "stop", "start", "describe"),
+    "status": ("status",),
+    "fleet": ("doctor", "restart", "stop", "start", "describe"),
     "stacks": ("plan", "deploy", "releases", "rollback", "revert", "resume"),
     "history": ("history",),
     "hold": ("hold",),

@@ -34,20 +34,16 @@ def status_json(snapshot: FleetSnapshot) -> dict[str, Any]:
             for item in snapshot.stacks
         ],
         "services": [_service_json(item, snapshot) for item in snapshot.services],
-        "alerts": [
-            {
-                "severity": it.severity,
-                "host": it.host,
-                "subject": it.subject,
-                "message": it.message,
-                "remedy": it.remedy,
-            }
-            for it in snapshot.alerts
-        ],
+        "alerts": [alert_json(it) for it in snapshot.alerts],
         "notes": [f"{host.name}: {host.link.error}" for host in snapshot.hosts if host.link.error]
         + [f"{stack.id}: {stack.note}" for stack in snapshot.stacks if stack.note]
         + sources.words(item.id for item in snapshot.services if item.off),
     }
+
+
+def alert_json(alert: Alert) -> dict[str, Any]:
+    """One alert."""
+    return {name: getattr(alert, name) for name in ("severity", "host", "subject", "message", "remedy")}
 
 
 def _host_json(host: HostSnapshot, now: float) -> dict[str, Any]:
@@ -111,7 +107,7 @@ def status(snapshot: FleetSnapshot) -> None:
         for text in sources.words(f"{stack.id}/{name}" for name in stack.off):
             print(f"■ {text}")
     for alert in snapshot.alerts:
-        _alert(alert)
+        alert_line(alert)
     rows = [_service_row(item) for item in snapshot.services]
     table(("", "SERVICE", "SYNC", "HEALTH", "IMAGE", "RESTARTS"), rows)
 
@@ -120,7 +116,8 @@ def _used_percent(total: int, available: int) -> int:
     return round(100 * (total - available) / total) if total else 0
 
 
-def _alert(alert: Alert) -> None:
+def alert_line(alert: Alert) -> None:
+    """One alert, and what to do."""
     print(
         f"{_MARKS[alert.severity]} {alert.host} {alert.subject}: {alert.message}"
         + (f"  → {alert.remedy}" if alert.remedy else "")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from vpai_tui.logs.session import Logs
     from vpai_tui.ondemand.session import Studio
     from vpai_tui.remote.command_log import CommandLog
+    from vpai_tui.upkeep.laptop import Laptop
+    from vpai_tui.upkeep.news import Morning
+    from vpai_tui.upkeep.surface import Surface
     from vpai_tui.vpn.session import Vpn
 
 Act = Literal["restart", "stop", "start"]
@@ -77,6 +80,27 @@ class Backend(Protocol):
     @property
     def loki(self) -> Logs:
         """Logs of everything: from Loki, else from the containers themselves; nothing is asked at first."""
+        ...
+
+    @property
+    def upkeep(self) -> Surface:
+        """What checks, backups and disks stand on; nothing is asked at first."""
+        ...
+
+    async def morning(self) -> Morning:
+        """Every check, and what has happened since the last look; what failed is in it, nothing is raised."""
+        ...
+
+    async def laptop(self) -> Laptop:
+        """How this laptop itself stands in the VPN."""
+        ...
+
+    def keep_look(self) -> str:
+        """This moment is the last look for whoever looks next; why it could not be kept, mostly nothing."""
+        ...
+
+    def settle_look(self) -> str:
+        """The same, and news are told against it from now on."""
         ...
 
     async def start(self) -> None: ...

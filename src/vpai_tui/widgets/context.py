@@ -16,6 +16,7 @@ from vpai_tui.widgets.budget_look import BudgetLook
 from vpai_tui.widgets.log_look import LogLook
 from vpai_tui.widgets.ondemand_look import StudioLook
 from vpai_tui.widgets.operations import Operations
+from vpai_tui.widgets.upkeep_look import UpkeepLook
 from vpai_tui.widgets.vpn_look import VpnLook
 
 _EVENTS_KEPT = 400
@@ -59,6 +60,7 @@ class Context:
     budget: BudgetLook = field(default_factory=BudgetLook)
     logs: LogLook = field(default_factory=LogLook)
     studio: StudioLook = field(default_factory=StudioLook)
+    upkeep: UpkeepLook = field(default_factory=UpkeepLook)
     seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=_EVENTS_KEPT))
 
     @property
@@ -67,8 +69,9 @@ class Context:
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """The fleet's alerts and those of the budget and the VPN as they were last seen, the worst first."""
-        found = (*self.snapshot.alerts, *self.budget.alerts(self.clock.boot_s()), *self.vpn.alerts)
+        """The fleet's alerts and those of budget, VPN and checks as they were last seen, the worst first."""
+        more = (*self.budget.alerts(self.clock.boot_s()), *self.vpn.alerts, *self.upkeep.alerts)
+        found = (*self.snapshot.alerts, *more)
         return ranked(found)
 
     def take(self, snapshot: FleetSnapshot) -> None:

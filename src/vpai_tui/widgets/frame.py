@@ -10,8 +10,10 @@ from vpai_tui.command_table import Command
 from vpai_tui.commands import Situation, footer_of
 from vpai_tui.widgets.canvas import SafeStatic
 from vpai_tui.widgets.context import Context
+from vpai_tui.widgets.host_strip import has_room
 from vpai_tui.widgets.operations import Operation
 from vpai_tui.widgets.paint import Line, Span, clip, spread, width_of
+from vpai_tui.widgets.you import you_chip
 
 NAME = "vpai"
 
@@ -28,7 +30,10 @@ class TitleBar(SafeStatic):
         for at, crumb in enumerate(crumbs):
             left += [(" › ", "dim")] if at else []
             left.append((crumb, "strong" if at == len(crumbs) - 1 else "dim"))
-        return self.show([spread(tuple(left), _chips(context), self.size.width or 80)])
+        width = self.size.width or 80
+        laptop = None if has_room(len(context.snapshot.hosts), width) else context.upkeep.laptop
+        right = (*_chips(context), *you_chip(laptop, context.clock.now()))
+        return self.show([spread(tuple(left), right, width)])
 
     def on_click(self, event: events.Click) -> None:
         self.post_message(self.OperationClicked())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from textual.geometry import Size
 
 from vpai_tui.clock import duration
@@ -9,10 +12,12 @@ from vpai_tui.fleet.model import Disk, FleetSnapshot, Health, HostSnapshot, Host
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.canvas import SafeStatic
 from vpai_tui.widgets.paint import Line, Span, spread, width_of
+from vpai_tui.widgets.you import YOU_CELL
 
 CELL = 26  # the narrowest cell with three rows
 STALE_S = 12.0  # metrics come every few seconds: older than this, they are history
 _ROWS = 3
+_MANY = 6  # more hosts than this are told by a word each, the bad ones first
 _HOT_C = 75  # a Raspberry Pi 5 slows down at 80 °C
 
 
@@ -26,28 +31,49 @@ class HostStrip(SafeStatic):
         self._snapshot: FleetSnapshot | None = None
         self._scope: str | None = None
         self._now = 0.0
+        self._you: Sequence[Line] = ()
 
-    def show_fleet(self, snapshot: FleetSnapshot, scope: str | None, now_boot_s: float) -> bool:
-        """Draw the fleet as of `now_boot_s`; says whether anything differed."""
-        self._snapshot, self._scope, self._now = snapshot, scope, now_boot_s
-        return self.show(strip_lines(snapshot, scope, now_boot_s, self.size.width)) if self.size.width else False
+    def show_fleet(
+        self, snapshot: FleetSnapshot, scope: str | None, now_boot_s: float, you: Sequence[Line] = ()
+    ) -> bool:
+        """Draw the fleet as of `now_boot_s`, and the laptop's own cell where there is room; says whether anything
+        differed."""
+        self._snapshot, self._scope, self._now, self._you = snapshot, scope, now_boot_s, you
+        return self.show(strip_lines(snapshot, scope, now_boot_s, self.size.width, you)) if self.size.width else False
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return strip_height(len(self._snapshot.hosts), width) if self._snapshot else _ROWS
 
     def on_resize(self) -> None:
         if self._snapshot is not None:
-            self.show_fleet(self._snapshot, self._scope, self._now)
+            self.show_fleet(self._snapshot, self._scope, self._now, self._you)
 
 
 def strip_height(hosts: int, width: int) -> int:
-    """Rows the strip takes."""
-    return _ROWS if hosts * CELL + hosts - 1 <= width else hosts
+    """Rows the strip takes: three, or one per host while there are few."""
+    if hosts * CELL + hosts - 1 <= width or hosts > _MANY:
+        return _ROWS
+    return hosts
 
 
-def strip_lines(snapshot: FleetSnapshot, scope: str | None, now_boot_s: float, width: int) -> list[Line]:
-    """The strip in `width` cells."""
+def has_room(hosts: int, width: int) -> bool:
+    """Whether a cell of the laptop's own fits beside those of the hosts."""
+    return hosts * CELL + hosts - 1 + YOU_CELL <= width
+
+
+def strip_lines(
+    snapshot: FleetSnapshot, scope: str | None, now_boot_s: float, width: int, you: Sequence[Line] = ()
+) -> list[Line]:
+    """The strip in `width` cells; `you` are the three rows of the laptop's own cell, left out where they do not fit."""
     hosts = snapshot.hosts
+    if you and has_room(len(hosts), width):
+        rest = strip_lines(snapshot, scope, now_boot_s, width - YOU_CELL)
+        return [
+            (*row, ("▏", "track"), *spread(mine, (), YOU_CELL - 2), (" ", ""))
+            for row, mine in zip(rest, you, strict=True)
+        ]
+    if len(hosts) > _MANY and len(hosts) > width // CELL:
+        return _crowd(snapshot, scope, now_boot_s, width)
     if strip_height(len(hosts), width) != _ROWS or len(hosts) > width // CELL:
         return [_compact(host, snapshot, scope, now_boot_s, width) for host in hosts]
     cells = [_widths(len(hosts), width)[at] for at in range(len(hosts))]
@@ -59,6 +85,37 @@ def strip_lines(snapshot: FleetSnapshot, scope: str | None, now_boot_s: float, w
             spans += [("▏" if at else " ", "track"), *spread(column[y], (), cells[at] - 2), (" ", "")]
         rows.append(tuple(spans))
     return rows
+
+
+def _crowd(snapshot: FleetSnapshot, scope: str | None, now: float, width: int) -> list[Line]:
+    """Many hosts in three rows: how many are well, then one word each, those that are not well first."""
+    bad = Counter(service.host for service in snapshot.services if is_bad(service))
+    ill = {host.name: bool(bad[host.name]) or _ill(host, now) for host in snapshot.hosts}
+    hosts = sorted(snapshot.hosts, key=lambda host: not ill[host.name])
+    well = len(hosts) - sum(ill.values())
+    words = [_word(host, bad[host.name], scope, now) for host in hosts]
+    cell = min(width, 2 + max(width_of(word) for word in words))
+    fits = max(1, width // cell)
+    shown = words[: fits * (_ROWS - 1)]
+    left: Line = ((f" {well} of {len(hosts)} hosts are well", "ok" if well == len(hosts) else "warn"),)
+    more = len(hosts) - len(shown)
+    rows = [spread(left, ((f"{more} more below in the table ", "dim"),) if more else (), width)]
+    for at in range(0, fits * (_ROWS - 1), fits):
+        spans = [span for word in shown[at : at + fits] for span in spread(word, (), cell)]
+        rows.append(spread(tuple(spans), (), width))
+    return rows
+
+
+def _ill(host: HostSnapshot, now: float) -> bool:
+    return host.link.state is not HostState.READY or _stale(host, now)
+
+
+def _word(host: HostSnapshot, bad: int, scope: str | None, now: float) -> Line:
+    glyph, role = paint.host_glyph(host.link.state)
+    faded = scope is not None and scope != host.name
+    count: Line = ((f" {paint.WARN}{bad}", "warn"),) if bad else ()
+    age: Line = ((" STALE", "warn"),) if _stale(host, now) else ()
+    return ((f" {glyph} ", role), (host.name, "dim" if faded else "strong"), *count, *age)
 
 
 def _widths(count: int, width: int) -> list[int]:

@@ -36,6 +36,7 @@ ROLES = (
 
 OK, WARN, DOWN, STALE, BUSY, OFF = "✔", "▲", "✖", "◌", "…", "■"
 UPDATE = "↑"  # the tag stands for another image upstream
+NEWS = "◆"  # it has happened since the last look
 
 _HEALTH: dict[Health, tuple[str, str]] = {
     Health.HEALTHY: (OK, "ok"),

@@ -9,6 +9,7 @@ from vpai_tui.clock import duration
 from vpai_tui.fleet.model import Alert, FleetSnapshot, Health, Service, Severity, Sync
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.safe_table import Column, Row, widest
+from vpai_tui.widgets.upkeep_look import UpkeepLook
 
 SORTS = ("fleet", "health", "service", "cpu", "mem", "restarts", "age", "image")
 _HEALTH_RANK = {
@@ -29,6 +30,28 @@ def alert_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         Column("message", "", least=max(24, min(60, widest(rows, "message")))),
         Column("remedy", "", max(4, min(34, widest(rows, "remedy"))), drop=1),
     )
+
+
+def news_rows(look: UpkeepLook, scope: str | None) -> list[Row]:
+    """What has happened since the last look, below what is wrong now; keys as those of alerts."""
+    since = look.morning.since if look.morning is not None else None
+    if since is None or since.at is None:
+        return []
+    when = since.at[5:16].replace("T", " ")
+    return [
+        Row(
+            f"news{at}:{it.target}",
+            {
+                "glyph": (paint.NEWS, "accent"),
+                "host": (it.host, "strong"),
+                "subject": (it.subject, ""),
+                "message": (it.text, ""),
+                "remedy": (f"since {when} UTC", "dim"),
+            },
+        )
+        for at, it in enumerate(since.news)
+        if scope is None or it.host == scope
+    ]
 
 
 def service_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
