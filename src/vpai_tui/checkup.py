@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vpai_tui.upkeep.backups.session import Backups
 from vpai_tui.upkeep.certificates import certificate_source
 from vpai_tui.upkeep.channels import channel_source
 from vpai_tui.upkeep.examiner import Examiner, Source
@@ -36,6 +37,7 @@ def sources(surface: Surface) -> list[Source]:
         *probe_sources(surface),
         *vpn_sources(surface),
         certificate_source(surface),
+        *Backups(surface).sources(),
     ]
 
 

@@ -31,6 +31,12 @@ WITHIN_S = 15.0  # until the fleet as it is watched has followed
 BROKEN = [check.id for check in CHECKS if check.id in BREAKS]
 # Of those that are told here: host, subject and what the line must say.
 LINES = {
+    "pg-dump": ("sese", "n8n", "0 bytes, less than 500"),
+    "pg-coverage": ("sese", "twenty", "no dump covers this database"),
+    "backup-steps": ("sese", "redis/redis", "Could not connect to Redis"),
+    "backup-growth": ("sese", "backups/openclaw", "old, kept for 3 days"),
+    "restore-test": ("sese", "n8n", "the last one failed: the dump does not restore"),
+    "heartbeat": ("sese", "", "not configured: HEARTBEAT_URL is not set"),
     "watcher": ("sese", "Grafana", "does not watch: /api/health answers 502"),
     "container-series": ("sese", "", r"0 of \d+ running containers are measured by name; 1 series have no name"),
     "alert-rules": ("sese", "Memory short", "cannot be evaluated: .*no such host"),

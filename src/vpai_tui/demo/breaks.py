@@ -39,6 +39,10 @@ def _marked(check: str, told: str) -> Break:
     )
 
 
+def _backups(scene: str, told: str) -> Break:
+    return Break(told, lambda demo: demo.backups(scene), lambda demo: demo.backups("usual"))
+
+
 def _proxy(demo: DemoFleet) -> Engine:
     return next(engine for host in demo.hosts if scenes.has_proxy(engine := demo.engine(host)))
 
@@ -105,6 +109,12 @@ def _online(*, on: bool) -> Callable[[DemoFleet], None]:
 
 
 BREAKS: Mapping[str, Break] = {
+    "pg-dump": _backups("empty", "the newest dump of n8n is empty"),
+    "pg-coverage": _backups("uncovered", "somebody made a database, and no dump of it is there yet"),
+    "backup-steps": _backups("failed", "Redis could not be copied last night"),
+    "backup-growth": _backups("grown", "archives that nobody could remove"),
+    "restore-test": _backups("unrestored", "the last restore test of n8n failed"),
+    "heartbeat": _backups("silent", "the backup has no address to send its heartbeat to"),
     "watcher": _marked("watcher", "Grafana answers 502"),
     "container-series": _marked("container-series", "cAdvisor sees one control group and no names"),
     "alert-rules": _marked("alert-rules", "one rule finds no data, another no data source"),

@@ -20,7 +20,7 @@ import asyncssh
 import vpai_tui
 from vpai_tui import config
 from vpai_tui.clock import Clock, SystemClock
-from vpai_tui.demo import apis, creative, foreign, proc, sandbox, seed, you
+from vpai_tui.demo import apis, backups, creative, foreign, proc, sandbox, seed, you
 from vpai_tui.demo.edge import Edge
 from vpai_tui.demo.engine.store import STATE_VERSION, Engine, EngineError
 from vpai_tui.demo.headscale import net
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 USER = "mobuone"
 DEFAULT_SEED = 7
+_BACKED_UP = "sese"
 _STUDIO = "pi"  # where stacks on demand run
 _FIGURES_EVERY_S = 2.0
 STAMP = "demo.json"
@@ -132,6 +133,11 @@ class DemoFleet:
         if check not in BREAKS:
             raise UsageError(f"demo break {check}", remedy=f"demo break {', '.join(BREAKS)}")
         return BREAKS[check]
+
+    def backups(self, word: str) -> None:
+        """Have a situation of the backups, as `demo.backups` knows them. UsageError for any other word."""
+        if not backups.play(self.engine(_BACKED_UP), word):
+            raise UsageError(f"demo backups {word}", remedy=f"demo backups {', '.join(backups.WORDS)}")
 
     async def cut(self, host: str) -> None:
         """Cut the link to a host: its connections drop, new ones are refused until `heal`."""

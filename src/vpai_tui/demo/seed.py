@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
-from vpai_tui.demo import machine
+from vpai_tui.demo import backups, machine
 from vpai_tui.demo.engine import compose_up, containers, usage
 from vpai_tui.demo.engine.compose_load import Project
 from vpai_tui.demo.engine.store import Doc, Engine, empty_state, fraction, hex_of
@@ -89,6 +88,7 @@ def host(folder: Path, profile: HostProfile, stacks: Sequence[str], seed: int, n
     machine.seed(home, profile, state, now)
     engine.write(state)
     _headscale(engine, state, now)
+    backups.seed(home, now)
 
 
 def _headscale(engine: Engine, state: Doc, now: float) -> None:
@@ -109,7 +109,6 @@ def _stack(state: Doc, registry: Registry, stacks: Path, root: Path, stack: str,
     from vpai_tui.demo import history
 
     _env_files(stacks / stack, root, seed=state["seed"])
-    _dumps(stacks / stack, root, now)
     age = _DAY_S * (2 + 5 * fraction(f"{state['seed']} age of {stack}"))
     versions = _HISTORY.get(stack) or ({_changeable(stacks / stack): 1}, {})
     known, newest = history.read(stacks, stack, root)
@@ -139,18 +138,6 @@ def _changeable(source: Path) -> str:
     ]
     unfit = {*spec.get("data", ()), *spec.get("one_shots", ())}
     return next((name for name in found if name not in unfit), found[0] if found else "")
-
-
-def _dumps(source: Path, root: Path, now: float) -> None:
-    """Those of the last nights, where stack.yaml looks for them."""
-    for entry in _yaml(source / "stack.yaml").get("fresh", ()):
-        for night in range(3):
-            at = now - 7.1 * 3600 - night * _DAY_S
-            name = time.strftime("%Y%m%d-0255", time.gmtime(at))
-            path = root / str(entry["glob"]).replace("*", f"vpai-{name}")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"PGDMP" + bytes(12_400 - 100 * night))
-            os.utime(path, (at, at))
 
 
 def _env_files(source: Path, root: Path, *, seed: int) -> None:

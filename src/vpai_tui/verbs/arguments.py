@@ -23,6 +23,7 @@ _LOOKS: dict[str, tuple[str | None, ...]] = {
     **arguments_vpn.READS,
     **arguments_budget.READS,
     **arguments_ondemand.READS,
+    **arguments_upkeep.READS,
 }
 CHANGES = (
     "init",
@@ -163,7 +164,7 @@ def build_parser() -> argparse.ArgumentParser:
     arguments_budget.add_budget(verb, _confirm, common)
     arguments_ondemand.add_ondemand(verb, _confirm, common)
     arguments_logs.add_logs(verb, _at_least_one)
-    arguments_upkeep.add_upkeep(verb, _confirm)
+    arguments_upkeep.add_upkeep(verb, _confirm, common)
     one = verb("describe", "everything known of one service: where it answers, what a restart disturbs, its container")
     one.add_argument("service", metavar="SERVICE")
     one.add_argument("--check", action="store_true", help="ask for its names: VPN's DNS, certificate, HTTP status")

@@ -1,4 +1,4 @@
-"""What may be typed for a host's upkeep: `disk HOST`, `units …`, `guard …`."""
+"""What may be typed for a host's upkeep: `disk HOST`, `backups …`, `units …`, `guard …`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Callable
 
 from vpai_tui.text import number
 
-READS: dict[str, tuple[str | None, ...]] = {}
+READS: dict[str, tuple[str | None, ...]] = {"backups": (None,)}
 
 
 def add_upkeep(
-    verb: Callable[[str, str], argparse.ArgumentParser], confirm: Callable[[argparse.ArgumentParser], None]
+    verb: Callable[[str, str], argparse.ArgumentParser],
+    confirm: Callable[[argparse.ArgumentParser], None],
+    common: argparse.ArgumentParser,
 ) -> None:
     """Adds the verbs."""
     one = verb("disk", "what fills a host's disk, when it will be full, and a plan that frees what nobody needs")
@@ -27,6 +29,14 @@ def add_upkeep(
         metavar="DAYS",
         help="of images with a name and of build cache (7)",
     )
+    confirm(one)
+    one = verb("backups", "what is backed up, how fresh, what is not; ends with 1 when something is red")
+    actions = one.add_subparsers(dest="action", metavar="ACTION")
+    what = "back up everything now, detached on the host; the heartbeat goes out when all of it succeeded"
+    confirm(actions.add_parser("run", parents=[common], help=what, description=what))
+    what = "restore the newest dump of DB into a database that is thrown away, and count what came"
+    one = actions.add_parser("restore-test", parents=[common], help=what, description=what)
+    one.add_argument("database", metavar="DB")
     confirm(one)
 
 

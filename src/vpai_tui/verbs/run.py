@@ -29,6 +29,7 @@ _HOMES = {
     "budget": ("budget",),
     "ondemand": ("opencut", "ondemand"),
     "disk": ("disk",),
+    "backups": ("backups",),
 }
 """The module of this package whose `VERBS` has each verb: only that one is imported."""
 

@@ -245,6 +245,7 @@ def _exec(engine: Engine, argv: list[str]) -> int:
     parsed = parse(argv, names, interspersed=False)
     from vpai_tui.demo.engine.inside import run
 
+    os.environ.update({key: value for key, _, value in (it.partition("=") for it in parsed.all("env"))})
     name, *command = parsed.rest
     return run(engine, name, command)
 

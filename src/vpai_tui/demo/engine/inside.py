@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from vpai_tui.demo import backups
 from vpai_tui.demo.engine import containers
 from vpai_tui.demo.engine.life import life
 from vpai_tui.demo.engine.store import Doc, Engine, EngineError
@@ -30,6 +31,8 @@ def answer(engine: Engine, container: Doc, command: list[str]) -> tuple[int, str
     """Exit status, stdout and stderr of `command` in `container`."""
     if command[:1] == ["headscale"] and headscale.is_headscale(container):
         return headscale.command(engine, container, command[1:])
+    if (said := backups.command(engine, container, command)) is not None:
+        return said
     if (said := litellm.command(engine, container, command)) is not None:
         return said
     if (said := talk(engine, container, command)) is not None:

@@ -18,7 +18,7 @@ STAMP=$(stamp)
 JOURNAL=$STATUS/journal
 true >"$JOURNAL" || JOURNAL=/dev/null
 find "$BACKUPS" -name '.*.part*' -prune -exec rm -rf {} + 2>/dev/null # of a run that was killed
-record begun "$STAMP" "${1:-somebody}"
+record begun "$STAMP" "${1:-somebody}" "${TOKEN:--}"
 
 backup_postgresql "$STAMP"
 backup_redis "$STAMP"

@@ -27,7 +27,7 @@ trap 'exit 143' HUP INT TERM
 take_lock "${WAIT_S:-0}" || { echo 'another run holds the lock, or the folder cannot be written' >&2; exit 75; }
 BEGAN=$(date +%s) STAMP=$(stamp) JOURNAL=$STATUS/journal-restore
 true >"$JOURNAL" || JOURNAL=/dev/null
-record begun "$STAMP" "${2:-somebody}" "$DB"
+record begun "$STAMP" "${2:-somebody}" "${TOKEN:--}" "$DB"
 container postgresql || broken "$WHY"
 SAFE=$(printf '%s' "SELECT $SAFE_NAME FROM (SELECT :'name'::text AS datname) it" | sql postgres -v "name=$DB") ||
   broken 'the server does not answer'
