@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from vpai_tui.upkeep.backups.session import Backups
 from vpai_tui.upkeep.certificates import certificate_source
 from vpai_tui.upkeep.channels import channel_source
+from vpai_tui.upkeep.disk.checks import disk_sources
 from vpai_tui.upkeep.examiner import Examiner, Source
+from vpai_tui.upkeep.hostchecks import host_sources
 from vpai_tui.upkeep.laptop import laptop_source
 from vpai_tui.upkeep.probes import probe_sources
 from vpai_tui.upkeep.rules import rules_source
@@ -38,6 +40,8 @@ def sources(surface: Surface) -> list[Source]:
         *vpn_sources(surface),
         certificate_source(surface),
         *Backups(surface).sources(),
+        *host_sources(surface),
+        *disk_sources(surface),
     ]
 
 

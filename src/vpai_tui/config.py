@@ -39,6 +39,13 @@ CommandName = Annotated[
 AbsolutePath = Annotated[
     str, Meta(pattern=r"^/[A-Za-z0-9_./-]+$", description="an absolute path of letters, digits and _ . -, not / itself")
 ]
+Listener = Annotated[
+    str,
+    Meta(
+        pattern=r"^[1-9][0-9]{0,4}(?:-[1-9][0-9]{0,4})?/(?:tcp|udp)$",
+        description="a port or a range and its protocol, such as 80/tcp or 60000-60010/udp",
+    ),
+]
 PortNumber = Annotated[int, Meta(ge=1, le=65535)]
 FilePath = Annotated[str, Meta(min_length=1)]
 # What `text.clean` takes out may not be written either: these texts are shown, and become lines of the host's lists.
@@ -65,6 +72,7 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     root: AbsolutePath = "/opt/vpai"  # files of stacks install below it; releases live in <root>/deploy
     docker: CommandName = "docker"
     hub: bool = False  # carries the VPN: deploys there are confirmed over a fresh connection and typed
+    listens: tuple[Listener, ...] = ()  # ports that may be open to all though no stack declares them
 
 
 class Fleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

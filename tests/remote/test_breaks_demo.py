@@ -49,6 +49,12 @@ LINES = {
     "vpn-names": ("pi", "studio.ewutelo.cloud", "the VPN knows no such name"),
     "node-seen": ("pi", "workstation-pi", "offline; last seen 6h30 ago"),
     "control-plane": ("seko", "", "singa.ewutelo.cloud/health, asked from sese: answers 502"),
+    "open-ports": ("sese", "6379/tcp", "open to all by redis-server, and nothing declares it"),
+    "sshd-listen": ("seko", "100.64.0.99", "is on no interface"),
+    "stale-code": ("sese", "vpai-n8n-1", r"n8n\.env was changed \d+d\w+ after the container was made"),
+    "disk-unaccounted": ("pi", "containerd", r"containerd holds 22\.0 GiB that the engine does not account for"),
+    "units": ("pi", "node_exporter.service", r"failed \(failed\)"),
+    "guard": ("sese", "UFW", "down: status: inactive"),
     "certificates": ("sese", "9 names", r"in [12] days?, asked from seko: .*javisi"),
 }
 

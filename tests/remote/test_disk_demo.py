@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from vpai_tui import cli
+from vpai_tui.clock import SystemClock
 from vpai_tui.demo.engine.store import Engine
+from vpai_tui.demo.fleet import build
 
 pytestmark = pytest.mark.xdist_group("upkeep-demo")  # one demo for all of them
 
@@ -19,7 +21,8 @@ Run = Callable[..., tuple[int, Any]]
 
 @pytest.fixture(scope="module")
 def demo_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("disk")
+    folder = tmp_path_factory.mktemp("disk")
+    return build(folder, seed=7, clock=SystemClock(), reset=False)
 
 
 @pytest.fixture
@@ -80,8 +83,6 @@ def test_a_prune_frees_what_nobody_needs(run: Run, demo_dir: Path) -> None:
     assert [it["what"] for it in run("history", "--local")[1]["entries"]] == ["disk prune"]
     code, lines = run("disk", "sese", "--prune")
     assert (code, lines[-1]["outcome"]) == (0, "unchanged")
-    code, _ = run("rollback", "sese/apps", "--yes")
-    assert code == 0
 
 
 def test_it_is_asked_first_and_refused_under_read_only(run: Run, demo_dir: Path) -> None:

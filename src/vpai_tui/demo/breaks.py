@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vpai_tui.demo import machine
 from vpai_tui.demo.broken import set_broken
 from vpai_tui.demo.headscale import box as headscale
 from vpai_tui.demo.headscale import config
 from vpai_tui.demo.headscale.state import S
+from vpai_tui.demo.hosts import PROFILES
 from vpai_tui.demo.litellm import box as litellm
 from vpai_tui.demo.litellm import scenes
 from vpai_tui.demo.litellm.traffic import Row
 from vpai_tui.demo.litellm.world import PREFIX
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vpai_tui.demo.engine.store import Engine
     from vpai_tui.demo.fleet import DemoFleet
     from vpai_tui.demo.headscale.state import Doc
@@ -108,6 +112,51 @@ def _online(*, on: bool) -> Callable[[DemoFleet], None]:
     return do
 
 
+# ── the machines ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _machine(host: str, word: str, told: str) -> Break:
+    def do(demo: DemoFleet) -> None:
+        machine.break_(demo.home(host), PROFILES[host], word)
+        if word == "disk-unaccounted":  # else what was measured a while ago is still good enough
+            (demo.laptop_dir / "disk-measured.json").unlink(missing_ok=True)
+
+    def mend(demo: DemoFleet) -> None:
+        engine = demo.engine(host)
+        machine.mend(demo.home(host), PROFILES[host], engine.read(), engine.now())
+
+    return Break(told, do, mend)
+
+
+def _both(one: Break, other: Break) -> Break:
+    def do(demo: DemoFleet) -> None:
+        one.do(demo)
+        other.do(demo)
+
+    def mend(demo: DemoFleet) -> None:
+        one.mend(demo)
+        other.mend(demo)
+
+    return Break(f"{one.told}; {other.told}", do, mend)
+
+
+_CHANGED = b"\n# changed by hand\n"
+
+
+def _env(demo: DemoFleet) -> Path:
+    return next(path for path in sorted(demo.root("sese").rglob("n8n.env")))
+
+
+def _change_env(demo: DemoFleet) -> None:
+    path = _env(demo)
+    path.write_bytes(path.read_bytes().removesuffix(_CHANGED) + _CHANGED)
+
+
+def _as_deployed(demo: DemoFleet) -> None:
+    path = _env(demo)
+    path.write_bytes(path.read_bytes().removesuffix(_CHANGED))
+
+
 BREAKS: Mapping[str, Break] = {
     "pg-dump": _backups("empty", "the newest dump of n8n is empty"),
     "pg-coverage": _backups("uncovered", "somebody made a database, and no dump of it is there yet"),
@@ -115,6 +164,12 @@ BREAKS: Mapping[str, Break] = {
     "backup-growth": _backups("grown", "archives that nobody could remove"),
     "restore-test": _backups("unrestored", "the last restore test of n8n failed"),
     "heartbeat": _backups("silent", "the backup has no address to send its heartbeat to"),
+    "open-ports": _machine("sese", "open-ports", "Redis listens to the whole Internet"),
+    "sshd-listen": _machine("seko", "sshd-listen", "sshd is bound to an address that no interface has"),
+    "disk-unaccounted": _machine("pi", "disk-unaccounted", "containerd holds 22 GiB that no lease frees"),
+    "units": _machine("pi", "units", "node_exporter has failed"),
+    "guard": _machine("sese", "guard", "UFW is inactive"),
+    "stale-code": Break("n8n's env file was changed, and its container goes on", _change_env, _as_deployed),
     "watcher": _marked("watcher", "Grafana answers 502"),
     "container-series": _marked("container-series", "cAdvisor sees one control group and no names"),
     "alert-rules": _marked("alert-rules", "one rule finds no data, another no data source"),
@@ -125,7 +180,10 @@ BREAKS: Mapping[str, Break] = {
     "telegram-channel": _marked("telegram-channel", "an upgrade turned the plugin off"),
     "api-probes": _marked("api-probes", "OpenClaw shows its page and takes no WebSocket"),
     "vpn-names": Break("the Pi's records are gone", _without_pi, _as_configured),
-    "node-seen": Break("the Pi left the VPN six and a half hours ago", _online(on=False), _online(on=True)),
+    "node-seen": _both(
+        Break("the Pi left the VPN six and a half hours ago", _online(on=False), _online(on=True)),
+        _machine("pi", "memory", "its kernel had killed a process for want of memory"),
+    ),
     "control-plane": _marked("control-plane", "Headscale's public name answers 502"),
     "certificates": _marked("certificates", "nothing renews the certificates: two days are left"),
 }

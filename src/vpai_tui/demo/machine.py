@@ -7,6 +7,7 @@ can break each. `DIR/<host>/fs` stands for the machine's own root where a script
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from vpai_tui.demo.engine import usage
@@ -23,7 +24,6 @@ _UNITS = {
     "seko": ("tailscaled", "ssh"),
     "pi": ("tailscaled", "ssh", "opencode", "node_exporter"),
 }
-WORDS = ("open-ports", "sshd-listen", "stale-code", "disk-unaccounted", "units", "guard", "node-seen")
 
 _COMMANDS = ("ss", "sshd", "ip", "systemctl", "ufw", "fail2ban-client", "cscli", "du", "journalctl", "ionice")
 
@@ -92,6 +92,8 @@ def _sockets(profile: HostProfile) -> list[str]:
         'udp   UNCONN 0      0      [::]:41641    [::]:*    users:(("tailscaled",pid=640,fd=18))',
         f'tcp   LISTEN 0      4096   {profile.vpn}:58312    0.0.0.0:*    users:(("tailscaled",pid=640,fd=21))',
     ]
+    if profile.name in ("pi", "seko"):  # their Caddy is in the host's network
+        rows += [f'tcp   LISTEN 0      4096   *:{web}    *:*    users:(("caddy",pid=905,fd=6))' for web in (80, 443)]
     if profile.name == "pi":
         rows.append('tcp   LISTEN 0      4096   127.0.0.1:9100    0.0.0.0:*    users:(("node_exporter",pid=803,fd=3))')
         rows.append('tcp   LISTEN 0      511    127.0.0.1:3456    0.0.0.0:*    users:(("opencode",pid=870,fd=20))')
@@ -145,34 +147,34 @@ def extra_bytes(home: Path) -> int:
         return 0
 
 
-def broken(home: Path, profile: HostProfile, word: str) -> bool:
-    """Break one thing of a host; False for a word that is none of WORDS (`usual` mends all of them: see `mended`)."""
+def break_(home: Path, profile: HostProfile, word: str) -> None:
+    """Break one thing of a host, by the check that is to show it."""
     folder = home / FOLDER
     match word:
         case "open-ports":
-            _append(
-                folder / "ss",
-                'tcp   LISTEN 0      511    0.0.0.0:6379    0.0.0.0:*    users:(("redis-server",pid=99,fd=6))',
-            )
+            row = 'tcp   LISTEN 0      511    0.0.0.0:6379    0.0.0.0:*    users:(("redis-server",pid=99,fd=6))'
+            _append(folder / "ss", row)
         case "sshd-listen":
             (folder / "sshd").write_text("port 22\nlistenaddress 100.64.0.99:22\n")
         case "disk-unaccounted":
-            size = 22 * GIB
-            (folder / "extra").write_text(f"{size}\n")
+            (folder / "extra").write_text(f"{22 * GIB}\n")
             (home / ROOT / "var/lib/containerd").mkdir(exist_ok=True)
-            _append(folder / "du", f"{size >> 10} /var/lib/containerd")
+            _append(folder / "du", f"{22 * GIB >> 10} /var/lib/containerd")
         case "units":
             _down(folder, _UNITS[profile.name][-1])
         case "guard":
             (folder / "ufw").write_text("Status: inactive\n")
-        case "node-seen":
-            _append(
-                folder / "journal",
-                "Out of memory: Killed process 4711 (python3) total-vm:9000000kB, anon-rss:4000000kB",
-            )
-        case _:
-            return False
-    return True
+        case "memory":
+            line = "Out of memory: Killed process 4711 (python3) total-vm:9000000kB, anon-rss:4000000kB"
+            _append(folder / "journal", line)
+
+
+def mend(home: Path, profile: HostProfile, state: Doc, now: float) -> None:
+    """All of it as on a good day."""
+    for name in ("extra", "journal", "ufw"):
+        (home / FOLDER / name).unlink(missing_ok=True)
+    shutil.rmtree(home / ROOT / "var/lib/containerd", ignore_errors=True)
+    seed(home, profile, state, now)
 
 
 def _append(path: Path, line: str) -> None:
@@ -181,9 +183,9 @@ def _append(path: Path, line: str) -> None:
 
 
 def _down(folder: Path, unit: str) -> None:
-    path = folder / "units"
-    rows = [
-        row.replace("|active|running|", "|failed|failed|") if row.startswith(f"{unit}.") else row
-        for row in path.read_text().splitlines()
-    ]
-    path.write_text("".join(f"{row}\n" for row in rows))
+    rows = (
+        (folder / "units")
+        .read_text()
+        .replace(f"{unit}.service|loaded|active|running|", f"{unit}.service|loaded|failed|failed|")
+    )
+    (folder / "units").write_text(rows)

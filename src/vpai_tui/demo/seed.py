@@ -120,8 +120,9 @@ def _stack(state: Doc, registry: Registry, stacks: Path, root: Path, stack: str,
     history.point(root / "deploy" / "stacks" / stack.split("/")[1], past)
     project = past.project
     networks(state, project, now)
-    for item in past.bundle.files:
-        os.utime(root / item.path, (at, at))  # written when it was deployed, not now
+    for path in (*(str(root / item.path) for item in past.bundle.files), *past.bundle.envs, *past.bundle.optional_envs):
+        if os.path.exists(path):  # noqa: PTH110
+            os.utime(path, (at, at))  # written when it was deployed, not now
     for place, name in enumerate(compose_up.selection(project, (), dependencies=True)):
         _service(state, project, stack, name, at + 5 + 3 * place, now)
 

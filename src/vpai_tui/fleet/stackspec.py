@@ -29,6 +29,9 @@ UnitName = Annotated[
         description="a systemd unit such as caddy.service",
     ),
 ]
+ProgramName = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,60}$", description="a program's name, without path or arguments")
+]
 Label = Annotated[
     str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$", description="one label of a domain name, in lower case")
 ]
@@ -101,5 +104,6 @@ class StackSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     before: tuple[Hook, ...] = ()
     after: tuple[Hook, ...] = ()
     units: tuple[UnitName, ...] = ()  # shown and restartable, not deployed
+    programs: tuple[ProgramName, ...] = ()  # of the host, asked for their `--version`
     fresh: tuple[Fresh, ...] = ()
     access: tuple[Access, ...] = ()

@@ -166,7 +166,7 @@ CHECKS: tuple[Check, ...] = (
         "node-seen",
         "Hosts beyond SSH",
         "A process killed for want of memory took the lease of an address along: 6.5 hours offline, the machine alive.",
-        "Headscale's last sight of each host's node; kills for want of memory since its start.",
+        "Headscale's last sight of each host's node; the kernel's log of the last day for killed processes.",
         "Error: a host's node is offline. Warning: the kernel killed for want of memory in the last day.",
         "look at it from another machine of its network",
     ),
@@ -174,7 +174,8 @@ CHECKS: tuple[Check, ...] = (
         "disk-unaccounted",
         "Disk nobody accounts for",
         "A disk was full of content that `docker system df` does not see.",
-        "Used bytes of Docker's filesystem, less what the engine accounts for; the size of containerd's own directory.",
+        "Used bytes of Docker's filesystem, less what the engine and places of a known owner account for; the size of\n"
+        "  containerd's own directory, where the engine's images are elsewhere. A good answer is kept for six hours.",
         "Warning: more than 10 GiB or a fifth of the disk.",
         "vpai-tui disk HOST",
     ),
@@ -199,7 +200,7 @@ CHECKS: tuple[Check, ...] = (
         "Old code still runs",
         "An env file or code was changed and the old container went on.",
         "Times of env files against their containers' creation; the image a tag stands for against the one that runs.",
-        "Warning: the file is newer, or the tag stands for another image.",
+        "Warning: the file is newer and not as the release that runs has it, or the tag stands for another image.",
         "see the plan of its stack",
     ),
     Check(
@@ -214,8 +215,9 @@ CHECKS: tuple[Check, ...] = (
         "open-ports",
         "Open ports",
         "Redis and PostgreSQL listened to the whole Internet.",
-        "Listening sockets of the host against what its stacks publish and the list of what may listen.",
-        "Error: a port open to all that nothing declares. Warning: one on the VPN's address.",
+        "`ss` on the host and the engine's ports against `access` of its stacks and `listens` of fleet.yaml.",
+        "Error: a port open to all or to its network that nothing declares, or that `access` calls internal or the\n"
+        "  VPN's. Warning: such a one on the VPN's address.",
         "bind it to 127.0.0.1 or to the VPN's address, or declare it",
     ),
     Check(
@@ -233,6 +235,22 @@ CHECKS: tuple[Check, ...] = (
         "`tailscale status` of the laptop, and what its own resolver answers for its name and one of the fleet's.",
         "Error: not in the VPN, names that do not lead there, a key with less than a day. Warning: less than 7 days.",
         "tailscale up",
+    ),
+    Check(
+        "units",
+        "Units of the host",
+        "",
+        "systemd on the host: the units that its stacks name in `units`.",
+        "Error: one that is not active. Warning: one that is not installed.",
+        "vpai-tui units HOST restart UNIT",
+    ),
+    Check(
+        "guard",
+        "Firewall and bans",
+        "",
+        "UFW, Fail2ban and CrowdSec, each by its own command, where it is installed.",
+        "Error: UFW inactive or Fail2ban down. Warning: CrowdSec does not answer.",
+        "vpai-tui guard HOST",
     ),
 )
 

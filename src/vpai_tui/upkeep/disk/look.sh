@@ -38,14 +38,14 @@ engine() {
   rec listed containers
   ids=$(dk image ls -aq --no-trunc | sort -u)
   [ -z "$ids" ] || dk image inspect -f "image$TAB{{.Id}}$TAB{{json .Metadata.LastTagTime}}" $ids
-  for path in "$DATA"/image/*/imagedb/content/sha256/*; do # when it came to this host, where the engine keeps it so
-    [ ! -f "$path" ] || rec came "sha256:${path##*/}" "$(stat -c %Y "$path" 2>/dev/null)"
-  done
-  for path in "$DATA"/containers/*/*-json.log* "$DATA"/containers/*/local-logs/container.log*; do
-    [ -f "$path" ] || continue
-    id=${path#"$DATA"/containers/}
-    rec log "${id%%/*}" "$(du -k -- "$path" 2>/dev/null | cut -f 1)"
-  done
+  # when each came to this host, where the engine keeps it so; many files, one command
+  set -- "$DATA"/image/*/imagedb/content/sha256/*
+  [ ! -f "$1" ] || stat -c "came${TAB}sha256:%n$TAB%Y" -- "$@" 2>/dev/null | sed 's|:/.*/|:|'
+  set -- "$DATA"/containers/*/*-json.log*
+  [ -f "$1" ] || shift
+  set -- "$DATA"/containers/*/local-logs/container.log* "$@"
+  [ -f "$1" ] || shift
+  [ $# -eq 0 ] || du -k -- "$@" 2>/dev/null | awk -v OFS="$TAB" '{ path = $2; sub(/^.*\/containers\//, "", path); sub(/\/.*/, "", path); print "log", path, $1 }'
   where docker "$DATA"
 }
 
@@ -59,13 +59,11 @@ releases() { # the images that each release names, and what of ours lies on the 
     while IFS="$TAB" read -r service ref id _; do rec lock "${home##*/}" "${dir##*/}" "${status:--}" "$mark" "$service" "$ref" "$id"; done <"$lock"
   done
   rec listed releases
-  for home in "$ROOT"/deploy/stacks/*/; do
-    home=${home%/}; [ -d "$home" ] || continue
+  set -- "$ROOT"/deploy/stacks/*/ "$ROOT"/deploy/bin/ "$ROOT"/deploy/budget/ "$ROOT"/deploy/dns/ "$ROOT"/deploy/upkeep/
+  for home in "$@"; do shift; [ ! -d "$home" ] || set -- "$@" "${home%/}"; done
+  [ $# -eq 0 ] || du -sk -- "$@" 2>/dev/null | while read -r size home; do
     n=0; for dir in "$home"/releases/*/; do [ ! -d "$dir" ] || n=$((n + 1)); done
-    rec own "stacks/${home##*/}" "$(du -sk -- "$home" 2>/dev/null | cut -f 1)" "$n"
-  done
-  for part in bin budget dns upkeep runs; do
-    [ ! -d "$ROOT/deploy/$part" ] || rec own "$part" "$(du -sk -- "$ROOT/deploy/$part" 2>/dev/null | cut -f 1)" 0
+    rec own "${home#"$ROOT/deploy/"}" "$size" "$n"
   done
 }
 

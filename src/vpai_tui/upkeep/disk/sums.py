@@ -54,7 +54,7 @@ def _cache(usage: Usage) -> Part:
 def _layers(usage: Usage) -> Part:
     most = sorted(usage.containers, key=lambda it: -(it.layer_bytes or 0))[:3]
     said = ", ".join(f"{it.name} {size(it.layer_bytes)}" for it in most if it.layer_bytes)
-    return Part("written", "written by containers", usage.layer_bytes, len(usage.containers), said)
+    return Part("written", "written by containers", usage.layer_bytes, _made(usage), said)
 
 
 def _logs(usage: Usage) -> Part:
@@ -66,7 +66,12 @@ def _logs(usage: Usage) -> Part:
     )
     if endless:
         said = f"no end set: {', '.join(endless[:3])}{' …' if len(endless) > 3 else ''}" + (f"; {said}" if said else "")
-    return Part("logs", "container logs", usage.logs_bytes, len(usage.containers), said, bad=bool(endless))
+    return Part("logs", "container logs", usage.logs_bytes, _made(usage), said, bad=bool(endless))
+
+
+def _made(usage: Usage) -> int:
+    """How many containers there are that were made to run."""
+    return sum(not it.keeper for it in usage.containers)
 
 
 def _volumes(usage: Usage) -> list[Part]:
