@@ -267,6 +267,7 @@ def _servers(
     path.write_bytes(key.export_private_key())
     servers = {}
     hosts = {}
+    own = config.load_fleet(folder / "laptop" / "config" / "fleet.yaml").hosts
     hub = Engine(next(folder / name for name, profile in PROFILES.items() if profile.hub))
     for name, profile in PROFILES.items():
         home = folder / name
@@ -287,6 +288,7 @@ def _servers(
             ssh=config.Ssh(user=USER, port=1, key=str(path), known_hosts=str(run / "known_hosts")),
             root=str(home / profile.root.lstrip("/")),
             hub=profile.hub,
+            listens=own[name].listens if name in own else (),
         )
     return servers, config.Fleet(hosts=hosts, stacks=seed.stacks_in_order(folder), domain=seed.domain(folder))
 
