@@ -283,6 +283,11 @@ class LiveBackend:
         world = self._world
         return EnvKeeper(world.stacks, self._connection, world.clock, world.history)
 
+    async def shell(self, place: str) -> int:
+        self._may_change()
+        docker_of = self._watch.docker
+        return await self._world.shells(self._connection, lambda it: docker_of(it.name)).open(place)
+
     async def describe(self, service_id: str) -> Description:
         service = find(self._watch.snapshot(), service_id)
         events = self._watch.events(service.host, service.container.id) if service.container else ()

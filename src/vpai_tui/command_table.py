@@ -42,6 +42,7 @@ class Arg(StrEnum):
     HOSTS = "host|all"
     STACK = "stack"
     SERVICE = "service"
+    PLACE = "service|host"
     LOG = "service|host|LogQL"
     LEVEL = "level"
     QUERY = "name"
@@ -104,6 +105,9 @@ _COCKPIT: tuple[Command, ...] = (
         (*TABLES, "operation", "history", "studio", "studio-run"),
         Arg.LOG,
         footer="logs",
+    ),
+    Command(
+        "shell", "shell", "A shell in the service, or on a host", ("s",), ("fleet",), Arg.PLACE, Danger.FORM, "shell"
     ),
     Command("events", "events", "Changes seen since the cockpit looks", (), ("fleet",), Arg.SERVICE),
     Command("deploy", "deploy", "Plan a deploy of this stack", ("D",), TABLES, Arg.STACK, Danger.PLAN, "deploy"),

@@ -27,7 +27,7 @@ _KEY_NAMES: Mapping[str, str] = {
 
 # What each screen's footer may show, most wanted first; at most six are shown.
 FOOTERS: Mapping[str, tuple[str, ...]] = {
-    "fleet": ("describe", "logs", "deploy", "restart", "filter", "help", "scope", "palette"),
+    "fleet": ("describe", "logs", "deploy", "restart", "filter", "help", "shell", "scope", "palette"),
     "deploy": ("deploy", "rollback", "watch", "describe", "filter", "help", "scope"),
     "logs": ("logs.follow", "filter", "logs.level", "describe", "logs.wrap", "help", "scope"),
     "vpn": ("vpn.part", "apply", "vpn.diff", "describe", "vpn.add", "vpn.remove", "filter", "help"),

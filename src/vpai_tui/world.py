@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.deployer import Deployer
     from vpai_tui.deploy.envkeeper import EnvKeeper
     from vpai_tui.fleet.endpoints import Questioner
+    from vpai_tui.fleet.shell import Shells
     from vpai_tui.fleet.stacks import Stack
     from vpai_tui.fleet.trend import Trends
     from vpai_tui.fleet.watch import FleetWatch
@@ -263,6 +264,17 @@ class World:
         from vpai_tui.logs.session import Logs, Surface
 
         return Logs(Surface(self.fleet, self.stacks, connection or self.connection, docker or self.docker, self.clock))
+
+    def shells(
+        self,
+        connection: Callable[[str], Awaitable[Connection]] | None = None,
+        docker: Callable[[Connection], Docker] | None = None,
+    ) -> Shells:
+        """Shells in services and on hosts over this world's connections, or over those handed out."""
+        from vpai_tui.fleet.shell import Shells
+
+        connect, engine = connection or self.connection, docker or self.docker
+        return Shells(self.fleet, self.stacks, connect, engine, self.clock, self.history)
 
     def trends(
         self,

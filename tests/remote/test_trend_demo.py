@@ -99,7 +99,9 @@ async def test_why_there_is_no_past_is_told(world: World, watch: FleetWatch) -> 
     )
     await watch.docker("sese").call("stop", "vpai-victoriametrics-1")
     try:
-        assert (await world.trends().of_host("pi")).why == "sese: history: VictoriaMetrics is exited"
+        assert (await world.trends().of_host("pi")).why == (
+            "sese: sese/monitoring/victoriametrics does not run: its container is exited"
+        )
     finally:
         await watch.docker("sese").call("start", "vpai-victoriametrics-1")
     assert world.demo is not None

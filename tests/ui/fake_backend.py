@@ -44,6 +44,7 @@ class FakeBackend:
         self.chronicle: Chronicle | OperatorError = CHRONICLE
         self.act_fails: OperatorError | None = None
         self.act_note = ""
+        self.shell_ends = 0
         self.checks = [
             CheckResult("sese", "dns", True, "mayi.example.org → 100.64.0.14 (sese)"),
             CheckResult("sese", "tls", True, "mayi.example.org: certificate until 2026-05-01, 63 days"),
@@ -233,6 +234,10 @@ class FakeBackend:
     async def env_edit(self, stack: str, file: str) -> int:
         self.asked.append(("env_edit", stack, file))
         return 0
+
+    async def shell(self, place: str) -> int:
+        self.asked.append(("shell", place))
+        return self.shell_ends
 
     async def describe(self, service_id: str) -> Description:
         return Description(

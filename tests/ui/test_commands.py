@@ -96,7 +96,7 @@ def test_lowercase_looks_and_uppercase_opens_a_plan_or_a_dialog() -> None:
     letters = [(key, command) for command in COMMANDS for key in command.keys if len(key) == 1 and key.isalpha()]
     for key, command in letters:
         if key.isascii() and key != "N":  # as less(1) has it
-            looks = command.danger is Danger.LOOK or (command.danger is Danger.FORM and key in "aeu")
+            looks = command.danger is Danger.LOOK or (command.danger is Danger.FORM and key in "aeus")
             assert key.isupper() == (not looks), (key, command.id)
 
 

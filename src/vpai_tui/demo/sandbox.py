@@ -117,6 +117,13 @@ for word do
 done
 if [ -n "$paths" ]; then head -n 2 "$VPAI_PROC/df.$unit"; else cat "$VPAI_PROC/df.$unit"; fi
 """
+# A login that reads no profile: the one of this machine would bring its own PATH.
+_LOGIN = """
+PS1="$USER@HOST_NAME:\\$PWD\\$ "
+export PS1
+unset ENV
+exec "$BIN/sh" -i
+"""
 _UNAME = """
 case ${1-} in
   -n) echo HOST_NAME ;;
@@ -201,6 +208,7 @@ def _scripts(home: Path, folder: Path, profile: HostProfile) -> dict[str, str]:
         "stat": _STAT,
         "df": _DF,
         "uname": _UNAME,
+        "login": _LOGIN,
         "date": _DATE,
         "hostname": "echo HOST_NAME\n",
         "nproc": f"echo {profile.cpus}\n",
@@ -247,7 +255,7 @@ def environment(home: Path) -> dict[str, str]:
         "HOME": str(home / "home" / "mobuone"),
         "USER": "mobuone",
         "LOGNAME": "mobuone",
-        "SHELL": "/bin/sh",
+        "SHELL": str(home / "bin" / "login"),
         "LANG": "C.UTF-8",
         "TMPDIR": str(home / "tmp"),
         "VPAI_PROC": str(home / "proc"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import isfinite
@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vpai_tui.clock import Clock
 from vpai_tui.errors import OperatorError
-from vpai_tui.fleet.containers import Engine, from_list
 from vpai_tui.fleet.model import Service
+from vpai_tui.fleet.shell import Connect, EngineOf, container_of
 from vpai_tui.fleet.stacks import Stack
 from vpai_tui.text import clean_line
 
 if TYPE_CHECKING:
     import httpx
-
-    from vpai_tui.remote.connection import Connection
 
 IMAGE = "victoria-metrics"
 PORT = 8428
@@ -36,9 +34,6 @@ _SERIES_MOST = 512
 _ANSWER_MOST = 16 << 20  # bytes
 _KEPT_S = 60.0  # an answer about the last day is good for that long
 _KEPT_MOST = 64
-
-Connect = Callable[[str], Awaitable["Connection"]]
-EngineOf = Callable[["Connection"], Engine]
 
 
 class Point(NamedTuple):
@@ -164,9 +159,7 @@ def quoted(value: str) -> str:
 class Home:
     """The stack's service that is VictoriaMetrics."""
 
-    host: str
-    stack: str
-    project: str
+    stack: Stack
     service: str
     port: int = PORT
 
@@ -178,7 +171,7 @@ def home_of(stacks: Sequence[Stack]) -> Home | None:
             image = (stack.image(service) or "").partition("@")[0].rsplit("/", 1)[-1].partition(":")[0]
             if image == IMAGE:
                 ports = (it.port for it in stack.spec.access if it.service == service and it.port)
-                return Home(stack.host, stack.id, stack.project, service, next(ports, PORT))
+                return Home(stack, service, next(ports, PORT))
     return None
 
 
@@ -197,7 +190,7 @@ class Trends:
     @property
     def host(self) -> str | None:
         """Where it runs by the stacks' files; None: nowhere."""
-        return self._home.host if self._home else None
+        return self._home.stack.host if self._home else None
 
     async def series(self, query: str, start_s: float, end_s: float, step_s: float = STEP_S) -> tuple[Series, ...]:
         """What `query` (PromQL) was from `start_s` to `end_s`, seconds since 1970, every `step_s` seconds.
@@ -263,29 +256,16 @@ class Trends:
         home = self._home
         if home is None:
             raise OperatorError("no stack has VictoriaMetrics", step="history")
-        connection = await self._connect(home.host)
-        name = await self._container(home, self._engine(connection))
+        connection = await self._connect(home.stack.host)
+        name = (await container_of(self._engine(connection), home.stack, home.service)).name
         import httpx
 
         from vpai_tui.remote.http import as_operator_error, http_client
 
         client = http_client(connection, container=name, base_url=f"http://{name}:{home.port}")
         try:
-            yield client, home.host
+            yield client, home.stack.host
         except httpx.HTTPError as error:
             raise as_operator_error(error, connection, "VictoriaMetrics") from error
         finally:
             await client.aclose()
-
-    async def _container(self, home: Home, engine: Engine) -> str:
-        answer = await engine.call("containers", all=True)
-        rows = [it for it in map(from_list, answer if isinstance(answer, list) else ()) if it is not None]
-        found = [it for it in rows if (it.project, it.service) == (home.project, home.service)]
-        running = next((it.name for it in found if it.state == "running"), None)
-        if running is not None:
-            return running
-        if found:
-            remedy = f"vpai-tui start {home.stack}/{home.service}"
-            raise OperatorError(f"VictoriaMetrics is {found[0].state}", host=home.host, step="history", remedy=remedy)
-        remedy = f"vpai-tui deploy {home.stack}"
-        raise OperatorError("VictoriaMetrics is not deployed", host=home.host, step="history", remedy=remedy)

@@ -36,8 +36,7 @@ async def interactive(connection: Connection, argv: Sequence[str], *, root: bool
         UsageError: standard input and output are no terminal.
         LinkLost: no exit status came; the command got a hang-up, or goes on without a terminal.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("this needs a terminal", remedy="run it where you can type")
+    need_terminal()
     command = ["sh", "-c", _UTF8, "sh", *argv]
     kind, size = os.environ.get("TERM") or "xterm-256color", _size()
     async with connection.terminal(command, root=root, kind=kind, size=size, label=label or None) as process:
@@ -45,6 +44,12 @@ async def interactive(connection: Connection, argv: Sequence[str], *, root: bool
             status = await _bridge(connection.name, process)
             state.append(status)
     return status
+
+
+def need_terminal() -> None:
+    """UsageError where standard input and output are no terminal."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("this needs a terminal", remedy="run it where you can type")
 
 
 async def _bridge(host: str, process: asyncssh.SSHClientProcess[bytes]) -> int:

@@ -10,6 +10,7 @@ from vpai_tui.command_table import BY_ID, Arg, Command
 from vpai_tui.commands import refusal
 from vpai_tui.errors import OperatorError
 from vpai_tui.screens.budget_run import BUDGET
+from vpai_tui.screens.dispatch_hands import HandsCommands
 from vpai_tui.screens.dispatch_studio import StudioCommands
 from vpai_tui.screens.dispatch_upkeep import UpkeepCommands
 from vpai_tui.screens.flows import Flows
@@ -33,7 +34,7 @@ _QUIT = "Quit the cockpit?"
 _COPY_LIMIT = 74_000  # bytes: terminals drop longer clipboard sequences
 
 
-class Dispatcher(StudioCommands, UpkeepCommands):
+class Dispatcher(StudioCommands, UpkeepCommands, HandsCommands):
     """Runs commands on a shell."""
 
     def __init__(self, shell: Shell) -> None:
@@ -327,6 +328,7 @@ class Dispatcher(StudioCommands, UpkeepCommands):
             Arg.STACK: [stack.id for stack in snapshot.stacks],
             Arg.SERVICE: [service.id for service in snapshot.services],
             Arg.LOG: ["all", *hosts, *(stack.id for stack in snapshot.stacks), *(s.id for s in snapshot.services)],
+            Arg.PLACE: [*hosts, *(s.id for s in snapshot.services)],
             Arg.QUERY: list(self._shell.context.logs.kept),
             Arg.RULE: self._shell.context.logs.rule_names,
             Arg.SPAN: ["15m", "1h", "6h", "24h", "7d"],

@@ -9,7 +9,14 @@ from typing import NoReturn
 
 from vpai_tui import __version__
 from vpai_tui.text import clean, number
-from vpai_tui.verbs import arguments_budget, arguments_logs, arguments_ondemand, arguments_upkeep, arguments_vpn
+from vpai_tui.verbs import (
+    arguments_budget,
+    arguments_hands,
+    arguments_logs,
+    arguments_ondemand,
+    arguments_upkeep,
+    arguments_vpn,
+)
 
 EXIT_CODES = (
     "exit codes: 0 done · 1 failed · 2 usage or configuration · 3 plan has changes · 4 failed and reverted · "
@@ -37,6 +44,7 @@ CHANGES = (
     "hold",
     "adopt",
     "pull",
+    *arguments_hands.CHANGES,
     *_LOOKS,
 )
 
@@ -168,6 +176,7 @@ def build_parser() -> argparse.ArgumentParser:
     one = verb("describe", "everything known of one service: where it answers, what a restart disturbs, its container")
     one.add_argument("service", metavar="SERVICE")
     one.add_argument("--check", action="store_true", help="ask for its names: VPN's DNS, certificate, HTTP status")
+    arguments_hands.add_hands(verb)
     one = verb("history", "who did what, when, where, with what result: of this laptop and of every host")
     one.add_argument("--host", metavar="HOST", help="of one host only")
     one.add_argument("--limit", type=_at_least_one, default=50, metavar="N", help="the last N lines (50)")

@@ -30,6 +30,7 @@ _HOMES = {
     "ondemand": ("opencut", "ondemand"),
     "disk": ("disk",),
     "backups": ("backups",),
+    "hands": ("shell",),
 }
 """The module of this package whose `VERBS` has each verb: only that one is imported."""
 

@@ -160,6 +160,10 @@ class Backend(Protocol):
         """Edit one on this process's terminal, which the screens have given away; the editor's exit status."""
         ...
 
+    async def shell(self, place: str) -> int:
+        """A shell in a service or on a host, on this process's terminal as above; its exit status."""
+        ...
+
     async def describe(self, service_id: str) -> Description: ...
     def check(self, service_id: str) -> AsyncIterator[CheckResult]:
         """Whether a service's names lead to it: one line after the other, as they are known; none without a name."""

@@ -242,12 +242,13 @@ def _logs(engine: Engine, argv: list[str]) -> int:
 def _exec(engine: Engine, argv: list[str]) -> int:
     names = {"-i": "interactive", "-t": "tty", "-u": "user=", "--user": "user=", "-e": "env=", "--env": "env="}
     names |= {"--interactive": "interactive", "--tty": "tty", "-w": "workdir=", "--workdir": "workdir=", "-d": "detach"}
+    names["--detach-keys"] = "detach-keys="
     parsed = parse(argv, names, interspersed=False)
     from vpai_tui.demo.engine.inside import run
 
     os.environ.update({key: value for key, _, value in (it.partition("=") for it in parsed.all("env"))})
     name, *command = parsed.rest
-    return run(engine, name, command)
+    return run(engine, name, command, terminal=parsed.has("tty"))
 
 
 def _dial(engine: Engine, argv: list[str]) -> int:

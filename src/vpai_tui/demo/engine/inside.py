@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 
@@ -14,6 +15,11 @@ from vpai_tui.demo.litellm import hook as litellm
 from vpai_tui.demo.talk import command as talk
 
 _QUIET = ("true", "test", "[", "kill", "nginx", "pg_isready", "wget", "curl", "caddy", "psql", "python3")
+
+_SHELLS = ("sh", "bash", "ash")
+_NO_SHELL = ("loki", "headscale")  # by the last word of their image's name
+_BASH = ("postgres", "redis", "qdrant", "alloy", "litellm")
+_FIND_SHELL = "command -v bash || "
 
 _DUMP = "-- PostgreSQL database dump\n" + "COPY public.workflow (id, name) FROM stdin;\n" * 40
 _SAYS: dict[str, Callable[[Doc], str]] = {
@@ -42,7 +48,11 @@ def answer(engine: Engine, container: Doc, command: list[str]) -> tuple[int, str
 
 def _answer(container: Doc, command: list[str]) -> tuple[int, str, str]:
     word = command[0].rsplit("/", 1)[-1] if command else ""
-    if word in ("sh", "bash", "ash") and len(command) > 2 and command[1] in ("-c", "-lc"):
+    if word in _SHELLS and _image(container) in _NO_SHELL:
+        return _not_found(word)
+    if word in _SHELLS and len(command) > 2 and command[1] in ("-c", "-lc"):
+        if command[2].startswith(_FIND_SHELL):
+            return 0, "/bin/bash\n" if _image(container) in _BASH else "/bin/sh\n", ""
         return _answer(container, command[2].split())
     if word == "echo":
         return 0, " ".join(command[1:]) + "\n", ""
@@ -52,8 +62,16 @@ def _answer(container: Doc, command: list[str]) -> tuple[int, str, str]:
         return 0, _SAYS[word](container), ""
     if word == "exit":
         return int(command[1]) if len(command) > 1 and command[1].isdigit() else 0, "", ""
-    if word in _QUIET or word in ("sh", "bash", "ash"):
+    if word in _QUIET or word in _SHELLS:
         return 0, "", ""
+    return _not_found(word)
+
+
+def _image(container: Doc) -> str:
+    return str(container["image"]).partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+def _not_found(word: str) -> tuple[int, str, str]:
     said = f'exec: "{word}": executable file not found in $PATH'
     return 127, "", f"OCI runtime exec failed: exec failed: unable to start container process: {said}: unknown\n"
 
@@ -76,9 +94,30 @@ def need_running(engine: Engine, name: str) -> Doc:
     return container
 
 
-def run(engine: Engine, name: str, command: list[str]) -> int:
+def converse(engine: Engine, name: str) -> int:
+    """`docker exec -it … sh`: a few commands answer, one a line, until `exit`; its status."""
+    status = 0
+    print("(a simulated container: a few commands answer, `exit` leaves)")
+    while True:
+        print("/ # ", end="", flush=True)
+        line = sys.stdin.readline()
+        try:
+            words = shlex.split(line)
+        except ValueError:
+            words = ["sh"]
+        if not line or words[:1] == ["exit"]:
+            return int(words[1]) if len(words) > 1 and words[1].isdigit() else status
+        if words:
+            status, out, error = answer(engine, need_running(engine, name), words)
+            print(out + error.replace("OCI runtime exec failed: ", "sh: "), end="", flush=True)
+
+
+def run(engine: Engine, name: str, command: list[str], *, terminal: bool = False) -> int:
     """`docker exec`."""
-    status, out, error = answer(engine, need_running(engine, name), command)
+    container = need_running(engine, name)
+    if terminal and len(command) == 1 and command[0] in _SHELLS and _image(container) not in _NO_SHELL:
+        return converse(engine, name)
+    status, out, error = answer(engine, container, command)
     sys.stdout.write(out)
     sys.stderr.write(error)
     return status
