@@ -64,6 +64,7 @@ lab-down: ## remove them
 bench: $(READY) ## print the figures as ratios against the tool an operator would use instead (needs the lab)
 	$(BIN)/python tests/bench/logs_bench.py
 	$(BIN)/python tests/bench/logs_screen_bench.py
+	$(BIN)/python tests/bench/many_hosts.py
 	$(BIN)/python tests/bench/bench.py
 
 LAB_TEST = VPAI_LAB=require $(BIN)/python -m pytest -n 3 --dist loadgroup -q -rP

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -15,6 +16,7 @@ from vpai_tui.fleet.updates import Update
 from vpai_tui.screens.fleet import FleetScreen
 from vpai_tui.widgets.detail import DetailPane
 from vpai_tui.widgets.safe_table import SafeTable
+from vpai_tui.widgets.service_rows import ServiceRows, service_rows
 
 from . import fake_fleet as fake
 from .conftest import SHORT, TALL, Cockpit, OpenCockpit
@@ -356,3 +358,15 @@ async def test_health_words_carry_their_glyph(cockpit: OpenCockpit) -> None:
         shown = {row.cells["health"][0] for row in table(at).rows}
         assert shown == {"✔ healthy", "✔ running", "… starting", "▲ degraded", "■ stopped"}
         assert Health.DOWN.value not in shown
+
+
+def test_rows_made_again_are_those_made_anew_at_every_moment() -> None:
+    keeper, now, services = ServiceRows(), fake.NOW, fake.calm().services
+    for second in (0, 1, 1, 26, 30, 59, 61, 3599, 7201, 90_000, 400_000):
+        at = now + timedelta(seconds=second)
+        assert keeper.rows(services, at, lambda _: False) == service_rows(services, at, lambda _: False)
+    before = keeper.rows(services, at, lambda _: False)
+    again = keeper.rows(services, at, lambda _: False)
+    assert all(one is two for one, two in zip(before, again, strict=True))
+    moved = keeper.rows(services, at, lambda service: service.service == "redis")
+    assert [row.key for row, old in zip(moved, before, strict=True) if row is not old] == ["sese/infra/redis"]

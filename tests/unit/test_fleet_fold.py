@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from fleet_things import NOW, container, host, metrics, stack
 
-from vpai_tui.fleet.fold import fold
+from vpai_tui.fleet.fold import Folder, fold
 from vpai_tui.fleet.health import container_health, stack_sync, worst_health
 from vpai_tui.fleet.model import (
     DeployState,
@@ -16,6 +17,7 @@ from vpai_tui.fleet.model import (
     Health,
     HostSnapshot,
     HostState,
+    Service,
     StackStatus,
     Sync,
     Usage,
@@ -169,3 +171,35 @@ def test_a_crash_loop_is_judged_by_the_clock_of_the_host() -> None:
     assert folded(sese).services[0].health is Health.DEGRADED
     late = host("sese", HostState.READY, web, container("db"), metrics=metrics(clock_skew_s=3800.0))
     assert folded(late).services[0].health is Health.RUNNING
+
+
+def test_what_told_nothing_new_is_the_very_same_object() -> None:
+    folder, stacks = Folder(), [stack(), stack(host="pi")]
+    syncs = {it.id: dict.fromkeys(it.services, Sync.IN_SYNC) for it in stacks}
+    one, two = host("sese", HostState.READY, container()), host("pi", HostState.READY, container())
+
+    def names(now: datetime = NOW, *hosts: HostSnapshot) -> dict[str, Service]:
+        found = folder.fold(hosts or (one, two), stacks, syncs, at_boot_s=1000.0, now=now)
+        return {service.id: service for service in found.services}
+
+    first = names()
+    fresh = replace(two, metrics=metrics(load1=9.0))
+    second = names(NOW, one, fresh)
+    assert second["sese/apps/web"] is first["sese/apps/web"]
+    assert second["pi/apps/web"] is not first["pi/apps/web"]
+    assert second["pi/apps/web"] == first["pi/apps/web"]
+    syncs["sese/apps"] = dict.fromkeys(("web", "db"), Sync.DRIFTED)
+    assert names(NOW, one, fresh)["sese/apps/web"].sync is Sync.DRIFTED
+    assert names(NOW + timedelta(seconds=6), one, fresh)["pi/apps/web"] is not second["pi/apps/web"]
+
+
+def test_a_service_that_ran_long_enough_is_no_loop_any_more_though_nothing_was_told() -> None:
+    folder = Folder()
+    again = container(restarts=5, started_at=NOW - timedelta(seconds=2))
+    one = host("sese", HostState.READY, again)
+
+    def health(now: datetime) -> Health:
+        return folder.fold([one], [stack("apps", "web")], {}, at_boot_s=1000.0, now=now).services[0].health
+
+    assert health(NOW) is Health.DEGRADED
+    assert health(NOW + timedelta(minutes=10)) is Health.RUNNING

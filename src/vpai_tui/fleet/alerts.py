@@ -26,6 +26,7 @@ SWAP_WARN_SHARE = 0.5  # of all swap in use, and less than a fifth of the memory
 SKEW_WARN_S = 2.0
 
 _RANK = (Severity.ERROR, Severity.WARN, Severity.INFO)
+_FINE = (Health.HEALTHY, Health.RUNNING, Health.STARTING)
 _GONE = (HostState.OFFLINE, HostState.REFUSED, HostState.BACKOFF)
 
 
@@ -103,6 +104,8 @@ def _service(service: Service, stack: StackStatus | None) -> Iterator[Alert]:
 def _verdict(service: Service, *, on_demand: bool) -> tuple[Severity, str, str] | None:
     """Severity, message and remedy. Of an on-demand stack, and of what no stack claims, stopped is a normal state."""
     container = service.container
+    if container is not None and service.health in _FINE and not container.oom_killed:
+        return None
     if container is None:
         if service.health is Health.DOWN:
             return Severity.ERROR, "has no container", f"see the plan: vpai-tui plan {_stack_id(service)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vpai_tui.fleet.alerts import alerts
@@ -20,6 +21,7 @@ from vpai_tui.fleet.model import (
 from vpai_tui.fleet.stacks import Stack
 
 _KEEP_LABEL = "vpai.keep"  # containers by which the deployer holds on to images: nobody's services
+_AGAIN_S = 5.0  # each host is looked at anew at least this often
 _STATES = ("running", "restarting", "exited", "paused", "created", "removing", "dead")  # which one stands for a service
 
 SyncByService = Mapping[str, Sync]
@@ -34,24 +36,72 @@ def fold(
     now: datetime,
 ) -> FleetSnapshot:
     """The whole picture. `syncs` has, per stack id, what the last comparison said, or why there is none."""
-    services: list[Service] = []
+    return Folder().fold(hosts, stacks, syncs, at_boot_s=at_boot_s, now=now)
+
+
+class Folder:
+    """Folds again and again. Of a host that has told nothing new its services are the very same objects as before, so
+    that whoever draws thousands of them can tell by identity what did not change."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[_Ground, list[StackStatus], list[Service]]] = {}
+
+    def fold(
+        self,
+        hosts: Sequence[HostSnapshot],
+        stacks: Sequence[Stack],
+        syncs: Mapping[str, SyncByService | str],
+        *,
+        at_boot_s: float,
+        now: datetime,
+    ) -> FleetSnapshot:
+        """As the function of this name."""
+        services: list[Service] = []
+        statuses: list[StackStatus] = []
+        for at, host in enumerate(hosts):
+            own = [stack for stack in stacks if stack.host == host.name]
+            told = [syncs.get(stack.id, "") for stack in own]
+            ground = _Ground(host, own, told, (now.timestamp() + at) // _AGAIN_S)  # not all of them at once
+            kept = self._kept.get(host.name)
+            if kept is None or not kept[0].same(ground):
+                kept = self._kept[host.name] = (ground, *_host(host, own, told, _host_time(host, now)))
+            statuses += kept[1]
+            services += kept[2]
+        found = alerts(hosts, statuses, services)
+        return FleetSnapshot(at_boot_s, tuple(hosts), tuple(statuses), tuple(services), found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What the parts of one host were made of; `turn` because some words depend on how long something has run."""
+
+    host: HostSnapshot
+    stacks: list[Stack]
+    syncs: list[SyncByService | str]
+    turn: float
+
+    def same(self, other: _Ground) -> bool:
+        pairs = ((self.stacks, other.stacks), (self.syncs, other.syncs))
+        alike = all(len(a) == len(b) and all(x is y for x, y in zip(a, b, strict=True)) for a, b in pairs)
+        return self.host is other.host and self.turn == other.turn and alike
+
+
+def _host(
+    host: HostSnapshot, own: Sequence[Stack], syncs: Sequence[SyncByService | str], now: datetime
+) -> tuple[list[StackStatus], list[Service]]:
     statuses: list[StackStatus] = []
-    for host in hosts:
-        host_now = _host_time(host, now)
-        own = [stack for stack in stacks if stack.host == host.name]
-        for stack in own:
-            status, members = _stack(host, stack, syncs.get(stack.id, ""), host_now)
-            statuses.append(status)
-            services += [*members, *(_off(host, stack, service, host_now) for service in stack.off)]
-        services += _unclaimed(host, own, host_now)
-    found = alerts(hosts, statuses, services)
-    return FleetSnapshot(at_boot_s, tuple(hosts), tuple(statuses), tuple(services), found)
+    services: list[Service] = []
+    for stack, sync in zip(own, syncs, strict=True):
+        status, members = _stack(host, stack, sync, now)
+        statuses.append(status)
+        services += [*members, *(_off(host, stack, service, now) for service in stack.off)]
+    return statuses, [*services, *_unclaimed(host, own, now)]
 
 
 def service_containers(containers: Sequence[Container], project: str, service: str) -> list[Container]:
     """The containers of one service, the one that stands for it first."""
-    own = [item for item in containers if item.project == project and item.service == service]
-    return sorted(own, key=_precedence)
+    own = [item for item in containers if item.service == service and item.project == project]
+    return sorted(own, key=_precedence) if len(own) > 1 else own
 
 
 def _precedence(container: Container) -> tuple[int, float]:

@@ -12,7 +12,7 @@ from vpai_tui import config
 from vpai_tui.clock import Clock, SystemClock
 from vpai_tui.errors import HostUnreachable, UsageError
 from vpai_tui.fleet.containers import ContainerEvent
-from vpai_tui.fleet.fold import fold
+from vpai_tui.fleet.fold import Folder
 from vpai_tui.fleet.metrics import INTERVAL_S
 from vpai_tui.fleet.model import FleetSnapshot, HostState
 from vpai_tui.fleet.session import HostSession
@@ -69,6 +69,7 @@ class FleetWatch:
         self._watchers: set[asyncio.Event] = set()
         self._version = 0
         self._folded: tuple[int, FleetSnapshot] | None = None
+        self._folder = Folder()
         self._stopped = False
 
     async def start(self) -> None:
@@ -93,7 +94,7 @@ class FleetWatch:
         """The fleet as it is known now."""
         if self._folded is None or self._folded[0] != self._version:
             hosts = [session.snapshot for session in self._sessions.values()]
-            picture = fold(
+            picture = self._folder.fold(
                 hosts, self.stacks, self._sync.results, at_boot_s=self._clock.boot_s(), now=self._clock.now()
             )
             self._folded = (self._version, picture)

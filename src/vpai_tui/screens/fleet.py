@@ -23,12 +23,12 @@ from vpai_tui.widgets.paint import Line
 from vpai_tui.widgets.safe_table import SafeTable
 from vpai_tui.widgets.service_rows import (
     SORTS,
+    ServiceRows,
     alert_columns,
     alert_rows,
     news_rows,
     pick,
     service_columns,
-    service_rows,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class FleetScreen(CockpitScreen):
         super().__init__(context)
         self.order = SORTS[0]
         self.marks: frozenset[str] = frozenset()
+        self._rows = ServiceRows()
 
     def body(self) -> Iterable[Widget]:
         alerts = SafeTable(alert_columns(()), header=False, quiet=True, id="alerts")
@@ -70,7 +71,7 @@ class FleetScreen(CockpitScreen):
         now = context.clock.now()
         needle = self.query_one(FilterRow).text
         services = pick(context.snapshot, context.scope, needle, self.order, now, context.moved)
-        rows = service_rows(services, now, context.moved)
+        rows = self._rows.rows(services, now, context.moved)
         table = self.query_one("#main-table", SafeTable)
         table.set_columns(service_columns(rows))
         table.empty_line = self._empty(needle)

@@ -79,6 +79,8 @@ class Context:
         before = {service.id: service for service in self.snapshot.services}
         now = self.clock.now()
         for service in snapshot.services:
+            if before.get(service.id) is service:  # its host has told nothing new
+                continue
             for text, role in _changes(before.get(service.id), service, first=not self.heard):
                 self.seen.append(Seen(now, service.id, text, role))
         self.snapshot = snapshot

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from vpai_tui.clock import duration
 from vpai_tui.fleet.model import Alert, FleetSnapshot, Health, Service, Severity, Sync
@@ -80,7 +80,36 @@ Moved = Callable[[Service], bool]
 
 def service_rows(services: Sequence[Service], now: datetime, moved: Moved) -> list[Row]:
     """One row per service; `moved` tells whether its tag stands for another image upstream by now."""
-    return [_row(service, now, moved(service)) for service in services]
+    return ServiceRows().rows(services, now, moved)
+
+
+class ServiceRows:
+    """Makes rows again and again: of a service that is the very same object its row is too, until its age reads
+    otherwise."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Service, bool, datetime, Row]] = {}
+
+    def rows(self, services: Sequence[Service], now: datetime, moved: Moved) -> list[Row]:
+        """As the function `service_rows`."""
+        kept, self._kept = self._kept, {}
+        found = []
+        for service in services:
+            update, known = moved(service), kept.get(service.id)
+            if known is None or known[0] is not service or known[1] is not update or now >= known[2]:
+                known = (service, update, _until(service, now), _row(service, now, update))
+            self._kept[service.id] = known
+            found.append(known[3])
+        return found
+
+
+def _until(service: Service, now: datetime) -> datetime:
+    """When the age of a service will read otherwise."""
+    seconds = age_s(service, now)
+    if seconds is None:
+        return now + timedelta(days=1)
+    step = 1 if seconds < 60 else 60 if seconds < 86400 else 3600
+    return now + timedelta(seconds=step - max(0.0, seconds) % step)
 
 
 def _row(service: Service, now: datetime, moved: bool) -> Row:
