@@ -42,7 +42,7 @@ _BACKED_UP = "sese"
 _STUDIO = "pi"  # where stacks on demand run
 _FIGURES_EVERY_S = 2.0
 STAMP = "demo.json"
-LAYOUT = 4  # of the folder; another number rebuilds it
+LAYOUT = 5  # of the folder; another number rebuilds it
 
 
 class DemoFleet:

@@ -18,6 +18,7 @@ FOLDER = "machine"
 ROOT = "fs"
 _PUBLIC = {"sese": "137.74.114.167", "seko": "87.106.30.160", "pi": "192.168.1.8"}
 _SSH = {"sese": 804}
+_PROGRAMS = {"opencode": "1.2.8", "claude": "2.1.47 (Claude Code)"}  # of the Pi
 _GUARDED = ("sese",)
 _UNITS = {
     "sese": ("tailscaled", "ssh", "fail2ban", "crowdsec"),
@@ -32,6 +33,8 @@ def shims() -> dict[str, str]:
     """The commands of a host that show or change these files, by name."""
     folder = Path(__file__).parent / "shims"
     found = {name: (folder / f"{name}.sh").read_text() for name in _COMMANDS}
+    program = (folder / "program.sh").read_text()
+    found |= {name: program.replace("NAME", name) for name in _PROGRAMS}
     return {**found, "nice": found["ionice"]}
 
 
@@ -79,6 +82,8 @@ def seed(home: Path, profile: HostProfile, state: Doc, now: float) -> None:
     ]
     (folder / "units").write_text("".join(rows))
     (folder / "du").write_text("".join(f"{int(size) >> 10} {path}\n" for path, size in _places(profile, state).items()))
+    for program, version in _PROGRAMS.items() if name == "pi" else ():
+        (folder / f"{program}.version").write_text(f"{version}\n")
     if name in _GUARDED:
         _guard(folder)
 

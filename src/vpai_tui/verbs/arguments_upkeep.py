@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from vpai_tui.text import number
 
-READS: dict[str, tuple[str | None, ...]] = {"backups": (None,)}
+READS: dict[str, tuple[str | None, ...]] = {"backups": (None,), "units": (None,), "guard": (None,)}
 
 
 def add_upkeep(
@@ -37,6 +37,16 @@ def add_upkeep(
     what = "restore the newest dump of DB into a database that is thrown away, and count what came"
     one = actions.add_parser("restore-test", parents=[common], help=what, description=what)
     one.add_argument("database", metavar="DB")
+    confirm(one)
+    one = verb("units", "systemd units and programs beside Docker, as stack.yaml names them; restart one")
+    one.add_argument("host", nargs="?", metavar="HOST", help="one host; default all")
+    one.add_argument("action", nargs="?", choices=("restart",), metavar="restart")
+    one.add_argument("unit", nargs="?", metavar="UNIT", help="such as caddy.service, or caddy")
+    confirm(one)
+    one = verb("guard", "firewall, bans and open ports against what the stacks declare; let an address in again")
+    one.add_argument("host", nargs="?", metavar="HOST", help="one host; default all")
+    one.add_argument("action", nargs="?", choices=("unban",), metavar="unban")
+    one.add_argument("address", nargs="?", metavar="ADDRESS")
     confirm(one)
 
 

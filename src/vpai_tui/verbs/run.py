@@ -29,6 +29,7 @@ _HOMES = {
     "budget": ("budget",),
     "ondemand": ("opencut", "ondemand"),
     "disk": ("disk",),
+    "machine": ("units", "guard"),
     "backups": ("backups",),
     "hands": ("shell",),
 }

@@ -1,6 +1,11 @@
 # systemctl of a simulated host: units: unit|load|active|sub|enabled|since|memory|restarts. $BOX is its folder `machine`, $FS its root.
 # shellcheck shell=sh disable=SC2154,SC2012,SC2016
 verb=${1-}; [ $# -eq 0 ] || shift
+only=; value= # -p KEY --value: that key's value alone
+for word do
+  shift
+  case $word in --value) value=1 ;; -p) only=next ;; *) if [ "$only" = next ]; then only=$word; else set -- "$@" "$word"; fi ;; esac
+done
 case $verb in
   show)
     for word do
@@ -9,6 +14,10 @@ case $verb in
       IFS='|' read -r id load active sub enabled since memory restarts <<END
 ${line:-$word|not-found|inactive|dead||0|[not set]|0}
 END
+      if [ -n "$value" ]; then
+        case $only in ActiveState) echo "$active" ;; ActiveEnterTimestamp) echo "@$since" ;; esac
+        continue
+      fi
       printf 'Id=%s\nLoadState=%s\nActiveState=%s\nSubState=%s\nUnitFileState=%s\n' "$id" "$load" "$active" "$sub" "$enabled"
       printf 'ActiveEnterTimestamp=@%s\nMemoryCurrent=%s\nNRestarts=%s\nResult=success\n\n' "$since" "$memory" "$restarts"
     done ;;
