@@ -60,6 +60,12 @@ async def test_a_name_that_leads_to_its_service(world: World) -> None:
     assert await asked(world, "sese/infra/redis") == {}, "what has no name is not asked"
 
 
+async def test_a_name_of_two_services_is_asked_once(world: World) -> None:
+    both = {"sese/apps/kaneo-web", "sese/apps/kaneo-api"}
+    assert [it.check async for it in world.questioner().of(both)] == ["dns", "tls", "http"]
+    assert list(await asked(world, "sese/apps/kaneo-api")) == ["dns", "tls", "http"]
+
+
 async def test_a_service_that_is_down_is_502_and_a_proxy_that_is_down_refuses(world: World) -> None:
     await turned(world, "sese/apps/n8n", "stop")
     try:

@@ -114,7 +114,7 @@ async def test_off_while_the_cap_holds_is_refused_in_full(cockpit: OpenCockpit) 
         await at.press("4")
         await command(at, "budget eco off")
         assert at.screen == "ErrorDialog"
-        assert "✖ budget eco off failed" in at.text()
+        assert "✖ budget eco off: refused" in at.text()
         assert "first, the cap still holds" in at.text()
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 from pull_host import COMPOSE, ID, SPEC, Now
 
 from vpai_tui.deploy.pull import Kept
-from vpai_tui.deploy.pulled import check, compare, only_here, write
+from vpai_tui.deploy.pulled import Local, check, compare, only_here, write
 from vpai_tui.errors import UsageError
+from vpai_tui.verbs.pull import _ask as ask
 
 
 def kept_of(**files: str) -> Kept:
@@ -80,3 +82,11 @@ def test_a_build_context_is_missing_and_said_to_be() -> None:
     assert check(kept, "sese/web") == [
         "images/web/ is built from, and a release does not keep it: put that folder there"
     ]
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "1 file differs in"), (2, "2 files differ in")])
+def test_what_would_be_replaced_is_refused_without_force(count: int, told: str) -> None:
+    local = Local((), (), tuple(f"{number}.conf" for number in range(count)))
+    with pytest.raises(UsageError, match=told) as refused:
+        ask(local, "stacks/sese/web", Namespace(force=False))
+    assert refused.value.output == "\n".join(local.differing)

@@ -122,9 +122,11 @@ class Questioner:
         self._clock = clock
 
     async def of(self, services: Container[str]) -> AsyncIterator[CheckResult]:
-        """The checks of these services' endpoints; one that nobody can ask says so."""
+        """The checks of these services' endpoints, each name once; one that nobody can ask says so."""
+        asked: set[str] = set()
         for endpoint in self._all:
-            if endpoint.name is not None and endpoint.service in services:
+            if endpoint.name is not None and endpoint.name not in asked and endpoint.service in services:
+                asked.add(endpoint.name)
                 async for result in self._one(endpoint):
                     yield result
 

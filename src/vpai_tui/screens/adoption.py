@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vpai_tui.errors import OperatorError
 from vpai_tui.screens.shell import Shell, Work
-from vpai_tui.widgets.dialogs import Choice, Confirm, error_lines, named
+from vpai_tui.widgets.dialogs import Choice, Confirm, error_lines, headline, named
 from vpai_tui.widgets.paint import Line
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class AdoptionFlow:
     def offer(self, error: OperatorError, host: str, doing: str) -> None:
         """A collision, with the way out of it as a button."""
         choice = Choice("adopt", f"Adopt {host}", "primary")
-        dialog = Confirm(f"✖ {doing} failed", error_lines(error), [choice])
+        dialog = Confirm(headline(error, doing), error_lines(error), [choice])
         self._app.push_screen(dialog, lambda answer: self.adopt(host) if answer == "adopt" else None)
 
     def adopt(self, host: str) -> None:

@@ -55,8 +55,10 @@ def _ask(local: Local, folder: str, args: Namespace) -> None:
     if not local.differing:
         return
     if not args.force:
+        count = len(local.differing)
         raise UsageError(
-            f"{len(local.differing)} files in {folder} differ from the release that runs; nothing was written",
+            f"{count} {'file differs' if count == 1 else 'files differ'} in {folder} from the release that runs;"
+            " nothing was written",
             output="\n".join(local.differing),
             remedy="look at them first; --force replaces them and keeps the present ones beside the folder",
         )

@@ -115,7 +115,8 @@ def _warnings(action: Action, node: Node, estate: Estate) -> Iterator[str]:
     if action is Action.DELETE:
         yield f"{node.name} comes back only by joining again: with another id and another address"
         if records := estate.records_of(node):
-            yield f"{len(records)} records would point at {node.addresses[0]}, which another machine may get"
+            count = "1 record" if len(records) == 1 else f"{len(records)} records"
+            yield f"{count} would point at {node.addresses[0]}, which another machine may get"
     if action is Action.EXPIRE:
         yield f"{node.name} must log in again"
     if action is Action.RENAME and estate.hosts_of(node):

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from vpai_tui.command_table import DIGIT_KEYS
-from vpai_tui.errors import OperatorError
+from vpai_tui.errors import Interrupted, LockHeld, OperatorError, PreflightRefused, StalePlan, UsageError
 from vpai_tui.widgets import paint
 from vpai_tui.widgets.canvas import PAINT_CLASSES, SafeStatic
 from vpai_tui.widgets.line_input import LineInput
@@ -24,6 +24,7 @@ from vpai_tui.widgets.paint import Line
 Result = TypeVar("Result")
 _OUTPUT_LINES = 12
 _WIDTH = 68
+_REFUSALS = (UsageError, LockHeld, Interrupted, StalePlan, PreflightRefused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ class ErrorDialog(Dialog[None]):
     """All parts of an OperatorError: what, where, at which step, the last lines of output, what to do next."""
 
     def __init__(self, error: OperatorError, doing: str) -> None:
-        super().__init__(f"✖ {doing} failed", error_lines(error))
+        super().__init__(headline(error, doing), error_lines(error))
 
     def controls(self) -> ComposeResult:
         with Horizontal(classes="dialog-buttons"):
@@ -167,6 +168,11 @@ class ErrorDialog(Dialog[None]):
     @on(Button.Pressed)
     def _pressed(self) -> None:
         self.dismiss(None)
+
+
+def headline(error: OperatorError, doing: str) -> str:
+    """What came of it: a refusal is no failure, nothing was begun."""
+    return f"✖ {doing}: refused" if isinstance(error, _REFUSALS) else f"✖ {doing} failed"
 
 
 def error_lines(error: OperatorError) -> list[Line]:
