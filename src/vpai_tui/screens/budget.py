@@ -13,8 +13,8 @@ from textual.widget import Widget
 from vpai_tui.budget.model import BudgetSnapshot
 from vpai_tui.commands import bindings_of
 from vpai_tui.errors import OperatorError
-from vpai_tui.screens.base import CockpitScreen
 from vpai_tui.screens.budget_watch import SCREEN_EVERY_S
+from vpai_tui.screens.detailed import DetailedScreen
 from vpai_tui.widgets import budget_detail as detail
 from vpai_tui.widgets import budget_rows as rows
 from vpai_tui.widgets.backend import Description, Section
@@ -37,7 +37,7 @@ _SIDE = 46  # cells of the pane beside the table
 _DETAIL = 60
 
 
-class BudgetScreen(CockpitScreen):
+class BudgetScreen(DetailedScreen):
     """Numbers above, one of five tables below, what is known of its row beside it."""
 
     KIND = "budget"
@@ -97,7 +97,7 @@ class BudgetScreen(CockpitScreen):
         counts.display = not self.wide and look.snapshot is not None and not squeezed
         self._draw_table(look.snapshot, stale=look.stale(now))
         self._draw_side(look.snapshot)
-        self._draw_detail(top=False)
+        self.draw_detail(top=False)
         if self.part == "changes" or self.wide:
             self._ask_changes()
 
@@ -150,7 +150,7 @@ class BudgetScreen(CockpitScreen):
             changes = () if self.changes_failed else self.changes
             side.show(side_lines(found, changes, self.part, _SIDE, height))
 
-    def _draw_detail(self, *, top: bool) -> None:
+    def draw_detail(self, *, top: bool) -> None:
         if not self._detail.display:
             return
         now = self.context.clock.boot_s()
@@ -177,14 +177,6 @@ class BudgetScreen(CockpitScreen):
                 return [detail.key_section(key, found, room)]
         pieces = rows.pieces(found.spend, self.part)
         return [detail.piece_section(it, self.part, room) for it in pieces if it.name == key]
-
-    @property
-    def _detail(self) -> LineView:
-        return self.query_one("#detail", LineView)
-
-    @property
-    def table(self) -> SafeTable:
-        return self.query_one("#main-table", SafeTable)
 
     def hint(self) -> str:
         parts = []
@@ -234,7 +226,7 @@ class BudgetScreen(CockpitScreen):
     def view(self, command: str, argument: str) -> bool:
         match command:
             case "describe":
-                self._describe()
+                self.describe()
             case "budget.part":
                 self.show_part(argument)
             case "sort":
@@ -258,38 +250,7 @@ class BudgetScreen(CockpitScreen):
         self.table.action_edge(0)
         self.focus_main()
 
-    def _describe(self) -> None:
-        """Open the pane; when it is open, go into it to scroll."""
-        if self._detail.display:
-            self._detail.focus()
-            return
-        self._detail.display = True
-        self.add_class("-detail")
-        self._draw_detail(top=True)
-
-    def go_back(self) -> bool:
-        if super().go_back():
-            return True
-        if self.query_one(FilterRow).clear() or self._detail.has_focus:
-            self.focus_main()
-        elif self._detail.display:
-            self._detail.display = False
-            self.remove_class("-detail")
-            self.focus_main()
-        else:
-            return False
-        self.redraw()
-        return True
-
     # -- messages ------------------------------------------------------------------------------------------------
-
-    @on(SafeTable.Moved)
-    def _moved(self) -> None:
-        self._draw_detail(top=True)
-
-    @on(SafeTable.Chosen)
-    def _chosen(self) -> None:
-        self.view("describe", "")
 
     @on(SafeTable.HeaderClicked)
     def _header_clicked(self, event: SafeTable.HeaderClicked) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual import on
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
 from vpai_tui.commands import Situation, bindings_of
-from vpai_tui.screens.base import CockpitScreen
+from vpai_tui.screens.detailed import DetailedScreen
 from vpai_tui.widgets.backend import Description, Section
 from vpai_tui.widgets.canvas import LineView, SafeStatic
 from vpai_tui.widgets.context import Context
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 _DETAIL = 56
 
 
-class StudioScreen(CockpitScreen):
+class StudioScreen(DetailedScreen):
     """State above, services and neighbours below, what is known of a row beside them."""
 
     KIND = "studio"
@@ -68,7 +67,7 @@ class StudioScreen(CockpitScreen):
         banner.show(rows)
         banner.display = bool(rows)
         table.show(rows_of(found))
-        self._draw_detail(top=False)
+        self.draw_detail(top=False)
 
     def _nothing(self) -> list[Line]:
         if self.context.backend is None:
@@ -88,7 +87,7 @@ class StudioScreen(CockpitScreen):
         acting = ("stop" if operation.kind == "stop" else "start") if operation and operation.running else ""
         return studio.snapshot(stack, self.context.studio.looks.get(stack.host), acting)
 
-    def _draw_detail(self, *, top: bool) -> None:
+    def draw_detail(self, *, top: bool) -> None:
         found = self._found
         if not self._detail.display or found is None:
             return
@@ -101,14 +100,6 @@ class StudioScreen(CockpitScreen):
     @property
     def _shell(self) -> Shell:
         return cast("Shell", self.app)
-
-    @property
-    def _detail(self) -> LineView:
-        return self.query_one("#detail", LineView)
-
-    @property
-    def table(self) -> SafeTable:
-        return self.query_one("#main-table", SafeTable)
 
     @property
     def stack(self) -> OnDemandStack | None:
@@ -147,22 +138,13 @@ class StudioScreen(CockpitScreen):
     def view(self, command: str, argument: str) -> bool:
         match command:
             case "describe" if not argument:
-                self._describe()
+                self.describe()
             case "studio.next":
                 self._next()
             case _:
                 return False
         self.redraw()
         return True
-
-    def _describe(self) -> None:
-        """Open the pane; when it is open, go into it to scroll."""
-        if self._detail.display:
-            self._detail.focus()
-            return
-        self._detail.display = True
-        self.add_class("-detail")
-        self._draw_detail(top=True)
 
     def _next(self) -> None:
         studio, stack = self._shell.studio_watch.studio, self.stack
@@ -171,27 +153,3 @@ class StudioScreen(CockpitScreen):
         ids = [it.id for it in studio.stacks]
         self.context.studio.chosen = ids[(ids.index(stack.id) + 1) % len(ids)]
         self.table.action_edge(0)
-
-    def go_back(self) -> bool:
-        if super().go_back():
-            return True
-        if self._detail.has_focus:
-            self.focus_main()
-        elif self._detail.display:
-            self._detail.display = False
-            self.remove_class("-detail")
-            self.focus_main()
-        else:
-            return False
-        self.redraw()
-        return True
-
-    # -- messages ------------------------------------------------------------------------------------------------
-
-    @on(SafeTable.Moved)
-    def _moved(self) -> None:
-        self._draw_detail(top=True)
-
-    @on(SafeTable.Chosen)
-    def _chosen(self) -> None:
-        self.view("describe", "")

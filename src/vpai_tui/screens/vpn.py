@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from vpai_tui.command_table import COMMANDS
 from vpai_tui.commands import Situation, bindings_of
-from vpai_tui.screens.base import CockpitScreen
+from vpai_tui.screens.detailed import DetailedScreen
 from vpai_tui.screens.shell import Shell
 from vpai_tui.screens.vpn_watch import SCREEN_EVERY_S
 from vpai_tui.vpn.view import NodeView, RecordView, VpnSnapshot, matching
@@ -51,7 +51,7 @@ _WAYS_BACK = ("vpn.undo", "dns.discard", "dns.settle")
 _WRITES = tuple(it.id for it in COMMANDS if it.mutates and it.id.partition(".")[0] in _OURS and it.id not in _WAYS_BACK)
 
 
-class VpnScreen(CockpitScreen):
+class VpnScreen(DetailedScreen):
     """Two tables, one seen at a time, and the detail of the row under the cursor."""
 
     KIND = "vpn"
@@ -89,7 +89,7 @@ class VpnScreen(CockpitScreen):
         self._draw_nodes(look.snapshot, needle, stale=stale)
         self._draw_records(look.snapshot, needle, stale=stale)
         self._draw_note()
-        self._draw_detail(top=False)
+        self.draw_detail(top=False)
 
     def _draw_nodes(self, found: VpnSnapshot | None, needle: str, *, stale: bool) -> None:
         now, table = self.context.clock.now(), self.query_one("#nodes", SafeTable)
@@ -135,7 +135,7 @@ class VpnScreen(CockpitScreen):
         note.show(rows)
         note.display = bool(rows) and not (self._detail.display and not self.has_class("-wide"))
 
-    def _draw_detail(self, *, top: bool) -> None:
+    def draw_detail(self, *, top: bool) -> None:
         if not self._detail.display:
             return
         width = 56 if self.has_class("-wide") else self.size.width
@@ -150,10 +150,6 @@ class VpnScreen(CockpitScreen):
         else:
             sections = ()
         self._detail.show(description_lines(Description("", sections)), top=top)
-
-    @property
-    def _detail(self) -> LineView:
-        return self.query_one("#detail", LineView)
 
     def hint(self) -> str:
         parts = [f"{len(self.marks[self.part])} marked"] if self.marks[self.part] else []
@@ -215,7 +211,7 @@ class VpnScreen(CockpitScreen):
     def view(self, command: str, argument: str) -> bool:
         match command:
             case "describe":
-                self._describe()
+                self.describe()
             case "vpn.part":
                 self.show_part(PARTS[1 - PARTS.index(self.part)])
             case "sort":
@@ -253,14 +249,6 @@ class VpnScreen(CockpitScreen):
         """Put the cursor on what was just staged, as soon as a look shows it."""
         self._sought = edit
 
-    def _describe(self) -> None:
-        """Open the pane; when it is open, go into it to scroll."""
-        if self._detail.display:
-            self._detail.focus()
-        elif self.table.cursor_key:
-            self._detail.display = True
-            self._draw_detail(top=True)
-
     def _mark(self) -> None:
         key = self.table.cursor_key
         if key:
@@ -277,36 +265,28 @@ class VpnScreen(CockpitScreen):
         chosen = matching(found.nodes if found else (), self.context.clock.now(), offline_days=limit, expired=True)
         self.show_part("nodes")
         self.marks["nodes"] = frozenset(str(it.node.id) for it in chosen)
-        self.notify(f"{len(chosen)} nodes expired or off for more than {limit:.0f} days", markup=False)
+        self.notify(
+            f"{len(chosen)} node{'' if len(chosen) == 1 else 's'} expired or off for more than {limit:.0f} days",
+            markup=False,
+        )
 
-    def go_back(self) -> bool:
-        if super().go_back():
-            return True
-        if self.query_one(FilterRow).clear() or self._detail.has_focus:
-            self.focus_main()
-        elif self.marks[self.part]:
-            self.marks[self.part] = frozenset()
-        elif self._detail.display:
-            self._detail.display = False
-            self.focus_main()
-        else:
-            return False
-        self.redraw()
-        return True
+    def describable(self) -> bool:
+        return bool(self.table.cursor_key)
+
+    def take_back(self) -> bool:
+        """The marks."""
+        marked = bool(self.marks[self.part])
+        self.marks[self.part] = frozenset()
+        return marked
+
+    def cursor_moved(self) -> None:
+        self._draw_note()
+        super().cursor_moved()
 
     def focus_main(self) -> None:
         self.table.focus()
 
     # -- messages ------------------------------------------------------------------------------------------------
-
-    @on(SafeTable.Moved)
-    def _moved(self) -> None:
-        self._draw_note()
-        self._draw_detail(top=True)
-
-    @on(SafeTable.Chosen)
-    def _chosen(self) -> None:
-        self.view("describe", "")
 
     @on(SafeTable.HeaderClicked)
     def _header_clicked(self, event: SafeTable.HeaderClicked) -> None:
