@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vpai_tui import config
 from vpai_tui.clock import Clock, SystemClock
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.deployer import Deployer
     from vpai_tui.deploy.envkeeper import EnvKeeper
     from vpai_tui.fleet.endpoints import Questioner
+    from vpai_tui.fleet.forward import Forwards
     from vpai_tui.fleet.shell import Shells
     from vpai_tui.fleet.stacks import Stack
     from vpai_tui.fleet.trend import Trends
@@ -275,6 +276,18 @@ class World:
 
         connect, engine = connection or self.connection, docker or self.docker
         return Shells(self.fleet, self.stacks, connect, engine, self.clock, self.history)
+
+    def forwards(
+        self,
+        connection: Callable[[str], Awaitable[Connection]] | None = None,
+        docker: Callable[[Connection], Docker] | None = None,
+        **options: Any,
+    ) -> Forwards:
+        """Ports of services on this laptop over this world's connections, or over those handed out; close them."""
+        from vpai_tui.fleet.forward import Forwards
+
+        connect, engine = connection or self.connection, docker or self.docker
+        return Forwards(self.stacks, connect, engine, self.clock, self.history, **options)
 
     def trends(
         self,

@@ -1,4 +1,4 @@
-"""What `nc` of a simulated host starts: `reach.py SOCKET HOST PORT`.
+"""What `nc` of a simulated host starts: `reach.py SOCKET [-N] HOST PORT`; with -N the end of its input is passed on.
 
 Bytes to an address of the host's networks, which only the process that serves the demo knows; it listens on SOCKET.
 Standard library only, for `python -I -S`.
@@ -10,8 +10,8 @@ import socket
 import sys
 
 
-def main(path: str, host: str, port: str) -> int:
-    """Carry bytes until either side ends; exit status 1 when nobody listens there."""
+def main(path: str, host: str, port: str, *, half: bool = False) -> int:
+    """Carry bytes until either side ends (with `half` until the other does); exit status 1 when nobody listens."""
     with socket.socket(socket.AF_UNIX) as wire:
         try:
             wire.connect(path)
@@ -25,6 +25,10 @@ def main(path: str, host: str, port: str) -> int:
         try:
             while _carry(wire):
                 pass
+            if half:
+                wire.shutdown(socket.SHUT_WR)
+                while data := wire.recv(65536):
+                    _put(data)
         except OSError:
             return 1
     return 0
@@ -39,11 +43,18 @@ def _carry(wire: socket.socket) -> bool:
         if ready == 0:
             wire.sendall(data)
             continue
-        view = memoryview(data)
-        while view:
-            view = view[os.write(1, view) :]
+        _put(data)
     return True
 
 
+def _put(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(1, view) :]
+
+
 if __name__ == "__main__":
-    sys.exit(main(*[*sys.argv[1:4], "", "", ""][:3]))
+    words = [word for word in sys.argv[1:] if word not in ("-N", "-h")]
+    if "-h" in sys.argv:
+        sys.exit("usage: nc [-N] host port")
+    sys.exit(main(*[*words[:3], "", "", ""][:3], half="-N" in sys.argv))

@@ -43,6 +43,8 @@ class Bytes(Protocol):
 
     async def write(self, data: bytes) -> None: ...
 
+    def write_eof(self) -> None: ...
+
     async def close(self) -> None: ...
 
 
@@ -69,6 +71,11 @@ class TcpBytes:
         with losing_link(self._host):
             self._writer.write(data)
             await self._writer.drain()
+
+    def write_eof(self) -> None:
+        """Ends this direction; the other goes on."""
+        with losing_link(self._host):
+            self._writer.write_eof()
 
     async def close(self) -> None:
         self._writer.close()

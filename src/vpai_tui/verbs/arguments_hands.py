@@ -5,10 +5,24 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from vpai_tui.text import number
+
 AddVerb = Callable[[str, str], argparse.ArgumentParser]
-CHANGES = ("shell",)
+CHANGES = ("shell", "forward")  # each opens a way to change things
 
 
 def add_hands(verb: AddVerb) -> None:
     one = verb("shell", "a shell in a service's container, or on a host; its exit status is passed on")
     one.add_argument("place", metavar="SERVICE|HOST")
+    one = verb("forward", "a service's port on 127.0.0.1 of this laptop, until ctrl+c; any TCP protocol")
+    one.add_argument("service", metavar="SERVICE")
+    one.add_argument("port", nargs="?", type=_port, metavar="PORT", help="the container's; default: by stack.yaml")
+    free = "the laptop's; default: the same where it is free, else another"
+    one.add_argument("--local", type=_port, metavar="PORT", help=free)
+
+
+def _port(word: str) -> int:
+    port = number(word, least=1, most=65535)
+    if port is None:
+        raise argparse.ArgumentTypeError(f"invalid port {word[:20]!r}: expected 1 to 65535")
+    return port
