@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from vpai_tui.morning import MorningLook
     from vpai_tui.ondemand.session import Studio
     from vpai_tui.remote.connection import Connection
+    from vpai_tui.upkeep.backups.session import Backups
     from vpai_tui.upkeep.laptop import Laptop
     from vpai_tui.upkeep.news import Morning
     from vpai_tui.upkeep.surface import Surface
@@ -90,6 +91,12 @@ class LiveBackend:
         """Loki and the containers' own logs over the watched connections; nothing is asked at first."""
         docker_of = self._watch.docker
         return self._world.logs(self._connection, lambda it: docker_of(it.name))
+
+    @cached_property
+    def backups(self) -> Backups:
+        from vpai_tui.upkeep.backups.session import Backups
+
+        return Backups(self.upkeep)
 
     @cached_property
     def upkeep(self) -> Surface:
@@ -239,6 +246,7 @@ class LiveBackend:
             self.__dict__.pop("budget", None)
             self.__dict__.pop("studio", None)
             self.__dict__.pop("upkeep", None)
+            self.__dict__.pop("backups", None)
             self.__dict__.pop("_morning", None)
             self.__dict__.pop("_deployer", None)  # made anew, for the new names; so is what knows the hub by them
             await self._close_vpn()

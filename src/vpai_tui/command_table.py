@@ -77,9 +77,9 @@ class Command:
 
 TABLES = ("fleet", "deploy")
 ROWS = (*TABLES, "budget", "vpn")
-LISTS = (*ROWS, "logs", "history", "checks")
-OPENED = (*ROWS, "logs", "studio", "checks")
-SCOPED = (*TABLES, "logs", "history", "checks")
+LISTS = (*ROWS, "logs", "history", "checks", "backups")
+OPENED = (*ROWS, "logs", "studio", "checks", "backups")
+SCOPED = (*TABLES, "logs", "history", "checks", "backups")
 _COCKPIT: tuple[Command, ...] = (
     Command("go.fleet", "go fleet", "Hosts, services and what needs you", DIGIT_KEYS["1"]),
     Command("go.deploy", "go deploy", "Stacks, releases, plans, deploys", DIGIT_KEYS["2"]),
@@ -167,6 +167,26 @@ _COCKPIT: tuple[Command, ...] = (
     Command("lift", "release hold", "Let deploys on a host go again", (), (), Arg.HOST, Danger.CHANGE),
     Command("history", "history", "Who did what, on every host, from any laptop"),
     Command("checks", "checks", "What fails in silence, and how each stands"),
+    Command("backups", "backups", "What is backed up, how fresh, what is not"),
+    Command(
+        "backups.run",
+        "backups run",
+        "Back up everything now",
+        ("C",),
+        ("backups",),
+        danger=Danger.CHANGE,
+        footer="back up",
+    ),
+    Command(
+        "backups.restore",
+        "backups restore-test",
+        "Restore a dump to count it, and drop it",
+        ("T",),
+        ("backups",),
+        Arg.TEXT,
+        Danger.CHANGE,
+        "restore test",
+    ),
     Command("seen", "seen", "News are told from this moment on"),
     Command("watch", "watch", "Follow a running deploy", ("w",), ("deploy", "studio"), Arg.STACK, footer="watch"),
     Command("mark", "mark", "Mark or unmark this row", ("space",), ("fleet", "vpn"), in_palette=False),

@@ -33,6 +33,7 @@ FOOTERS: Mapping[str, tuple[str, ...]] = {
     "vpn": ("vpn.part", "apply", "vpn.diff", "describe", "vpn.add", "vpn.remove", "filter", "help"),
     "budget": ("budget.part", "describe", "budget.cap", "budget.eco", "budget.undo", "help"),
     "history": ("filter", "scope", "help", "palette"),
+    "backups": ("describe", "backups.run", "backups.restore", "filter", "refresh", "help"),
     "checks": ("describe", "filter", "scope", "refresh", "help", "palette"),
     "plan": ("apply", "help", "palette"),
     "operation": ("rollback", "help", "palette"),

@@ -58,6 +58,7 @@ class FakeBackend:
         self.fake_vpn: Any = None  # a FakeVpn; a quiet one is made when it is first wanted
         self.fake_budget: Any = None  # a FakeBudget; a quiet one is made when it is first wanted
         self.fake_studio: Any = None  # a FakeStudio; one without anything on demand is made when it is first wanted
+        self.fake_backups: Any = None  # a FakeBackups; one where all is well is made when it is first wanted
         self.fake_logs: Any = None  # a FakeLogs; one that knows nothing is made when it is first wanted
         self.morning_told: Morning | OperatorError = Morning(Report(0.0, ()), Since(None))
         self.laptop_told = Laptop(None, why="tailscale is not installed here")
@@ -73,6 +74,14 @@ class FakeBackend:
     @property
     def demo(self) -> Callable[[str, str], Awaitable[None]] | None:
         return self._steer
+
+    @property
+    def backups(self) -> Any:
+        if self.fake_backups is None:
+            from .fake_backups import FakeBackups
+
+            self.fake_backups = FakeBackups()
+        return self.fake_backups
 
     @property
     def upkeep(self) -> Any:

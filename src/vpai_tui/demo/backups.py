@@ -116,7 +116,7 @@ def _night(home: Path, backups: Path, at: float, *, redis: bool = True, beat: st
             )
             continue
         lines.append(_copy(backups, step, at, after))
-    reason = "" if beat == "sent" else "HEARTBEAT_URL is not set" if beat == "missing" else "1 steps failed"
+    reason = "" if beat == "sent" else "HEARTBEAT_URL is not set" if beat == "missing" else "steps that failed: 1"
     lines += [
         _line(after, "heartbeat", "-", beat, reason),
         _line(after, "finished", _stamp(at), "ok" if redis else "failed", 0 if redis else 1),

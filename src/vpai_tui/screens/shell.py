@@ -7,6 +7,7 @@ from typing import Literal
 
 from textual.app import App
 
+from vpai_tui.screens.backups_watch import BackupsWatch
 from vpai_tui.screens.base import CockpitScreen
 from vpai_tui.screens.budget_watch import BudgetWatch
 from vpai_tui.screens.logs_watch import LogWatch
@@ -33,6 +34,7 @@ class Shell(App[None]):
         self.studio_watch = StudioWatch(self)
         self.vpn_watch = VpnWatch(self)
         self.update_watch = UpdateWatch(self)
+        self.backups_watch = BackupsWatch(self)
         self.upkeep_watch = UpkeepWatch(self)
         self._redraw_due = False
 

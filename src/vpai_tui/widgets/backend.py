@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vpai_tui.logs.session import Logs
     from vpai_tui.ondemand.session import Studio
     from vpai_tui.remote.command_log import CommandLog
+    from vpai_tui.upkeep.backups.session import Backups
     from vpai_tui.upkeep.laptop import Laptop
     from vpai_tui.upkeep.news import Morning
     from vpai_tui.upkeep.surface import Surface
@@ -80,6 +81,11 @@ class Backend(Protocol):
     @property
     def loki(self) -> Logs:
         """Logs of everything: from Loki, else from the containers themselves; nothing is asked at first."""
+        ...
+
+    @property
+    def backups(self) -> Backups:
+        """What is backed up; a backup now, a restore test; nothing is asked at first."""
         ...
 
     @property

@@ -12,6 +12,7 @@ from vpai_tui.config import Fleet
 from vpai_tui.fleet.alerts import ranked
 from vpai_tui.fleet.model import Alert, FleetSnapshot, HostSnapshot, HostState, Link, Service
 from vpai_tui.widgets.backend import Backend
+from vpai_tui.widgets.backups_look import BackupsLook
 from vpai_tui.widgets.budget_look import BudgetLook
 from vpai_tui.widgets.log_look import LogLook
 from vpai_tui.widgets.ondemand_look import StudioLook
@@ -60,6 +61,7 @@ class Context:
     budget: BudgetLook = field(default_factory=BudgetLook)
     logs: LogLook = field(default_factory=LogLook)
     studio: StudioLook = field(default_factory=StudioLook)
+    backups: BackupsLook = field(default_factory=BackupsLook)
     upkeep: UpkeepLook = field(default_factory=UpkeepLook)
     seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=_EVENTS_KEPT))
 

@@ -297,7 +297,7 @@ def event_of(line: Line, what: str, subject: str) -> Event | None:
             return HeartbeatTold(line.at, Heartbeat(line.text(0), line.text(1)))
         case "finished" if what == "backup":
             failed = line.count(1)
-            return JobEnded(line.at, line.text(0) == "ok", f"{failed} steps failed" if failed else "")
+            return JobEnded(line.at, line.text(0) == "ok", f"steps that failed: {failed}" if failed else "")
         case "finished":
             test = restore_of(line)
             return JobEnded(line.at, test.ok, test.reason, test)

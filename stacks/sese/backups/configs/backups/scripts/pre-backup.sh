@@ -28,7 +28,7 @@ backup_grafana "$STAMP"
 backup_openclaw "$STAMP"
 
 if [ -z "${HEARTBEAT_URL-}" ]; then record heartbeat - missing 'HEARTBEAT_URL is not set'
-elif [ "$FAILED" != 0 ]; then record heartbeat - withheld "$FAILED steps failed"
+elif [ "$FAILED" != 0 ]; then record heartbeat - withheld "steps that failed: $FAILED"
 elif send_heartbeat; then record heartbeat - sent ''
 else record heartbeat - failed "$WHY"; fi
 
