@@ -78,6 +78,7 @@ class MorningLook:
             Now(
                 at=now,
                 snapshot=self._surface.snapshot(),
+                events=[event for host in self._surface.live() for event in self._surface.events(host)],
                 told=None if isinstance(told, str) else told.lines,
                 findings=report.findings,
                 moved=self._sources.moved() if self._sources.moved else None,

@@ -246,6 +246,7 @@ class World:
             history=self.history,
             folder=self.laptop,
             read_only=read_only,
+            events=watch.events,
         )
 
     def laptop_probe(self) -> Callable[[], Awaitable[Laptop]]:

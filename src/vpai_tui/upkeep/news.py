@@ -8,6 +8,7 @@ from datetime import datetime
 
 from vpai_tui.clock import rfc3339
 from vpai_tui.fleet.checks import Finding
+from vpai_tui.fleet.containers import ContainerEvent
 from vpai_tui.fleet.history import Entry
 from vpai_tui.fleet.model import FleetSnapshot, Service, Severity, StackStatus, Sync
 from vpai_tui.upkeep.examiner import Report
@@ -15,6 +16,7 @@ from vpai_tui.upkeep.lastlook import LastLook, ServiceSeen, booted_at, key_of, s
 
 _BACKUPS = ("pg-dump", "pg-coverage", "backup-steps", "backup-growth", "restore-test", "heartbeat")
 _BOOT_SLACK_S = 120.0  # two readings of the same start differ by a clock that was set
+_KILLED = "was killed for want of memory"
 _SPENT_USD = 0.005  # below half a cent nothing was spent
 
 
@@ -36,6 +38,7 @@ class Now:
 
     at: datetime
     snapshot: FleetSnapshot
+    events: Sequence[ContainerEvent] = ()  # of the engines, oldest first
     told: Sequence[Entry] | None = None  # the hosts' journals and this laptop's, oldest first
     findings: Sequence[Finding] | None = None
     moved: Mapping[str, str] | None = None  # service id → image, where the tag has moved
@@ -86,8 +89,9 @@ def _service(then: LastLook, now: Now, service: Service) -> Iterator[News]:
     before, after = then.services.get(service.id), seen(service)
     if before is None or after is None or service.stale:
         return
-    if after.killed and not (before.killed and before.container == after.container):
-        text = "was killed for want of memory"
+    inside = _killed_inside(then, now, after.container)
+    if (after.killed and not (before.killed and before.container == after.container)) or inside:
+        text = f"a process in it was killed for want of memory at {inside}" if inside and not after.killed else _KILLED
         yield News("killed", Severity.ERROR, service.host, service.service, text, service.id)
     if before.container != after.container:
         if not _deployed(then, now, f"{service.host}/{service.stack}"):
@@ -99,6 +103,12 @@ def _service(then: LastLook, now: Now, service: Service) -> Iterator[News]:
     elif _later(after.started_at, before.started_at):
         text = f"was started again at {after.started_at}"
         yield News("restart", Severity.INFO, service.host, service.service, text, service.id)
+
+
+def _killed_inside(then: LastLook, now: Now, container: str) -> str:
+    """When the engine last told of memory that ran out in it since then (RFC 3339 UTC), as far back as it told."""
+    times = [rfc3339(it.at) for it in now.events if it.action == "oom" and it.container == container and it.at]
+    return max((at for at in times if at > then.at), default="")
 
 
 def _later(after: str, before: str) -> bool:

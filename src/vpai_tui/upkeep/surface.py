@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vpai_tui.clock import Clock
 from vpai_tui.config import Fleet
+from vpai_tui.fleet.containers import ContainerEvent
 from vpai_tui.fleet.history import History
 from vpai_tui.fleet.model import FleetSnapshot
 from vpai_tui.fleet.stacks import Stack
@@ -35,6 +36,7 @@ class Surface:
     history: History
     folder: Path  # the laptop's own state
     read_only: bool = False
+    events: Callable[[str], Sequence[ContainerEvent]] = lambda _host: ()  # of the last hour, oldest first
 
     def live(self) -> list[str]:
         """The hosts that can be asked now, in the fleet's order."""
