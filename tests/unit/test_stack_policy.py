@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -59,6 +60,20 @@ def test_start_up_order(stacks: list[Rendered]) -> None:
         else:
             places = [FLEET.stacks.index(where[name].id) for name in (first, then)]
             assert places == sorted(places), f"{then} is up before {first}"
+
+
+def test_a_gate_waits_for_two_checks_at_least(stacks: list[Rendered]) -> None:
+    """The first check comes an interval after the start; a gate that ends with it takes every deploy back."""
+    for stack in stacks:
+        for service, body in stack.services.items():
+            check = body.get("healthcheck") or {}
+            wanted = 2 * seconds(str(check.get("interval", "30s"))) if check.get("test") else 0
+            assert wanted <= stack.spec.health_timeout_s, f"{stack.id}/{service}"
+
+
+def seconds(span: str) -> int:
+    """Of Compose's `1m30s`."""
+    return sum(int(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in re.findall(r"(\d+)([hms])", span))
 
 
 def test_what_waits_waits_for_health(stacks: list[Rendered]) -> None:
