@@ -3,14 +3,18 @@ PostgreSQL and Redis. Where busybox is installed they run in its shell with its 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from vpai_tui.upkeep.backups.record import Run, read_run
+
+from .eco.proxy import free_port, until
 
 SCRIPTS = Path(__file__).parents[2] / "stacks/sese/backups/configs/backups/scripts"
 USUAL = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -137,6 +141,10 @@ def step(run: Run, kind: str, subject: str) -> tuple[str, str]:
     return found[0].result, found[0].reason
 
 
+def files(machine: Machine, kind: str) -> list[str]:
+    return sorted(path.name for path in (machine.backups / kind).iterdir())
+
+
 # ── programs of containers that this machine has not ─────────────────────────────────────────────────────────────────
 
 N8N = """#!/bin/sh
@@ -184,3 +192,85 @@ def redis_cli(port: int) -> dict[str, str]:
 
 def is_root() -> bool:
     return os.geteuid() == 0
+
+
+# ── servers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+PASSWORD = "r3dis"
+
+
+class Redis:
+    def __init__(self, folder: Path) -> None:
+        self.port, self.folder = free_port(), folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        argv = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        argv += ["--requirepass", PASSWORD, "--save", ""]
+        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+        until(lambda: self.ask("PING") == "PONG", "Redis answers", 20)
+
+    def ask(self, *words: str) -> str:
+        env = {**os.environ, "REDISCLI_AUTH": PASSWORD}
+        argv = ["redis-cli", "-p", str(self.port), *words]
+        return subprocess.run(argv, env=env, capture_output=True, text=True, check=False).stdout.strip()
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Qdrant(ThreadingHTTPServer):
+    """Collections and their snapshots, as Qdrant answers; `cut` sends less than it says it has."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Qdrant)
+        self.collections = ["content_index", "palais_memory"]
+        self.snapshots: dict[str, bytes] = {}
+        self.cut = False
+        self.damaged = False
+
+
+class _Qdrant(BaseHTTPRequestHandler):
+    server: Qdrant
+
+    def answer(self, body: bytes, status: int = 200) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _parts(self) -> list[str] | None:
+        if self.headers["api-key"] != "qd-key":
+            self.answer(b"{}", 401)
+            return None
+        return self.path.partition("?")[0].strip("/").split("/")
+
+    def do_GET(self) -> None:
+        if (parts := self._parts()) is None:
+            return
+        if len(parts) == 1:
+            names = ",".join(f'{{"name":"{name}"}}' for name in self.server.collections)
+            self.answer(f'{{"result":{{"collections":[{names}]}},"status":"ok","time":0.1}}'.encode())
+            return
+        body = self.server.snapshots.get(parts[3], b"")
+        body = body[:100] if self.server.cut else bytes(len(body)) if self.server.damaged else body
+        self.answer(body, 200 if body else 404)
+
+    def do_POST(self) -> None:
+        if (parts := self._parts()) is None:
+            return
+        body = os.urandom(4000) + b"\n\0tail"
+        name = f"{parts[1]}-8273-2026-02-26-01-55-03.snapshot"
+        self.server.snapshots[name] = body
+        proof = hashlib.sha256(body).hexdigest()
+        told = f'"name":"{name}","creation_time":"2026-02-26T01:55:03","size":{len(body)},"checksum":"{proof}"'
+        self.answer(f'{{"result":{{{told}}},"status":"ok","time":0.4}}'.encode())
+
+    def do_DELETE(self) -> None:
+        if (parts := self._parts()) is not None:
+            self.server.snapshots.pop(parts[3], None)
+            self.answer(b'{"result":true}')
+
+    def log_message(self, *_: object) -> None: ...

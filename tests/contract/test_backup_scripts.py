@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from vpai_tui.upkeep.backups.record import read_cleanup, read_restore
+from vpai_tui.upkeep.backups.record import read_restore
 
 from . import backups_kit as kit
-from .backups_kit import Machine, step
+from .backups_kit import PASSWORD, Machine, Qdrant, Redis, files, step
 from .eco.proxy import free_port, until
 from .edge_kit import demand
 from .postgres_kit import Postgres, postgres_server, programs
 
 pytestmark = pytest.mark.xdist_group("backup-scripts")  # one PostgreSQL and one Redis for all
-PASSWORD = "r3dis"
 
 
 @pytest.fixture(scope="module")
@@ -37,28 +33,6 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-class Redis:
-    def __init__(self, folder: Path) -> None:
-        self.port, self.folder = free_port(), folder
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        argv = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        argv += ["--requirepass", PASSWORD, "--save", ""]
-        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
-        until(lambda: self.ask("PING") == "PONG", "Redis answers", 20)
-
-    def ask(self, *words: str) -> str:
-        env = {**os.environ, "REDISCLI_AUTH": PASSWORD}
-        argv = ["redis-cli", "-p", str(self.port), *words]
-        return subprocess.run(argv, env=env, capture_output=True, text=True, check=False).stdout.strip()
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     if shutil.which("redis-server") is None:
@@ -70,61 +44,6 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
         yield server
     finally:
         server.stop()
-
-
-class Qdrant(ThreadingHTTPServer):
-    """Collections and their snapshots, as Qdrant answers; `cut` sends less than it says it has."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Qdrant)
-        self.collections = ["content_index", "palais_memory"]
-        self.snapshots: dict[str, bytes] = {}
-        self.cut = False
-        self.damaged = False
-
-
-class _Qdrant(BaseHTTPRequestHandler):
-    server: Qdrant
-
-    def answer(self, body: bytes, status: int = 200) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _parts(self) -> list[str] | None:
-        if self.headers["api-key"] != "qd-key":
-            self.answer(b"{}", 401)
-            return None
-        return self.path.partition("?")[0].strip("/").split("/")
-
-    def do_GET(self) -> None:
-        if (parts := self._parts()) is None:
-            return
-        if len(parts) == 1:
-            names = ",".join(f'{{"name":"{name}"}}' for name in self.server.collections)
-            self.answer(f'{{"result":{{"collections":[{names}]}},"status":"ok","time":0.1}}'.encode())
-            return
-        body = self.server.snapshots.get(parts[3], b"")
-        body = body[:100] if self.server.cut else bytes(len(body)) if self.server.damaged else body
-        self.answer(body, 200 if body else 404)
-
-    def do_POST(self) -> None:
-        if (parts := self._parts()) is None:
-            return
-        body = os.urandom(4000) + b"\n\0tail"
-        name = f"{parts[1]}-8273-2026-02-26-01-55-03.snapshot"
-        self.server.snapshots[name] = body
-        proof = hashlib.sha256(body).hexdigest()
-        told = f'"name":"{name}","creation_time":"2026-02-26T01:55:03","size":{len(body)},"checksum":"{proof}"'
-        self.answer(f'{{"result":{{{told}}},"status":"ok","time":0.4}}'.encode())
-
-    def do_DELETE(self) -> None:
-        if (parts := self._parts()) is not None:
-            self.server.snapshots.pop(parts[3], None)
-            self.answer(b'{"result":true}')
-
-    def log_message(self, *_: object) -> None: ...
 
 
 @pytest.fixture
@@ -152,10 +71,6 @@ def machine(tmp_path: Path, postgres: Postgres, redis: Redis, qdrant: Qdrant) ->
     kit.grafana(found)
     kit.openclaw(found)
     return found
-
-
-def files(machine: Machine, kind: str) -> list[str]:
-    return sorted(path.name for path in (machine.backups / kind).iterdir())
 
 
 def test_a_night_in_which_all_goes_well(machine: Machine, postgres: Postgres, qdrant: Qdrant) -> None:
@@ -445,59 +360,3 @@ async def test_a_restore_test_that_is_ended_drops_its_database(machine: Machine,
     assert done.returncode == 143
     assert (machine.shim / "restoring").exists()
     await asyncio.to_thread(until, lambda: thrown_away(postgres) == "", "it is dropped", 10)
-
-
-# ── clean-up ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def old(path: Path, days: float, content: bytes = b"x") -> None:
-    import time
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    os.utime(path, (time.time() - days * 86400,) * 2)
-
-
-def test_clean_up_keeps_the_newest_of_each_kind(tmp_path: Path) -> None:
-    machine = Machine(tmp_path)
-    machine.set_up()
-    dumps = machine.backups / "pg_dump"
-    old(dumps / "n8n-20260101T015500Z.dump", 9)
-    old(dumps / "n8n-20260102T015500Z.dump", 8)
-    old(dumps / "n8n-20260103T015500Z.dump", 7, b"")  # empty: not a good one, whatever its time
-    old(dumps / "n8n-2-20260101T015500Z.dump", 9)  # another database
-    old(dumps / "gone-20250101-0255.dump", 300)  # of an earlier script; the database is no more
-    old(dumps / "litellm-20260108T015500Z.dump", 0.5)
-    old(dumps / "litellm-20260107T015500Z.dump", 2.5)
-    old(dumps / "litellm-20260101T015500Z.dump", 3.5)
-    old(machine.backups / "redis" / "dump-20260101T015500Z.rdb", 30)
-    done = machine.run("backup-cleanup.sh", "tester")
-    assert done.returncode == 0, done.stderr
-    assert files(machine, "pg_dump") == [
-        "gone-20250101-0255.dump",
-        "litellm-20260107T015500Z.dump",
-        "litellm-20260108T015500Z.dump",
-        "n8n-2-20260101T015500Z.dump",
-        "n8n-20260102T015500Z.dump",
-    ]
-    assert files(machine, "redis") == ["dump-20260101T015500Z.rdb"]
-    found = read_cleanup((machine.backups / "status/cleanup").read_bytes())
-    assert found is not None
-    assert (found.removed, found.stuck) == (3, ())
-
-
-def test_clean_up_tells_what_it_cannot_remove(tmp_path: Path) -> None:
-    machine = Machine(tmp_path)
-    machine.set_up()
-    for day in range(4, 8):
-        old(machine.backups / "redis" / f"dump-2026010{9 - day}T015500Z.rdb", day)
-    refuses = (
-        "#!/bin/bash\ncase $* in *20260104*) echo 'rm: Permission denied' >&2; exit 1 ;; esac\nexec /bin/rm \"$@\"\n"
-    )
-    machine.program(machine.bin / "rm", refuses)
-    done = machine.run("backup-cleanup.sh", "tester", PATH=f"{machine.bin}:{kit.USUAL}")
-    found = read_cleanup((machine.backups / "status/cleanup").read_bytes())
-    assert found is not None
-    assert done.returncode == 1
-    assert found.stuck == (("redis/dump-20260104T015500Z.rdb", "rm: Permission denied"),)
-    assert found.removed == 2

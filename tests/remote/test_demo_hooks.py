@@ -78,8 +78,8 @@ async def test_a_new_major_version_of_a_database_wants_a_dump(tmp_path: Path) ->
     async with demo.start(tmp_path) as fleet:
         async with deployer(fleet) as deploys:
             told = {it.service: it.told for it in (await deploys.plan("sese/infra")).dumps}
-            assert re.match(r"newest dump 7h\d\d old, 12\.4 kB: \S+/backups/pg_dump/vpai-", told["postgresql"])
-            assert told["redis"] == "no dump of it is declared"
+            assert re.match(r"newest dump \S+ old, 5\.\d MB: \S+/backups/pg_dump/sure-", told["postgresql"])
+            assert re.match(r"newest dump \S+ old, 2\.\d MB: \S+/backups/redis/dump-", told["redis"])
         edit(fleet, "sese/infra/compose.yaml", older)
         with pytest.raises(PreflightRefused, match="from version 18 to 17, and no before command makes a dump of it"):
             await deployed(fleet, "sese/infra")
