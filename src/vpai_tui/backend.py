@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from vpai_tui.ondemand.session import Studio
     from vpai_tui.remote.connection import Connection
     from vpai_tui.upkeep.backups.session import Backups
+    from vpai_tui.upkeep.disk.session import Disks
     from vpai_tui.upkeep.laptop import Laptop
+    from vpai_tui.upkeep.machine import Machines
     from vpai_tui.upkeep.news import Morning
     from vpai_tui.upkeep.surface import Surface
     from vpai_tui.vpn.session import Vpn
@@ -138,6 +140,20 @@ class LiveBackend:
     async def _sync_of(self, connection: Connection, stack: Stack) -> Mapping[str, Sync]:
         await asyncio.to_thread(import_module, "vpai_tui.deploy.deployer")
         return await self._deployer.sync_of(connection, stack)
+
+    @property
+    def disks(self) -> Disks:
+        """What fills the disks of the watched hosts; nothing is asked at first."""
+        from vpai_tui.upkeep.disk.session import Disks
+
+        return Disks(self.upkeep)
+
+    @property
+    def machines(self) -> Machines:
+        """Units, guards and open ports of the watched hosts; nothing is asked at first."""
+        from vpai_tui.upkeep.machine import Machines
+
+        return Machines(self.upkeep)
 
     @property
     def demo(self) -> Callable[[str, str], Awaitable[None]] | None:

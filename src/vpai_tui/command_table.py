@@ -326,5 +326,15 @@ _LOGS: tuple[Command, ...] = (
     _log("logs.pager", "pager", "The lines shown or marked in $PAGER", "r"),
     _log("logs.stop", "stop following", "Close the tail; its lines stay"),
 )
-COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_LOGS, *_BUDGET, *_VPN, *_STUDIO)
+_MACHINE: tuple[Command, ...] = (
+    Command("disk", "disk", "What fills a host's disk, and when it is full", (), (), Arg.HOST),
+    Command("disk.prune", "disk prune", "Free what nobody needs; never a volume", ("X",), ("disk",), Arg.HOST,
+            Danger.PLAN, "free"),
+    Command("guard", "guard", "Firewall, bans, open ports, units of a host", (), (), Arg.HOST),
+    Command("guard.unban", "unban", "Let the address in again", ("X",), ("guard",), Arg.TEXT, Danger.CHANGE, "unban",
+            only=("guard",)),
+    Command("unit.restart", "unit restart", "Restart this unit", ("R",), ("guard",), Arg.TEXT, Danger.CHANGE,
+            "restart", only=("guard",)),
+)  # fmt: skip
+COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_LOGS, *_BUDGET, *_VPN, *_STUDIO, *_MACHINE)
 BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}

@@ -40,6 +40,9 @@ FOOTERS: Mapping[str, tuple[str, ...]] = {
     "vpn-run": ("help", "palette"),
     "budget-run": ("help", "palette"),
     "studio": ("start", "stop", "studio.idle", "describe", "logs", "help"),
+    "disk": ("disk.prune", "refresh", "help", "palette"),
+    "disk-run": ("help", "palette"),
+    "guard": ("unit.restart", "guard.unban", "refresh", "help", "palette"),
     "studio-run": ("logs", "help", "palette"),
 }
 FOOTER_KEYS = 6

@@ -55,6 +55,8 @@ class FakeBackend:
         self.surveyed = make_survey()
         self.proposal = make_proposal()
         self.command_log = CommandLog(clock=self.clock)
+        self.fake_disks: Any = None  # a FakeDisks, made when it is first wanted
+        self.fake_machines: Any = None  # a FakeMachines, likewise
         self.fake_vpn: Any = None  # a FakeVpn; a quiet one is made when it is first wanted
         self.fake_budget: Any = None  # a FakeBudget; a quiet one is made when it is first wanted
         self.fake_studio: Any = None  # a FakeStudio; one without anything on demand is made when it is first wanted
@@ -103,6 +105,22 @@ class FakeBackend:
     def settle_look(self) -> str:
         self.looks.append("settled")
         return ""
+
+    @property
+    def disks(self) -> Any:
+        if self.fake_disks is None:
+            from .fake_machines import FakeDisks
+
+            self.fake_disks = FakeDisks()
+        return self.fake_disks
+
+    @property
+    def machines(self) -> Any:
+        if self.fake_machines is None:
+            from .fake_machines import FakeMachines
+
+            self.fake_machines = FakeMachines()
+        return self.fake_machines
 
     @property
     def vpn(self) -> Any:

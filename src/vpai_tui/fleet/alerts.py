@@ -164,7 +164,9 @@ def _disk(host: str, disk: Disk) -> Iterator[Alert]:
     severity = Severity.ERROR if percent > DISK_ERROR_PERCENT else Severity.WARN
     free = disk.size_bytes - disk.used_bytes if disk.available_bytes is None else disk.available_bytes
     message = f"{disk.mount} is {percent:.0f} % full, {free / 2**30:.1f} GiB left"
-    yield Alert(severity, host, f"disk {disk.mount}", message, f"see what fills it: vpai-tui disk {host}", host)
+    yield Alert(
+        severity, host, f"disk {disk.mount}", message, f"see what fills it: vpai-tui disk {host}", f"disk:{host}"
+    )
 
 
 def _memory(host: str, metrics: Metrics) -> Iterator[Alert]:

@@ -11,19 +11,18 @@ from vpai_tui.commands import refusal
 from vpai_tui.errors import OperatorError
 from vpai_tui.screens.budget_run import BUDGET
 from vpai_tui.screens.dispatch_hands import HandsCommands
+from vpai_tui.screens.dispatch_machine import MachineCommands
 from vpai_tui.screens.dispatch_studio import StudioCommands
 from vpai_tui.screens.dispatch_upkeep import UpkeepCommands
 from vpai_tui.screens.flows import Flows
 from vpai_tui.screens.shell import Shell
 from vpai_tui.text import clean
-from vpai_tui.widgets.budget_look import TARGET as BUDGET_TARGET
 from vpai_tui.widgets.dialogs import Choice, Confirm, ScopePrompt
 from vpai_tui.widgets.help import Help
 from vpai_tui.widgets.operations import Operation
 from vpai_tui.widgets.paint import Line
 from vpai_tui.widgets.palette import Palette
 from vpai_tui.widgets.themes import THEME_NAMES
-from vpai_tui.widgets.vpn_look import TARGET
 
 if TYPE_CHECKING:
     from vpai_tui.screens.budget_flows import BudgetFlows
@@ -34,7 +33,7 @@ _QUIT = "Quit the cockpit?"
 _COPY_LIMIT = 74_000  # bytes: terminals drop longer clipboard sequences
 
 
-class Dispatcher(StudioCommands, UpkeepCommands, HandsCommands):
+class Dispatcher(StudioCommands, UpkeepCommands, HandsCommands, MachineCommands):
     """Runs commands on a shell."""
 
     def __init__(self, shell: Shell) -> None:
@@ -171,35 +170,6 @@ class Dispatcher(StudioCommands, UpkeepCommands, HandsCommands):
             return
         while len(self._shell.screen_stack) > 1:
             self._shell.pop_screen()
-
-    def target(self, target: str) -> None:
-        """Go where an alert is fixed: a service's row, a stack's releases, a host's services, a node of the VPN,
-        the budget."""
-        if target.startswith(BUDGET_TARGET):
-            self._go("budget")
-        elif target.startswith(TARGET):
-            self._go("vpn")
-            self._shell.call_after_refresh(self._reveal_node, target.removeprefix(TARGET))
-        elif self._shell.context.service(target) is not None:
-            self._shell.cockpit.view("describe", target)
-            self._shell.cockpit.focus_main()
-        elif any(stack.id == target for stack in self._shell.context.snapshot.stacks):
-            self._go("deploy")
-            self._shell.call_after_refresh(self._reveal_stack, target)
-        else:
-            self.do_scope(target)
-
-    def _reveal_stack(self, stack: str) -> None:
-        screen = self._flows.deploy_screen()
-        if screen is not None:
-            screen.reveal(stack)
-
-    def _reveal_node(self, node: str) -> None:
-        from vpai_tui.screens.vpn import VpnScreen
-
-        screen = self._shell.cockpit
-        if isinstance(screen, VpnScreen):
-            screen.reveal(node)
 
     def do_deploy(self, argument: str) -> None:
         self._plan("deploy", argument)

@@ -10,6 +10,7 @@ from vpai_tui.fleet.operation import Command, Effect, Plan, confirm_word, refuse
 from vpai_tui.screens.adoption import AdoptionFlow
 from vpai_tui.screens.budget_run import BUDGET, BudgetRunScreen
 from vpai_tui.screens.deploy import DeployScreen
+from vpai_tui.screens.disk_run import DISK, DiskRunScreen
 from vpai_tui.screens.operation import OperationScreen
 from vpai_tui.screens.plan import PlanScreen
 from vpai_tui.screens.shell import Shell
@@ -27,6 +28,7 @@ _WATCHED_ON: dict[str, tuple[str, type[OperationScreen]]] = {
     BUDGET: ("budget", BudgetRunScreen),
     START: ("studio", StudioRunScreen),
     STOP: ("studio", StudioRunScreen),
+    DISK: ("fleet", DiskRunScreen),
 }
 
 

@@ -156,7 +156,9 @@ def unit_findings(host: str, stacks: Sequence[Stack], look: HostLook) -> Iterato
             remedy = "install it, or take it out of `units` in stack.yaml"
             bad.append(Finding(UNITS, host, name, Standing.WARN, "there is no such unit", remedy, host))
         elif not unit.runs:
-            bad.append(Finding(UNITS, host, name, Standing.ERROR, f"{unit.active} ({unit.sub})", restart, host))
+            bad.append(
+                Finding(UNITS, host, name, Standing.ERROR, f"{unit.active} ({unit.sub})", restart, f"guard:{host}")
+            )
     yield from bad
     if not bad:
         yield Finding(UNITS, host, "", Standing.OK, f"{len(wanted)} run: {', '.join(wanted)}")
@@ -180,7 +182,7 @@ def guard_findings(host: str, look: HostLook) -> Iterator[Finding]:
     for guard in down:
         standing = Standing.WARN if guard.name == "crowdsec" else Standing.ERROR
         title = _TITLES.get(guard.name, guard.name)
-        yield Finding(GUARD, host, title, standing, f"down: {guard.detail}", _MEND.get(guard.name, ""), host)
+        yield Finding(GUARD, host, title, standing, f"down: {guard.detail}", _MEND.get(guard.name, ""), f"guard:{host}")
     if not down:
         names = ", ".join(_TITLES.get(guard.name, guard.name) for guard in there)
         count = len({ban.address for ban in look.bans})

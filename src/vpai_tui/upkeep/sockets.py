@@ -158,7 +158,7 @@ def port_findings(host: str, ports: Sequence[Open]) -> Iterator[Finding]:
 
 def _judged(host: str, port: Open) -> Finding | None:
     where = {"all": "open to all", "network": "open to its network", "vpn": "on the VPN's address"}[port.reach]
-    target = port.service or host
+    target = port.service or f"guard:{host}"
     if not port.declared:
         standing = Standing.WARN if port.reach == "vpn" else Standing.ERROR
         remedy = f"bind {port.who} to 127.0.0.1, or allow {port.name} in hosts.{host}.listens of fleet.yaml"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.fleet.operation import Finished
 from vpai_tui.upkeep.disk.session import Disks
-from vpai_tui.upkeep.disk.trend import forecasts
 from vpai_tui.verbs import say_disk as show
 from vpai_tui.verbs.ask import confirm
 from vpai_tui.verbs.looking import looking
@@ -30,7 +29,7 @@ async def _disk(world: World, args: Namespace) -> int:
         usage = await disks.look(args.host, deep=not args.prune)
         if args.prune:
             return await _prune(disks, usage, args)
-        show.usage(usage, await forecasts(surface, args.host, usage.disks), as_json=args.json)
+        show.usage(usage, await disks.forecasts(args.host, usage.disks), as_json=args.json)
     return 0
 
 

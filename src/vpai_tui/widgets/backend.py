@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from vpai_tui.ondemand.session import Studio
     from vpai_tui.remote.command_log import CommandLog
     from vpai_tui.upkeep.backups.session import Backups
+    from vpai_tui.upkeep.disk.session import Disks
     from vpai_tui.upkeep.laptop import Laptop
+    from vpai_tui.upkeep.machine import Machines
     from vpai_tui.upkeep.news import Morning
     from vpai_tui.upkeep.surface import Surface
     from vpai_tui.vpn.session import Vpn
@@ -61,6 +63,16 @@ class Backend(Protocol):
     @property
     def demo(self) -> Callable[[str, str], Awaitable[None]] | None:
         """`demo("cut", "pi")` on a simulated fleet; None on a real one."""
+        ...
+
+    @property
+    def disks(self) -> Disks:
+        """What fills the hosts' disks, and freeing them; nothing is asked at first."""
+        ...
+
+    @property
+    def machines(self) -> Machines:
+        """Units, guards and open ports of the hosts; nothing is asked at first."""
         ...
 
     @property

@@ -113,7 +113,7 @@ def judge(usage: Usage) -> Finding:
     if unseen > limit:
         said = f"containerd holds {size(unseen)} that the engine does not account for, more than {size(limit)}"
         remedy = f"vpai-tui disk {host}; on {host}: ctr -n moby leases ls, and ctr -n moby content ls"
-        return Finding(CHECK, host, "containerd", Standing.WARN, said, remedy, host)
+        return Finding(CHECK, host, "containerd", Standing.WARN, said, remedy, f"disk:{host}")
     if rest.nobody_bytes is None:
         return Finding(CHECK, host, "", Standing.UNKNOWN, f"there was no time to measure {', '.join(rest.unmeasured)}")
     said = (
@@ -121,5 +121,5 @@ def judge(usage: Usage) -> Finding:
         f"{size(rest.accounted_bytes)}, all else for {size(rest.others_bytes)}"
     )
     if rest.nobody_bytes > limit:
-        return Finding(CHECK, host, "", Standing.WARN, f"{said}; more than {size(limit)}", remedy, host)
+        return Finding(CHECK, host, "", Standing.WARN, f"{said}; more than {size(limit)}", remedy, f"disk:{host}")
     return Finding(CHECK, host, "", Standing.OK, said)

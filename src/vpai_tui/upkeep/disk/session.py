@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from vpai_tui.upkeep.disk.need import judged
 from vpai_tui.upkeep.disk.plan import OLDER_THAN_S, Prune, plan_prune
 from vpai_tui.upkeep.disk.read import Account, Told, read_account, read_look, script
 from vpai_tui.upkeep.disk.run import Run
+from vpai_tui.upkeep.disk.trend import Forecast, forecasts
 
 if TYPE_CHECKING:
     from vpai_tui.upkeep.surface import Surface
@@ -92,6 +93,10 @@ class Disks:
             complete=account is not None and {"containers", "releases"} <= told.listed,
             notes=tuple(notes),
         )
+
+    async def forecasts(self, host: str, disks: Sequence[Disk]) -> dict[str, Forecast]:
+        """When each of these disks will be full, by its mount; never raises for what cannot be known."""
+        return await forecasts(self._surface, host, disks)
 
     # ── freeing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
