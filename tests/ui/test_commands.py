@@ -83,6 +83,8 @@ def test_a_key_means_the_same_on_every_screen() -> None:
         "u": {"budget.undo", "vpn.undo", "logs.back"},  # the last change is taken back
         "tab": {"budget.part", "studio.next", "vpn.part"},  # the next table
         "w": {"watch", "logs.wrap"},
+        "R": {"restart", "unit.restart"},  # what the row stands for
+        "X": {"vpn.remove", "disk.prune", "guard.unban"},  # what is too much goes: a node, a ban, what fills a disk
         "space": {"mark", "logs.mark"},  # a row, or rows from here on
     }
 
