@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +81,8 @@ def test_a_prune_frees_what_nobody_needs(run: Run, demo_dir: Path) -> None:
     assert after["containers"].keys() == before["containers"].keys()
     assert len(after["cache"]) < len(before["cache"])
     assert (lines[-1]["event"], lines[-1]["outcome"]) == ("finished", "committed")
+    freed = next(it for it in lines if it["event"] == "freed")
+    assert freed["after_bytes"] - freed["before_bytes"] > 1_000_000_000
     assert [it["what"] for it in run("history", "--local")[1]["entries"]] == ["disk prune"]
     code, lines = run("disk", "sese", "--prune")
     assert (code, lines[-1]["outcome"]) == (0, "unchanged")
@@ -92,3 +95,52 @@ def test_it_is_asked_first_and_refused_under_read_only(run: Run, demo_dir: Path)
     assert run("disk", "nowhere")[0] == 2
     assert run("--read-only", "disk", "pi")[0] == 0
     assert set(Engine(demo_dir / "pi").read()["images"]) == images
+
+
+def test_a_deploy_in_flight_keeps_it_away(run: Run, demo_dir: Path) -> None:
+    deploy = demo_dir / "pi/opt/workstation/deploy"
+    images = set(Engine(demo_dir / "pi").read()["images"])
+    with (deploy / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (deploy / "owner").write_text("pid=1 apply creative by ann since then\n")
+        code, lines = run("disk", "pi", "--prune", "--yes")
+    assert (code, lines[-1]["error"]["kind"]) == (75, "LockHeld")
+    assert "apply creative by ann" in lines[-1]["error"]["message"]
+    assert set(Engine(demo_dir / "pi").read()["images"]) == images
+
+
+async def test_a_link_that_breaks_meanwhile_ends_nothing(tmp_path: Path) -> None:
+    from argparse import Namespace
+
+    from vpai_tui.fleet.operation import Finished, Journaled, Outcome
+    from vpai_tui.fleet.watch import FleetWatch
+    from vpai_tui.upkeep.disk.run import Freed, Removed
+    from vpai_tui.upkeep.disk.session import Disks
+    from vpai_tui.world import open_world
+
+    async with open_world(Namespace(demo=True, demo_dir=str(tmp_path), demo_reset=False, config=None)) as world:
+        watch = FleetWatch(world.fleet, world.stacks, clock=world.clock)
+        await watch.start()
+        try:
+            await watch.settled()
+            assert world.demo is not None
+            disks = Disks(world.upkeep(watch))
+            prune = disks.plan(await disks.look("seko", deep=False))
+            told = []
+            async for event in disks.prune(prune):
+                told.append(event)
+                if isinstance(event, Removed) and not any(
+                    isinstance(it, Journaled) and it.what == "cut" for it in told
+                ):
+                    told.append(Journaled(event.at, "cut"))
+                    await world.demo.cut("seko")
+                    await world.demo.heal("seko")
+        finally:
+            await watch.stop()
+    assert "link_lost" in [it.what for it in told if isinstance(it, Journaled)]
+    removed = [it.subject for it in told if isinstance(it, Removed)]
+    assert len(removed) == len(set(removed)) == len(prune.items), removed
+    assert any(isinstance(it, Freed) for it in told)
+    last = told[-1]
+    assert isinstance(last, Finished)
+    assert last.outcome is Outcome.COMMITTED

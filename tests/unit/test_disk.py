@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fleet_things import host, metrics
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vpai_tui.errors import OperatorError
@@ -98,7 +98,8 @@ _kinds = (
 )
 
 
-@given(st.lists(st.tuples(st.sampled_from(_kinds), st.lists(_cell, max_size=9))))
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(_kinds), st.lists(_cell, max_size=9)), max_size=12))
 def test_any_answer_of_a_host_is_read(rows: list[tuple[str, list[bytes]]]) -> None:
     raw = b"".join(b"\t".join([kind.encode(), *cells]) + b"\n" for kind, cells in rows)
     found = read_look(raw + b"end\n", "sese")
@@ -118,6 +119,7 @@ _fields = st.sampled_from(_names.split(" "))
 _things = st.lists(st.dictionaries(_fields, _json, max_size=6), max_size=3)
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(_keys, _things | _json))
 def test_any_answer_of_an_engine_is_read(raw: dict[str, object]) -> None:
     account = read_account(raw)

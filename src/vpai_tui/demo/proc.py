@@ -14,7 +14,7 @@ from vpai_tui.demo import creative, machine
 from vpai_tui.demo.engine import usage
 from vpai_tui.demo.engine.life import life
 from vpai_tui.demo.engine.store import Doc, Engine, fraction, hex_of
-from vpai_tui.demo.hosts import HostProfile
+from vpai_tui.demo.hosts import PROFILES, HostProfile
 
 _TICKS = 100  # per second and CPU
 _STEP_S = 5.0  # noise holds this long
@@ -42,7 +42,6 @@ def write(home: Path, profile: HostProfile, seed: int, now: float) -> None:
     """Write `proc/` and `sys/` of one host as they stand at `now` (seconds since the epoch)."""
     state = Engine(home).read()
     booted = state["booted"]
-    extra = machine.extra_bytes(home)
     loads = [load_of(profile, seed, now), load_of(profile, seed, now - 90), load_of(profile, seed, now - 400)]
     memories = {c["id"]: memory_of(c, now) for c in state["containers"].values()}
     files = {
@@ -51,8 +50,7 @@ def write(home: Path, profile: HostProfile, seed: int, now: float) -> None:
         "proc/stat": _stat(profile, seed, now, booted),
         "proc/meminfo": _meminfo(profile, seed, now, sum(memories.values())),
         "proc/cpuinfo": "".join(f"processor\t: {n}\n\n" for n in range(profile.cpus)),
-        "proc/df.k": _df(profile, state, 1024, extra),
-        "proc/df.1": _df(profile, state, 1, extra),
+        **_disks(home, profile, state),
         "proc/sys/kernel/random/boot_id": f"{hex_of(f'boot {profile.name} {booted}')[:32]}\n",
         "proc/net/fib_trie": f"           |-- {profile.vpn}\n              /32 host LOCAL\n",
     }
@@ -122,6 +120,22 @@ def disk_used_bytes(profile: HostProfile, state: Doc, extra: int = 0) -> int:
     images: int = sum(image["size"] for image in state["images"].values())
     taken = int(profile.disk_bytes * profile.disk_used) + images + usage.cache_bytes(state) + extra
     return min(taken, int(profile.disk_bytes * 0.99))
+
+
+def _disks(home: Path, profile: HostProfile, state: Doc) -> dict[str, str]:
+    extra = machine.extra_bytes(home)
+    return {"proc/df.k": _df(profile, state, 1024, extra), "proc/df.1": _df(profile, state, 1, extra)}
+
+
+def renew_disks(engine: Engine) -> None:
+    """What `df` tells after something was removed: it is asked at once by whoever removed it."""
+    state = engine.read()
+    for name, text in _disks(engine.home, PROFILES[state["host"]], state).items():
+        path = engine.home / name
+        if path.exists():
+            fresh = path.with_name(f".{path.name}.{os.getpid()}")
+            fresh.write_text(text)
+            fresh.replace(path)
 
 
 def _df(profile: HostProfile, state: Doc, unit: int, extra: int) -> str:

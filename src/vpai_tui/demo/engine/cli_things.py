@@ -51,7 +51,11 @@ def _rmi(engine: Engine, argv: list[str]) -> int:
         with engine.change() as state:
             print("\n".join(images.remove(state, engine.now(), name, force=parsed.has("force"))))
 
-    return each(parsed.rest, one)
+    status = each(parsed.rest, one)
+    from vpai_tui.demo.proc import renew_disks
+
+    renew_disks(engine)
+    return status
 
 
 def _pull(engine: Engine, argv: list[str]) -> int:

@@ -95,6 +95,9 @@ def prune_cache(engine: Engine, argv: list[str]) -> int:
         limit = engine.now() - 3600.0 * float(until.removesuffix("h"))
         gone = [entry for entry in state.get("cache", ()) if entry["used"] <= limit]
         state["cache"] = [entry for entry in state.get("cache", ()) if entry["used"] > limit]
+    from vpai_tui.demo.proc import renew_disks
+
+    renew_disks(engine)
     for entry in gone:
         print(entry["id"])
     sys.stdout.write(f"Total:\t{sum(entry['size'] for entry in gone) / 1e6:.1f}MB\n")
