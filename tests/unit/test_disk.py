@@ -244,6 +244,12 @@ def test_what_it_frees_is_said_honestly() -> None:
     ]  # fmt: skip
 
 
+def test_layers_of_what_stays_are_not_counted() -> None:
+    stays, goes = image(1, need=Need.CONTAINER), image(2, unique_bytes=200)
+    prune = plan_prune(usage(stays, goes, layers_bytes=GIB + (4 << 20)))
+    assert (prune.items[0].frees, prune.least_bytes, prune.most_bytes) == ("200 B, up to 4 MiB", 200, 4 << 20)
+
+
 def test_sizes() -> None:
     assert [size(it) for it in (None, 0, 4 << 10, 3 << 20, 12.4 * GIB, 300 * GIB)] == [
         "–", "0 B", "4 KiB", "3 MiB", "12.4 GiB", "300 GiB",

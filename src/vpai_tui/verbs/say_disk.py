@@ -158,7 +158,9 @@ def event(told_: Event, *, as_json: bool) -> None:
         return
     match told_:
         case Removed():
-            print(f"  removed {told_.subject}" + (f"  {told_.detail}" if told_.detail else ""))
+            print(
+                f"  removed {told_.subject}" + (f"  {told_.detail}" if told_.detail not in ("", told_.subject) else "")
+            )
         case Skipped():
             print(f"  stays   {told_.subject}: {told_.reason}")
         case Freed():

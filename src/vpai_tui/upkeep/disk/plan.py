@@ -50,6 +50,7 @@ class Prune:
     free_bytes: int | None  # before, on Docker's filesystem
     word: str | None
     notes: tuple[str, ...] = ()
+    cap_bytes: int | None = None  # all images together free no more: what stays keeps its layers
 
     @property
     def empty(self) -> bool:
@@ -61,8 +62,10 @@ class Prune:
 
     @property
     def most_bytes(self) -> int:
-        """Layers that two of the images share are counted for each."""
-        return sum(item.most_bytes for item in self.items)
+        """Layers that two of the images share are counted for each, as far as what stays leaves room for them."""
+        images = sum(item.most_bytes for item in self.items if item.image is not None)
+        others = sum(item.most_bytes for item in self.items if item.image is None)
+        return others + (images if self.cap_bytes is None else min(images, self.cap_bytes))
 
     @property
     def images(self) -> tuple[Image, ...]:
@@ -84,11 +87,23 @@ def plan_prune(usage: Usage, *, older_than_s: float = OLDER_THAN_S) -> Prune:
     if not usage.complete:
         notes.append("not all containers and releases could be listed, so no image is touched")
         return Prune(usage.host, (), (), older_than_s, free, None, tuple(notes))
-    images = [_item(image, usage.at_s) for image in usage.images if _free(image, usage.at_s, older_than_s)]
+    going = [image for image in usage.images if _free(image, usage.at_s, older_than_s)]
+    cap = _cap(usage, going)
+    images = [_item(image, usage.at_s, cap) for image in going]
     items = [*images, *_cache(usage, older_than_s), *_apt(usage)]
     lost = any(item.lost and item.image is not None and not item.image.dangling for item in items)
     kept = [*_kept(usage.images, usage.at_s, older_than_s), *_volumes(usage)]
-    return Prune(usage.host, tuple(items), tuple(kept), older_than_s, free, usage.host if lost else None, tuple(notes))
+    word = usage.host if lost else None
+    return Prune(usage.host, tuple(items), tuple(kept), older_than_s, free, word, tuple(notes), cap)
+
+
+def _cap(usage: Usage, going: Sequence[Image]) -> int | None:
+    """All layers, less those of the largest image that stays: no removal of images frees more than that."""
+    if usage.layers_bytes is None:
+        return None
+    gone = {image.id for image in going}
+    stays = max((image.size_bytes for image in usage.images if image.id not in gone), default=0)
+    return max(sum(image.unique_bytes or 0 for image in going), usage.layers_bytes - stays)
 
 
 def frees(least: int, most: int) -> str:
@@ -109,13 +124,13 @@ def _free(image: Image, now_s: float, older_than_s: float) -> bool:
     return _age(image, now_s) >= (ARRIVING_S if image.dangling else max(ARRIVING_S, older_than_s))
 
 
-def _item(image: Image, now_s: float) -> Item:
+def _item(image: Image, now_s: float, cap: int | None) -> Item:
     age = f"here for {_days(_age(image, now_s))}"
     why = f"no name, {age}" if image.dangling else f"nobody needs it, {age}"
     again = "" if image.pullable else "; built here, no registry is known to have it"
-    return Item(
-        "image", image.name, image.unique_bytes or 0, image.size_bytes, why + again, image, lost=not image.pullable
-    )
+    least = image.unique_bytes or 0
+    most = image.size_bytes if cap is None else max(least, min(image.size_bytes, cap))
+    return Item("image", image.name, least, most, why + again, image, lost=not image.pullable)
 
 
 def _days(seconds: float) -> str:
