@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vpai_tui.clock import SystemClock
@@ -69,6 +70,30 @@ def test_a_source_that_hangs_fails_or_is_silent_costs_only_its_own() -> None:
     assert of(report, "restore-test")[0].detail == "silent tells nothing of it"
     assert of(report, "heartbeat") == [good]
     assert worst(report.findings) is Standing.OK
+
+
+def test_an_answer_that_breaks_its_reader_costs_only_its_own_checks() -> None:
+    good = Finding("heartbeat", "sese", "", Standing.OK, "sent 6 h ago")
+    broken = source("lies", ("watcher",), KeyError("token sk-1234567890abcdefghijkl"))
+    report = look(broken, source("well", ("heartbeat",), [good]))
+    (found,) = of(report, "watcher")
+    assert found.standing is Standing.UNKNOWN
+    assert "the answer broke its reader: KeyError" in found.detail
+    assert "sk-1234567890" not in found.detail
+    assert of(report, "heartbeat") == [good]
+
+
+def test_a_host_on_which_everything_hangs_does_not_hold_back_the_others() -> None:
+    """Two are asked at a time: the third would begin when the first two have used up their limits."""
+    good = Finding("heartbeat", "pi", "", Standing.OK, "sent 6 h ago")
+    hung = [source(check, (check,), None, within_s=60.0) for check in ("pg-dump", "pg-coverage", "watcher")]
+    well = replace(source("well", ("heartbeat",), [good]), host="pi")
+    report = asyncio.run(Examiner([*hung, well], SystemClock(), within_s=0.1).look())
+    assert of(report, "heartbeat") == [good]
+    for check in ("pg-dump", "pg-coverage", "watcher"):
+        (found,) = of(report, check)
+        assert (found.standing, found.host) == (Standing.UNKNOWN, "sese")
+        assert "the look ended after" in found.detail
 
 
 def test_a_source_speaks_of_its_own_checks_alone() -> None:

@@ -214,8 +214,19 @@ def test_an_alert_that_never_rests_is_a_finding_of_its_own(tmp_path: Path) -> No
         at += timedelta(minutes=40)
     (found,) = book.findings(at)
     assert (found.standing, found.detail) == (Standing.WARN, "came 7 times within a day")
+    book.changes((), at + timedelta(days=2))
     (later,) = book.findings(at + timedelta(days=2))
     assert later.standing is Standing.OK
+
+
+def test_a_timer_that_stopped_cannot_tell_that_all_is_quiet(tmp_path: Path) -> None:
+    book = Told(tmp_path)
+    book.changes((), NOW)
+    assert [it.standing for it in book.findings(NOW + timedelta(hours=23))] == [Standing.OK]
+    for later in (timedelta(hours=25), timedelta(days=-400)):
+        (found,) = book.findings(NOW + later)
+        assert found.standing is Standing.UNKNOWN
+        assert "nothing has asked for notifications since" in found.detail
 
 
 def test_a_clock_that_went_back_tells_nothing_twice(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from vpai_tui.text import clean_line
 from vpai_tui.upkeep.table import BY_ID, CHECKS
 
 _PER_HOST = 2  # sources that ask one host at a time: the operator's own questions need channels too
+WITHIN_S = 100.0  # the whole look: a host on which everything hangs must not hold back what the others said
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,26 @@ class Report:
 class Examiner:
     """Made cheap; nothing is asked before the first look."""
 
-    def __init__(self, sources: Sequence[Source], clock: Clock) -> None:
+    def __init__(self, sources: Sequence[Source], clock: Clock, within_s: float = WITHIN_S) -> None:
         self._sources = sources
         self._clock = clock
+        self._within_s = within_s
 
     async def look(self) -> Report:
         """Asks all sources once. Every check of the table is in the answer, unknown at worst; nothing is raised."""
         gates: dict[str, asyncio.Semaphore] = {}
-        answers = await asyncio.gather(
-            *(_ask(source, gates.setdefault(source.host, asyncio.Semaphore(_PER_HOST))) for source in self._sources)
-        )
+        until = asyncio.get_running_loop().time() + self._within_s
+
+        async def one(source: Source) -> list[Finding]:
+            gate = gates.setdefault(source.host, asyncio.Semaphore(_PER_HOST))
+            try:
+                async with asyncio.timeout_at(until), gate:
+                    return await _ask(source)
+            except TimeoutError:
+                why = f"{source.name}: the look ended after {self._within_s:.0f} s, and it had not answered"
+                return [_unknown(check, source.host, why) for check in source.checks]
+
+        answers = await asyncio.gather(*(one(source) for source in self._sources))
         found = [finding for answer in answers for finding in answer]
         told = {finding.check for finding in found}
         found += [
@@ -59,17 +70,17 @@ class Examiner:
         return Report(self._clock.boot_s(), tuple(found))
 
 
-async def _ask(source: Source, gate: asyncio.Semaphore) -> list[Finding]:
-    async with gate:
-        try:
-            async with asyncio.timeout(source.within_s):
-                found = [_whole(it) for it in await source.ask() if it.check in source.checks]
-        except TimeoutError:
-            why = f"{source.name}: no answer within {source.within_s:.0f} s"
-            return [_unknown(check, source.host, why) for check in source.checks]
-        except OperatorError as error:
-            why = f"{source.name}: {error.message}"
-            return [_unknown(check, source.host, why, error.remedy) for check in source.checks]
+async def _ask(source: Source) -> list[Finding]:
+    try:
+        async with asyncio.timeout(source.within_s) as limit:
+            found = [_whole(it) for it in await source.ask() if it.check in source.checks]
+    except OperatorError as error:
+        why = f"{source.name}: {error.message}"
+        return [_unknown(check, source.host, why, error.remedy) for check in source.checks]
+    except Exception as error:  # a lie that no reader foresaw, and only its own checks pay for it
+        late = isinstance(error, TimeoutError) and limit.expired()
+        why = f"no answer within {source.within_s:.0f} s" if late else f"the answer broke its reader: {error!r}"
+        return [_unknown(check, source.host, f"{source.name}: {why}") for check in source.checks]
     told = {it.check for it in found}
     silent = [check for check in source.checks if check not in told]
     return [*found, *(_unknown(check, source.host, f"{source.name} tells nothing of it") for check in silent)]

@@ -78,6 +78,14 @@ class Told:
             why = "nothing asks for notifications here: see the timer in docs/day-two.md"
             yield Finding(CHECK, "", "", Standing.UNKNOWN, why)
             return
+        try:
+            silent = now - file.asked_at
+        except TypeError:  # a time without its zone: not ours
+            silent = _DAY
+        if not timedelta(0) <= silent < _DAY:
+            why = f"nothing has asked for notifications since {file.asked_at:%Y-%m-%d %H:%M}: is its timer on?"
+            yield Finding(CHECK, "", "", Standing.UNKNOWN, why)
+            return
         restless = [(key, len(it.came)) for key, it in _fresh(file.alerts, now).items() if len(it.came) > RESTLESS]
         for key, times in restless:
             host, _, subject = key.partition("\t")
