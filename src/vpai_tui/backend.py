@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from vpai_tui.clock import rfc3339
+from vpai_tui.config import find_stacks_dir
 from vpai_tui.description import sections
 from vpai_tui.errors import OperatorError, PreflightRefused, UsageError
 from vpai_tui.fleet import actions
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.envkeeper import EnvKeeper
     from vpai_tui.deploy.survey import Survey
     from vpai_tui.fleet.doctor import CheckResult
+    from vpai_tui.fleet.forward import Forwards
     from vpai_tui.fleet.stacks import Stack
+    from vpai_tui.fleet.trend import Trends
     from vpai_tui.logs.session import Logs
     from vpai_tui.morning import MorningLook
     from vpai_tui.ondemand.session import Studio
@@ -87,6 +90,18 @@ class LiveBackend:
     def studio(self) -> Studio:
         """The stacks on demand, over the watched fleet; nothing is asked before its first look."""
         return self._world.studio(self._watch, lambda: self._deployer, read_only=self._read_only)
+
+    @cached_property
+    def trends(self) -> Trends:
+        """VictoriaMetrics over the watched connections; nothing is asked at first."""
+        docker_of = self._watch.docker
+        return self._world.trends(self._connection, lambda it: docker_of(it.name))
+
+    @cached_property
+    def forwards(self) -> Forwards:
+        """Ports of services on this laptop, over the watched connections."""
+        docker_of = self._watch.docker
+        return self._world.forwards(self._connection, lambda it: docker_of(it.name))
 
     @cached_property
     def loki(self) -> Logs:
@@ -188,6 +203,8 @@ class LiveBackend:
         await self._watch.start()
 
     async def stop(self) -> None:
+        if (forwards := self.__dict__.pop("forwards", None)) is not None:
+            await forwards.close()
         await self._close_vpn()
         await self._close_loki()
         await self._watch.stop()
@@ -312,6 +329,20 @@ class LiveBackend:
         docker_of = self._watch.docker
         return await self._world.shells(self._connection, lambda it: docker_of(it.name)).open(place)
 
+    async def edit_stack(self, stack: str, file: str) -> tuple[str, ...]:
+        self._may_change()
+        from vpai_tui.deploy.editing import edit, folder_of
+
+        world = self._world
+        folder = folder_of(find_stacks_dir(world.config_path), world.fleet.stacks, stack)
+        return (await edit(folder, file, world.clock, world.history)).changed
+
+    async def reread(self) -> None:
+        await asyncio.to_thread(self._world.reread)
+        self._watch.reread(self._world.stacks)
+        for name in ("studio", "upkeep", "_morning", "_deployer"):
+            self.__dict__.pop(name, None)  # made anew, with the files as they are now
+
     async def describe(self, service_id: str) -> Description:
         service = find(self._watch.snapshot(), service_id)
         events = self._watch.events(service.host, service.container.id) if service.container else ()
@@ -320,7 +351,8 @@ class LiveBackend:
         if (update := self._updates.of(service)) is not None:
             facts["image"]["update"] = update.why
         names = tuple(it["url"] for it in placed["access"] if it["url"])
-        return Description(service.id, tuple(sections(facts, placed)), names)
+        limit = facts.get("limits", {}).get("memory_bytes")
+        return Description(service.id, tuple(sections(facts, placed)), names, limit)
 
     def check(self, service_id: str) -> AsyncIterator[CheckResult]:
         watch = self._watch

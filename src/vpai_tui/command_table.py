@@ -43,6 +43,8 @@ class Arg(StrEnum):
     STACK = "stack"
     SERVICE = "service"
     PLACE = "service|host"
+    PORT = "service port"
+    EDIT = "stack file"
     LOG = "service|host|LogQL"
     LEVEL = "level"
     QUERY = "name"
@@ -79,7 +81,7 @@ TABLES = ("fleet", "deploy")
 ROWS = (*TABLES, "budget", "vpn")
 LISTS = (*ROWS, "logs", "history", "checks", "backups")
 OPENED = (*ROWS, "logs", "studio", "checks", "backups")
-SCOPED = (*TABLES, "logs", "history", "checks", "backups")
+SCOPED = (*TABLES, "logs", "history", "checks", "backups", "trends")
 _COCKPIT: tuple[Command, ...] = (
     Command("go.fleet", "go fleet", "Hosts, services and what needs you", DIGIT_KEYS["1"]),
     Command("go.deploy", "go deploy", "Stacks, releases, plans, deploys", DIGIT_KEYS["2"]),
@@ -191,7 +193,17 @@ _COCKPIT: tuple[Command, ...] = (
     Command("watch", "watch", "Follow a running deploy", ("w",), ("deploy", "studio"), Arg.STACK, footer="watch"),
     Command("mark", "mark", "Mark or unmark this row", ("space",), ("fleet", "vpn"), in_palette=False),
     Command("sort", "sort", "Sort by the next column", ("o",), ROWS),
-    Command("env.check", "env check", "Env files: what they lack", ("e",), ("deploy",), Arg.STACK),
+    Command(
+        "stack.edit",
+        "edit stack",
+        "compose.yaml, or FILE, in $EDITOR; then the plan",
+        ("e",),
+        ("deploy",),
+        Arg.EDIT,
+        Danger.FORM,
+        "edit",
+    ),
+    Command("env.check", "env check", "Env files: what they lack", (), (), Arg.STACK),
     Command("env.init", "env init", "Write what env files lack", (), (), Arg.STACK, Danger.PLAN),
     Command("env.edit", "env edit", "Edit an env file on its host", (), (), Arg.STACK, Danger.CHANGE),
     Command(
@@ -336,5 +348,12 @@ _MACHINE: tuple[Command, ...] = (
     Command("unit.restart", "unit restart", "Restart this unit", ("R",), ("guard",), Arg.TEXT, Danger.CHANGE,
             "restart", only=("guard",)),
 )  # fmt: skip
-COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_LOGS, *_BUDGET, *_VPN, *_STUDIO, *_MACHINE)
+_HANDS: tuple[Command, ...] = (
+    Command("forward", "forward", "A service's port on this laptop", (), (), Arg.PORT, Danger.FORM),
+    Command("forwards", "forwards", "The ports that are forwarded, and who uses them"),
+    Command("forward.close", "close forward", "End the one under the cursor", ("X",), ("forwards",), Arg.NONE,
+            Danger.CHANGE, "close", only=("forwards",)),
+    Command("trends", "trends", "The last day of each host: load, memory, disk"),
+)  # fmt: skip
+COMMANDS: tuple[Command, ...] = (*_COCKPIT, *_LOGS, *_BUDGET, *_VPN, *_STUDIO, *_MACHINE, *_HANDS)
 BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}

@@ -28,10 +28,12 @@ _KEY_NAMES: Mapping[str, str] = {
 # What each screen's footer may show, most wanted first; at most six are shown.
 FOOTERS: Mapping[str, tuple[str, ...]] = {
     "fleet": ("describe", "logs", "deploy", "restart", "filter", "help", "shell", "scope", "palette"),
-    "deploy": ("deploy", "rollback", "watch", "describe", "filter", "help", "scope"),
+    "deploy": ("deploy", "rollback", "watch", "describe", "filter", "help", "scope", "stack.edit"),
     "logs": ("logs.follow", "filter", "logs.level", "describe", "logs.wrap", "help", "scope"),
     "vpn": ("vpn.part", "apply", "vpn.diff", "describe", "vpn.add", "vpn.remove", "filter", "help"),
     "budget": ("budget.part", "describe", "budget.cap", "budget.eco", "budget.undo", "help"),
+    "forwards": ("forward.close", "help", "palette"),
+    "trends": ("scope", "refresh", "help", "palette"),
     "history": ("filter", "scope", "help", "palette"),
     "backups": ("describe", "backups.run", "backups.restore", "filter", "refresh", "help"),
     "checks": ("describe", "filter", "scope", "refresh", "help", "palette"),
@@ -198,7 +200,7 @@ def suggestions(line: str, arguments: Mapping[Arg, Iterable[str]], now: Situatio
         values = [value for value in arguments.get(command.arg, ()) if argument.lower() in value.lower()]
         bare = [] if argument else [(command, "")]
         free = (
-            command.arg in (Arg.TEXT, Arg.USD, Arg.LOG, Arg.SPAN, Arg.RULE)
+            command.arg in (Arg.TEXT, Arg.USD, Arg.LOG, Arg.SPAN, Arg.RULE, Arg.PORT, Arg.EDIT)
             and bool(argument)
             and argument not in values
         )

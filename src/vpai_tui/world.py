@@ -355,7 +355,7 @@ def read_fleet(
 ) -> tuple[config.Fleet, tuple[Stack, ...]]:
     """`fleet` of the file at `path`, and its stacks, under the names that adopted hosts have.
 
-    `pull` is for a laptop that lacks the files of some: no stack is read for it.
+    `pull` is for a laptop that lacks the files of some, `edit` for one where they do not hold: none is read for them.
 
     Raises:
         UsageError: a stack or a file of `adopted/` is wrong.
@@ -364,7 +364,7 @@ def read_fleet(
     from vpai_tui.fleet.stacks import load_stacks
 
     adopted = load_adopted(folder_of(path), fleet)
-    pulls = getattr(args, "verb", None) == "pull"
+    pulls = getattr(args, "verb", None) in ("pull", "edit")
     return with_roots(fleet, adopted), () if pulls else load_stacks(config.find_stacks_dir(path), fleet, adopted)
 
 

@@ -138,6 +138,14 @@ def test_one_service_is_restarted_and_described(run: Run) -> None:
     assert told["id"] == "sese/apps/litellm"
     assert told["env_keys"]
     assert "env" not in told
+    assert told["past"]["hours"] == 24
+    for name in ("cpu_percent", "memory_bytes"):
+        assert list(told["past"][name]) == ["least", "mean", "most"]
+        assert 0 <= told["past"][name]["least"] <= told["past"][name]["mean"] <= told["past"][name]["most"]
+    assert told["notes"] == []
+    code, told = run("describe", "headscale")
+    assert (code, told["past"]) == (0, {"hours": 24, "cpu_percent": None, "memory_bytes": None})
+    assert "VictoriaMetrics has no figures" in told["notes"][0]
 
 
 def test_nothing_to_settle_is_said(run: Run) -> None:

@@ -11,7 +11,7 @@ from vpai_tui.deploy.chronicle import Chronicle
 from vpai_tui.deploy.envfiles import EnvReport
 from vpai_tui.deploy.envinit import EnvDone, EnvPlan
 from vpai_tui.deploy.survey import Survey
-from vpai_tui.errors import CommandFailed, OperatorError
+from vpai_tui.errors import CommandFailed, OperatorError, UsageError
 from vpai_tui.fleet.doctor import CheckResult
 from vpai_tui.fleet.model import (
     FleetSnapshot,
@@ -28,6 +28,7 @@ from vpai_tui.widgets.backend import Act, Description, Section, Settle
 
 from .fake_answers import _N8N, CHRONICLE, ENV_PLAN, ENV_REPORT, RELEASES, chosen, make_plan, make_proposal, make_survey
 from .fake_fleet import FixedClock
+from .fake_hands import FakeForwards, FakeTrends
 
 
 class FakeBackend:
@@ -45,6 +46,10 @@ class FakeBackend:
         self.act_fails: OperatorError | None = None
         self.act_note = ""
         self.shell_ends = 0
+        self.edit_changes: tuple[str, ...] = ("compose.yaml",)
+        self.reread_fails: list[UsageError] = []
+        self.fake_trends = FakeTrends()
+        self.fake_forwards = FakeForwards()
         self.checks = [
             CheckResult("sese", "dns", True, "mayi.example.org → 100.64.0.14 (sese)"),
             CheckResult("sese", "tls", True, "mayi.example.org: certificate until 2026-05-01, 63 days"),
@@ -147,6 +152,14 @@ class FakeBackend:
 
             self.fake_studio = FakeStudio(calm(), stacks=())
         return self.fake_studio
+
+    @property
+    def trends(self) -> Any:
+        return self.fake_trends
+
+    @property
+    def forwards(self) -> Any:
+        return self.fake_forwards
 
     @property
     def loki(self) -> Any:
@@ -261,6 +274,15 @@ class FakeBackend:
     async def env_edit(self, stack: str, file: str) -> int:
         self.asked.append(("env_edit", stack, file))
         return 0
+
+    async def edit_stack(self, stack: str, file: str) -> tuple[str, ...]:
+        self.asked.append(("edit_stack", stack, file))
+        return self.edit_changes
+
+    async def reread(self) -> None:
+        self.asked.append(("reread",))
+        if self.reread_fails:
+            raise self.reread_fails.pop(0)
 
     async def shell(self, place: str) -> int:
         self.asked.append(("shell", place))

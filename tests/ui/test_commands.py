@@ -79,7 +79,8 @@ def test_a_key_means_the_same_on_every_screen() -> None:
                 meanings.setdefault(key, set()).add(str(item.id))
     several = {key: names for key, names in meanings.items() if len(names) > 1}
     assert several == {
-        "e": {"env.check", "vpn.edit"},  # what the row stands for is edited
+        "X": {"vpn.remove", "forward.close"},  # what the row stands for ends
+        "e": {"stack.edit", "vpn.edit"},  # what the row stands for is edited
         "u": {"budget.undo", "vpn.undo", "logs.back"},  # the last change is taken back
         "tab": {"budget.part", "studio.next", "vpn.part"},  # the next table
         "w": {"watch", "logs.wrap"},

@@ -32,7 +32,7 @@ WALK: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("plan's question", "A", ("Type ", "<danger>")),
     ("operation", "sese/apps\r", ("<event>", "<healthy>", "<failed>", "<output>")),
     ("back", "\x1b", ("? help",)),
-    ("env files", "e", ("<envfile>", "<envkey>", "<envprobl>")),
+    ("env files", ":env check sese/apps\r", ("<envfile>", "<envkey>", "<envprobl>")),
     ("back", "\x1b", ("? help",)),
     ("env plan", ":env init sese/apps\r", ("Write env files", "<envfile>", "<made>")),
     ("back", "\x1b", ("? help",)),

@@ -180,6 +180,15 @@ class FleetWatch:
         session.drop()
         self._changed(host)
 
+    def reread(self, stacks: Sequence[Stack]) -> None:
+        """Take stacks whose files were changed on this laptop: what has changed is compared anew."""
+        before, self.stacks = self.stacks, tuple(stacks)
+        self._sync.use(self.stacks)
+        for stack in self.stacks:
+            if stack not in before and stack.host in self._sessions:
+                self.recheck(stack.id)
+                self._changed(stack.host)
+
     def recheck(self, stack_id: str | None = None) -> None:
         """Compare one stack, or all, with its host now (after its files changed on the laptop, or when asked to)."""
         for stack in self.stacks:

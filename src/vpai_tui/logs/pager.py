@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import IO
 
 from vpai_tui.errors import OperatorError, UsageError
+from vpai_tui.remote.program import run_program
 from vpai_tui.text import clean_line
 
 DEFAULTS = ("less -R", "more")
@@ -63,12 +62,7 @@ async def run(words: list[str], file: IO[bytes]) -> int:
     Raises:
         OperatorError: it could not be started.
     """
-    with _keys_are_the_pagers():
-        try:
-            process = await asyncio.create_subprocess_exec(*words, stdin=file)
-        except OSError as error:
-            raise OperatorError(f"{words[0]} cannot be started: {error.strerror}", remedy=_INSTEAD) from error
-        return await process.wait()
+    return await run_program(words, stdin=file, remedy=_INSTEAD)
 
 
 def ending(status: int) -> str:
@@ -77,21 +71,3 @@ def ending(status: int) -> str:
         known = {it.value: it.name for it in signal.Signals}
         return f"the pager was ended by {known.get(-status, f'signal {-status}')}"
     return f"the pager ended with status {status}" if status else ""
-
-
-@contextmanager
-def _keys_are_the_pagers() -> Iterator[None]:
-    """The terminal sends ctrl+c and ctrl+z to both: one is the pager's alone, by the other both stop and go on.
-
-    A handler of ours is none in the pager, which has the usual one then.
-    """
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
-        signal.SIGTSTP: signal.signal(signal.SIGTSTP, signal.SIG_DFL),
-        signal.SIGCONT: signal.signal(signal.SIGCONT, signal.SIG_DFL),
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

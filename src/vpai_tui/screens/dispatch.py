@@ -298,7 +298,7 @@ class Dispatcher(StudioCommands, UpkeepCommands, HandsCommands, MachineCommands)
             Arg.STACK: [stack.id for stack in snapshot.stacks],
             Arg.SERVICE: [service.id for service in snapshot.services],
             Arg.LOG: ["all", *hosts, *(stack.id for stack in snapshot.stacks), *(s.id for s in snapshot.services)],
-            Arg.PLACE: [*hosts, *(s.id for s in snapshot.services)],
+            **self.places(),
             Arg.QUERY: list(self._shell.context.logs.kept),
             Arg.RULE: self._shell.context.logs.rule_names,
             Arg.SPAN: ["15m", "1h", "6h", "24h", "7d"],
@@ -344,7 +344,7 @@ class Dispatcher(StudioCommands, UpkeepCommands, HandsCommands, MachineCommands)
     def do_quit(self, _argument: str) -> None:
         if isinstance(self._shell.screen, Confirm) and self._shell.screen.heading == _QUIT:
             return
-        body = quit_question(self._shell.context.operations.running)
+        body = [*self.still_forwarded(), *quit_question(self._shell.context.operations.running)]
         dialog = Confirm(_QUIT, body, [Choice("quit", "Quit", "primary")])
         self._shell.push_screen(dialog, lambda answer: self._shell.exit() if answer == "quit" else None)
 

@@ -32,7 +32,7 @@ from vpai_tui.widgets.service_rows import (
 )
 
 if TYPE_CHECKING:
-    from vpai_tui.fleet.doctor import CheckResult
+    from vpai_tui.screens.fleet_detail import Told
 
 LOG_LINES = 200
 _ALERTS_SHORT, _ALERTS_TALL = 4, 7
@@ -53,6 +53,7 @@ class FleetScreen(CockpitScreen):
         super().__init__(context)
         self.order = SORTS[0]
         self.marks: frozenset[str] = frozenset()
+        self._told: Told | None = None
         self._rows = ServiceRows()
 
     def body(self) -> Iterable[Widget]:
@@ -83,6 +84,7 @@ class FleetScreen(CockpitScreen):
         pane = self.query_one(DetailPane)
         if pane.display and pane.view == "events":
             pane.fill(detail.event_lines(context.seen, pane.subject), top=False)
+        self._draw_described(pane)
 
     def _draw_alerts(self) -> None:
         alerts = self.query_one("#alerts", SafeTable)
@@ -250,19 +252,26 @@ class FleetScreen(CockpitScreen):
             pane.scroll_to_end()
 
     async def _describe(self, pane: DetailPane, backend: Backend, subject: str, fresh: bool) -> None:
-        """What is known of the service, then whether its names lead to it: line by line, as it is known."""
+        """What is known of the service, then how its names fare and what it used: line by line, as it is known."""
+        from vpai_tui.screens.fleet_detail import Told  # not needed for the first frame
+
+        def draw() -> None:
+            self._draw_described(pane)
+
         try:
             told = await backend.describe(subject)
-            found: list[CheckResult] = []
-            pane.fill(detail.description_lines(told, detail.check_lines(found, asking=bool(told.names))), top=fresh)
-            if not told.names:
-                return
-            async for result in backend.check(subject):
-                found.append(result)
-                pane.fill(detail.description_lines(told, detail.check_lines(found, asking=True)), top=False)
-            pane.fill(detail.description_lines(told, detail.check_lines(found, asking=False)), top=False)
+            self._told = Told(subject, told, limit_bytes=told.limit_bytes, asking=bool(told.names))
+            pane.fill(self._told.lines(self.context, pane.size.width), top=fresh)
+            await self._told.ask(backend, self.context, draw)
         except OperatorError as error:
+            self._told = None
             pane.fill(_trouble(error), top=fresh)
+
+    def _draw_described(self, pane: DetailPane) -> None:
+        """The figures move with every snapshot."""
+        told = self._told
+        if told is not None and pane.display and (pane.subject, pane.view) == (told.subject, "describe"):
+            pane.fill(told.lines(self.context, pane.size.width), top=False)
 
     async def _detail_lines(self, backend: Backend, subject: str, view: str) -> list[Line]:
         match view:

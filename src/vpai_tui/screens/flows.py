@@ -53,7 +53,10 @@ class Flows:
             self.work(f"planning {stack}", lambda: self._plan(backend.plan(stack)))
 
     async def _plan(self, wanted: Awaitable[Plan]) -> None:
-        plan = await wanted
+        self.show_plan(await wanted)
+
+    def show_plan(self, plan: Plan) -> None:
+        """On the deploy screen, in place of one that is shown there."""
         self._app.switch_mode("deploy")
         if isinstance(self._app.screen, PlanScreen):
             self._app.pop_screen()

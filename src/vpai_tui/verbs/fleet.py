@@ -12,7 +12,7 @@ from vpai_tui.fleet.operation import stop_word
 from vpai_tui.fleet.stacks import find_service
 from vpai_tui.verbs import say_fleet as show
 from vpai_tui.verbs.ask import confirm
-from vpai_tui.verbs.looking import looking
+from vpai_tui.verbs.looking import looking, past_of
 from vpai_tui.verbs.run import Verb
 from vpai_tui.verbs.say import document
 from vpai_tui.world import World
@@ -109,9 +109,11 @@ async def _describe(world: World, args: Namespace) -> int:
         service = find(watch.snapshot(), f"{stack.id}/{name}")
         events = watch.events(stack.host, service.container.id) if service.container else ()
         facts = await describe(watch.docker(stack.host), service, events, tail=0 if args.json else 10)
+        past = await past_of(world, watch, service)
     placed = place(world.stacks, world.fleet.domain, f"{stack.id}/{name}")
     if not args.json:
         show.description(sections(facts, placed))
+        show.past(past)
     checks = []
     if args.check:
         async for result in world.questioner().of({f"{stack.id}/{name}"}):
@@ -119,7 +121,8 @@ async def _describe(world: World, args: Namespace) -> int:
             if not args.json:
                 show.check(result)
     if args.json:
-        document({**facts, **placed, "checks": [show.check_json(it) for it in checks] if args.check else None})
+        told = {**facts, **placed, **show.past_json(past)}
+        document({**told, "checks": [show.check_json(it) for it in checks] if args.check else None})
     return 1 if any(it.ok is False for it in checks) else 0
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from vpai_tui.world import World
 
 if TYPE_CHECKING:
+    from vpai_tui.fleet.model import Service
+    from vpai_tui.fleet.trend import Past
     from vpai_tui.fleet.watch import FleetWatch
+    from vpai_tui.remote.connection import Connection
+    from vpai_tui.remote.docker import Docker
+
+_PAST_WITHIN_S = 12.0
 
 
 class looking:  # noqa: N801 - read as a word: `async with looking(world, host)`
@@ -34,3 +41,21 @@ class looking:  # noqa: N801 - read as a word: `async with looking(world, host)`
 
     async def __aexit__(self, *_: object) -> None:
         await self._watch.stop()
+
+
+async def past_of(world: World, watch: FleetWatch, service: Service) -> Past:
+    """The last day of a service of the host that `watch` looks at. Never raises; another host is given a moment."""
+    from vpai_tui.fleet.trend import Past
+
+    async def connection(host: str) -> Connection:
+        return watch.connection(host) if host == service.host else await world.connection(host)
+
+    def docker(of: Connection) -> Docker:
+        return watch.docker(of.name) if of.name == service.host else world.docker(of)
+
+    trends = world.trends(connection, docker)
+    try:
+        async with asyncio.timeout(_PAST_WITHIN_S):
+            return await trends.of_service(service)
+    except TimeoutError:
+        return Past({}, f"{trends.host}: no answer within {_PAST_WITHIN_S:.0f} s")

@@ -31,7 +31,7 @@ _HOMES = {
     "disk": ("disk",),
     "machine": ("units", "guard"),
     "backups": ("backups",),
-    "hands": ("shell", "forward"),
+    "hands": ("shell", "forward", "edit"),
 }
 """The module of this package whose `VERBS` has each verb: only that one is imported."""
 

@@ -11,6 +11,7 @@ from vpai_tui.verbs.say import table
 
 if TYPE_CHECKING:
     from vpai_tui.fleet.doctor import CheckResult
+    from vpai_tui.fleet.trend import Past
     from vpai_tui.widgets.backend import Section
 
 _MARKS = {Severity.ERROR: "✖", Severity.WARN: "▲", Severity.INFO: "·"}
@@ -158,3 +159,28 @@ def description(found: Sequence[Section]) -> None:
         print(section.title)
         for name, value in section.items:
             print(f"  {name:<18} {value}".rstrip())
+
+
+_PAST = {"cpu": "cpu_percent", "memory": "memory_bytes"}
+
+
+def past(found: Past) -> None:
+    """The least, the mean and the most of a day."""
+    if found.why:
+        print(f"last 24 h: no history: {found.why}")
+    for name, series in found.figures.items():
+        least, mean, most = (_figure(name, value) for value in (series.least, series.mean, series.most))
+        print(f"last 24 h: {name:<7} least {least}, mean {mean}, most {most}")
+
+
+def past_json(found: Past) -> dict[str, Any]:
+    """`past` and `notes` of `describe`."""
+    told = {
+        key: {"least": it.least, "mean": it.mean, "most": it.most} if (it := found.figures.get(name)) else None
+        for name, key in _PAST.items()
+    }
+    return {"past": {"hours": 24, **told}, "notes": [f"no history: {found.why}"] if found.why else []}
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{value:.1f} % of a core" if name == "cpu" else f"{value / (1 << 20):.0f} MiB"

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.envinit import EnvDone, EnvPlan
     from vpai_tui.deploy.survey import Survey
     from vpai_tui.fleet.doctor import CheckResult
+    from vpai_tui.fleet.forward import Forwards
     from vpai_tui.fleet.model import FleetSnapshot, Hold, Service
     from vpai_tui.fleet.operation import Event, Plan, Release
+    from vpai_tui.fleet.trend import Trends
     from vpai_tui.fleet.updates import Update
     from vpai_tui.logs.session import Logs
     from vpai_tui.ondemand.session import Studio
@@ -52,6 +54,7 @@ class Description:
     title: str
     sections: tuple[Section, ...]
     names: tuple[str, ...] = ()  # its own, which `check` asks for
+    limit_bytes: int | None = None  # of memory
 
 
 class Backend(Protocol):
@@ -88,6 +91,16 @@ class Backend(Protocol):
     @property
     def studio(self) -> Studio:
         """The stacks on demand: how they stand, start, stop, idle stop; nothing is asked at first."""
+        ...
+
+    @property
+    def trends(self) -> Trends:
+        """What was, by VictoriaMetrics; nothing is asked at first."""
+        ...
+
+    @property
+    def forwards(self) -> Forwards:
+        """Ports of services on this laptop."""
         ...
 
     @property
@@ -180,6 +193,15 @@ class Backend(Protocol):
 
     async def shell(self, place: str) -> int:
         """A shell in a service or on a host, on this process's terminal as above; its exit status."""
+        ...
+
+    async def edit_stack(self, stack: str, file: str) -> tuple[str, ...]:
+        """A file of a stack in the laptop's editor, on the terminal as above; the files that are others now."""
+        ...
+
+    async def reread(self) -> None:
+        """Take the stacks from their files again. UsageError with file and line where one is wrong: all stays as it
+        was."""
         ...
 
     async def describe(self, service_id: str) -> Description: ...

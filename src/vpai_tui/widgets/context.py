@@ -14,6 +14,7 @@ from vpai_tui.fleet.model import Alert, FleetSnapshot, HostSnapshot, HostState, 
 from vpai_tui.widgets.backend import Backend
 from vpai_tui.widgets.backups_look import BackupsLook
 from vpai_tui.widgets.budget_look import BudgetLook
+from vpai_tui.widgets.figures import Figures
 from vpai_tui.widgets.log_look import LogLook
 from vpai_tui.widgets.ondemand_look import StudioLook
 from vpai_tui.widgets.operations import Operations
@@ -63,6 +64,7 @@ class Context:
     studio: StudioLook = field(default_factory=StudioLook)
     backups: BackupsLook = field(default_factory=BackupsLook)
     upkeep: UpkeepLook = field(default_factory=UpkeepLook)
+    figures: Figures = field(default_factory=Figures)
     seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=_EVENTS_KEPT))
 
     @property
@@ -85,6 +87,7 @@ class Context:
                 continue
             for text, role in _changes(before.get(service.id), service, first=not self.heard):
                 self.seen.append(Seen(now, service.id, text, role))
+        self.figures.take(before, snapshot)
         self.snapshot = snapshot
         self.heard = True
 

@@ -59,12 +59,14 @@ class DetailPane(Vertical):
         return tuple(spans)
 
 
-def description_lines(description: Description, checks: Sequence[Line] = ()) -> list[Line]:
+def description_lines(description: Description, checks: Sequence[Line] = (), load: Sequence[Line] = ()) -> list[Line]:
     """Sections of aligned names and values; long values go on below their column. `checks` stand below what they are
-    of: where the service answers."""
+    of: where the service answers; `load` below the first section."""
     rows: list[Line] = []
-    for section in description.sections:
+    for at, section in enumerate(description.sections):
         rows += [()] if rows else []
+        if at == 1 and load:
+            rows += [*load, ()]
         rows.append(((f" {section.title}", "head"),))
         for name, value in section.items:
             first, *rest = value.splitlines() or [""]

@@ -59,7 +59,7 @@ def _containers(host: str, containers: list[Doc], now: float) -> Iterator[Drawn]
         labels = {"host": host, "container": it["name"], "job": "cadvisor"}
         if service := it["labels"].get("com.docker.compose.service"):
             labels["service"] = service
-        since = max(float(it["created"]), float(it["started"]))
+        since = float(it["created"])
         until = now if it["stopped"] is None else float(it["stopped"])
         cpu = {NAME: "container_cpu_usage_seconds_total", "cpu": "total", **labels}
         yield Drawn(cpu, partial(proc.cpu_seconds, it), since, until)
