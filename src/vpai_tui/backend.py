@@ -9,8 +9,8 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from vpai_tui.backend_hands import HandsOn
 from vpai_tui.clock import rfc3339
-from vpai_tui.config import find_stacks_dir
 from vpai_tui.description import sections
 from vpai_tui.errors import OperatorError, PreflightRefused, UsageError
 from vpai_tui.fleet import actions
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     from vpai_tui.deploy.envkeeper import EnvKeeper
     from vpai_tui.deploy.survey import Survey
     from vpai_tui.fleet.doctor import CheckResult
-    from vpai_tui.fleet.forward import Forwards
     from vpai_tui.fleet.stacks import Stack
-    from vpai_tui.fleet.trend import Trends
     from vpai_tui.logs.session import Logs
     from vpai_tui.morning import MorningLook
     from vpai_tui.ondemand.session import Studio
@@ -52,7 +50,7 @@ if TYPE_CHECKING:
     from vpai_tui.vpn.session import Vpn
 
 
-class LiveBackend:
+class LiveBackend(HandsOn):
     """One per running cockpit. With `read_only` every change is refused here too, whatever a screen asks."""
 
     def __init__(self, world: World, prompts: Prompts, *, read_only: bool = False) -> None:
@@ -90,18 +88,6 @@ class LiveBackend:
     def studio(self) -> Studio:
         """The stacks on demand, over the watched fleet; nothing is asked before its first look."""
         return self._world.studio(self._watch, lambda: self._deployer, read_only=self._read_only)
-
-    @cached_property
-    def trends(self) -> Trends:
-        """VictoriaMetrics over the watched connections; nothing is asked at first."""
-        docker_of = self._watch.docker
-        return self._world.trends(self._connection, lambda it: docker_of(it.name))
-
-    @cached_property
-    def forwards(self) -> Forwards:
-        """Ports of services on this laptop, over the watched connections."""
-        docker_of = self._watch.docker
-        return self._world.forwards(self._connection, lambda it: docker_of(it.name))
 
     @cached_property
     def loki(self) -> Logs:
@@ -203,8 +189,7 @@ class LiveBackend:
         await self._watch.start()
 
     async def stop(self) -> None:
-        if (forwards := self.__dict__.pop("forwards", None)) is not None:
-            await forwards.close()
+        await self.close_forwards()
         await self._close_vpn()
         await self._close_loki()
         await self._watch.stop()
@@ -323,25 +308,6 @@ class LiveBackend:
 
         world = self._world
         return EnvKeeper(world.stacks, self._connection, world.clock, world.history)
-
-    async def shell(self, place: str) -> int:
-        self._may_change()
-        docker_of = self._watch.docker
-        return await self._world.shells(self._connection, lambda it: docker_of(it.name)).open(place)
-
-    async def edit_stack(self, stack: str, file: str) -> tuple[str, ...]:
-        self._may_change()
-        from vpai_tui.deploy.editing import edit, folder_of
-
-        world = self._world
-        folder = folder_of(find_stacks_dir(world.config_path), world.fleet.stacks, stack)
-        return (await edit(folder, file, world.clock, world.history)).changed
-
-    async def reread(self) -> None:
-        await asyncio.to_thread(self._world.reread)
-        self._watch.reread(self._world.stacks)
-        for name in ("studio", "upkeep", "_morning", "_deployer"):
-            self.__dict__.pop(name, None)  # made anew, with the files as they are now
 
     async def describe(self, service_id: str) -> Description:
         service = find(self._watch.snapshot(), service_id)

@@ -79,13 +79,13 @@ def test_a_key_means_the_same_on_every_screen() -> None:
                 meanings.setdefault(key, set()).add(str(item.id))
     several = {key: names for key, names in meanings.items() if len(names) > 1}
     assert several == {
-        "X": {"vpn.remove", "forward.close"},  # what the row stands for ends
         "e": {"stack.edit", "vpn.edit"},  # what the row stands for is edited
         "u": {"budget.undo", "vpn.undo", "logs.back"},  # the last change is taken back
         "tab": {"budget.part", "studio.next", "vpn.part"},  # the next table
         "w": {"watch", "logs.wrap"},
         "R": {"restart", "unit.restart"},  # what the row stands for
-        "X": {"vpn.remove", "disk.prune", "guard.unban"},  # what is too much goes: a node, a ban, what fills a disk
+        # what is too much goes: a node, a ban, what fills a disk, a port that is open
+        "X": {"vpn.remove", "disk.prune", "guard.unban", "forward.close"},
         "space": {"mark", "logs.mark"},  # a row, or rows from here on
     }
 

@@ -131,16 +131,22 @@ def _lately(service: Service, samples: Sequence[Sample], limit_bytes: int | None
     usage = service.usage
     assert usage is not None  # noqa: S101 (told to mypy: the caller has seen it)
     span = duration(samples[-1].at_boot_s - samples[0].at_boot_s)
-    cpu = [it.cpu_percent for it in samples]
+    ahead: list[float | None] = [None] * (cells - len(samples))  # one sample is no long and even past
+    cpu = [*ahead, *(it.cpu_percent for it in samples)]
     told = [it for it in cpu if it is not None]
     most = max(told, default=0.0)
-    text = f"{paint.percent(usage.cpu_percent)} of a core, {span}: {paint.percent(most)}"
+    text = f"{paint.percent(usage.cpu_percent)} of a core, most {paint.percent(most)}"
     roof = float(limit_bytes or max(it.memory_bytes for it in samples))
     memory = paint.size(usage.memory_bytes) + (f" of {paint.size(limit_bytes)}" if limit_bytes else ", no limit")
     share = 100 * usage.memory_bytes / limit_bytes if limit_bytes else 0.0
     return [
-        _row("cpu", spark(cpu, cells, max(most, 1.0)), text),
-        _row("memory", spark([float(it.memory_bytes) for it in samples], cells, roof), memory, paint.level(share)),
+        _row(f"cpu {span}", spark(cpu, cells, max(most, 1.0)), text),
+        _row(
+            f"memory {span}",
+            spark([*ahead, *(float(it.memory_bytes) for it in samples)], cells, roof),
+            memory,
+            paint.level(share),
+        ),
     ]
 
 
