@@ -347,6 +347,20 @@ def test_a_restore_that_fails_half_way_is_dropped(machine: Machine, postgres: Po
     assert "there is no room" in restored(machine, "n8n", 1).reason  # type: ignore[attr-defined]
 
 
+def test_a_database_that_cannot_be_dropped_again_is_told(machine: Machine, postgres: Postgres) -> None:
+    machine.only("postgresql")
+    machine.backup()
+    body = 'case " $* " in *"DROP DATABASE"*) echo "ERROR: it is in use" >&2; exit 1 ;; esac\n'
+    psql = machine.shim / "postgresql/bin/psql"
+    machine.program(psql, f'#!/bin/bash\n{body}exec {programs()}/psql "$@"\n')
+    reason = restored(machine, "n8n", 1).reason  # type: ignore[attr-defined]
+    assert "could not be dropped: ERROR: it is in use" in reason
+    assert thrown_away(postgres) != "", "so it was no lie"
+    psql.unlink()
+    restored(machine, "n8n")
+    assert thrown_away(postgres) == "", "the next test tidies up"
+
+
 async def test_a_restore_test_that_is_ended_drops_its_database(machine: Machine, postgres: Postgres) -> None:
     machine.only("postgresql")
     machine.backup()

@@ -100,7 +100,11 @@ def test_a_good_night_is_told_as_one() -> None:
         (lambda it: it.replace("heartbeat\tset", "heartbeat\tunset"), "heartbeat", "error", "not configured"),
         (lambda it: it.replace("heartbeat\t-\tsent\t", "heartbeat\t-\tfailed\tanswers 404"), "heartbeat", "error",
          "failed: answers 404"),
-        (lambda it: it.replace("heartbeat\t-\tsent\t", "heartbeat\t-\tmissing\t"), "heartbeat", "error", "not"),
+        (lambda it: it.replace("heartbeat\t-\tsent\t", "heartbeat\t-\tmissing\t"), "heartbeat", "error",
+         "not configured for the last run 8h04 ago"),
+        (lambda it: without(it, "file\t1"), "backup-steps", "error", "nothing matches backups/redis"),
+        (lambda it: it.replace("\t2000\tbackups/redis", "\t4\tbackups/redis"), "backup-steps", "error",
+         "4 bytes, less than 50"),
     ],
 )  # fmt: skip
 def test_each_way_in_which_it_goes_wrong(change: object, check: str, standing: str, detail: str) -> None:
@@ -118,6 +122,8 @@ def test_a_run_that_was_ended_in_the_middle_and_one_that_goes_on() -> None:
     assert "ended in the middle" in found(text, "backup-steps")[0].detail
     text = WELL.replace("lock\tfree", begun + "lock\theld")
     assert one(text, "backup-steps")[0] == "ok"
+    ended = WELL.replace("lock\tfree", "lock\theld\n" + begun + "lock\tfree")
+    assert one(ended, "backup-steps")[0] == "ok", "it ended between two looks at the lock"
     running = told(text).running
     assert running is not None
     assert running.by == "ann"
@@ -133,10 +139,12 @@ def test_growth_and_what_cannot_be_removed() -> None:
         Standing.OK
     }
     big = copy(0, "backups/pg_dump/n8n-20260226T020000Z.dump", 7, 40 << 20)
-    assert any(
-        "in the last day" in it.detail and it.bad
-        for it in found(WELL.replace("glob\t1", big + "glob\t1"), "backup-growth")
-    )
+    grown = WELL.replace("glob\t0\t2\n", "glob\t0\t3\n" + big)
+    assert any("of the last day are 40 MiB" in it.detail and it.bad for it in found(grown, "backup-growth"))
+    old = copy(0, "backups/pg_dump/n8n-20260225T020000Z.dump", 31, 39 << 20)
+    again = copy(0, "backups/pg_dump/n8n-20260226T040000Z.dump", 6, 41 << 20)
+    twice = WELL.replace("glob\t0\t2\n", f"glob\t0\t5\n{again}{big}{old}")
+    assert not [it for it in found(twice, "backup-growth") if it.bad], "a second run on one day is no growth"
     at = "line\tcleanup\t2026-02-26T03:00:00Z"
     stuck = f"{at}\tstuck\tredis/x.rdb\tdenied\n{at}\tfinished\t-\tfailed\t1\n"
     assert any(
@@ -161,15 +169,48 @@ def test_zerobyte_and_what_others_write() -> None:
         f"now\t{NOW}\nglob\t0\t1\n" + copy(0, "data/obsidian-vault/a/b.md", 30, 10) + "job\tdb\tdb\ts3\t1\t\t\t\nend\n"
     )
     got = {it.subject: (it.standing.value, it.detail) for it in findings(told(text, place))}
+    unseen = got.pop("Zerobyte")
+    assert unseen[0] == "unknown"
+    assert "how much its snapshots hold is not in its database" in unseen[1]
     assert got == {
         "data/obsidian-vault/*/*.md": ("error", "1d6h old, more than 1d2h"),
         "Zerobyte db": ("error", "has never run"),
     }
-    last = f"job\tdb\tdb\ts3\t1\t{(NOW - 7200) * 1000}\tsuccess\t\nend\n"
-    got = {it.subject: it.standing.value for it in findings(told(text.partition("job")[0] + last, place))}
-    assert got["Zerobyte db"] == "ok"
     cut = text.partition("job")[0] + "no-jobs\tbun: not found\nend\n"
-    assert [it.standing.value for it in findings(told(cut, place))] == ["error", "unknown"]
+    assert [it.standing.value for it in findings(told(cut, place))] == ["error", "unknown", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "rest", "standing", "detail"),
+    [
+        (2, f"success\t\t{(NOW + 22 * 3600) * 1000}\tmounted", "ok", "2h00 ago: success"),
+        (2, "success\t", "ok", "2h00 ago: success"),  # of a version that does not tell what comes next
+        (30, "success\t", "error", "the last one was 1d6h ago"),
+        (30, f"success\t\t{(NOW - 6 * 3600) * 1000}\tmounted", "error", "was due 6h00 ago and has not begun"),
+        (5 * 24, f"success\t\t{(NOW + 48 * 3600) * 1000}\tmounted", "ok", "5d0h ago: success"),  # once a week
+        (2, f"success\t\t{(NOW + 22 * 3600) * 1000}\terror", "error", "db cannot be read"),
+        (2, f"error\tno such host\t{(NOW + 22 * 3600) * 1000}\tmounted", "error", "no such host"),
+    ],
+)
+def test_how_a_schedule_of_zerobyte_stands(hours: int, rest: str, standing: str, detail: str) -> None:
+    place = Place("seko", (), zerobyte="zerobyte")
+    line = f"job\tdb\tdb\ts3\t1\t{(NOW - hours * 3600) * 1000}\t{rest}\n"
+    (got,) = [it for it in findings(told(f"now\t{NOW}\n{line}end\n", place)) if it.subject == "Zerobyte db"]
+    assert got.standing.value == standing
+    assert detail in got.detail
+
+
+def test_a_schedule_without_a_volume_takes_nothing_away() -> None:
+    text = f"now\t{NOW}\njob\tdb\t\ts3\t1\t{NOW * 1000}\tsuccess\t\nend\n"
+    (got,) = [it for it in findings(told(text, Place("seko", (), zerobyte="zerobyte"))) if it.subject == "Zerobyte db"]
+    assert (got.standing.value, got.detail) == ("error", "it has no volume: nothing is taken away")
+
+
+def test_it_is_not_said_that_a_dump_was_read_which_the_last_run_did_not_make() -> None:
+    assert one(WELL, "pg-dump")[1].endswith("read by pg_restore to its end")
+    other = WELL.replace("backups/pg_dump/n8n-20260226T015500Z.dump", "backups/pg_dump/n8n-20260226-0255.dump")
+    assert one(other, "pg-dump")[0] == "ok"
+    assert one(other, "pg-dump")[1].endswith("not of the last run: whether it can be read is not known")
 
 
 @pytest.mark.parametrize("raw", [b"", b"end\n", WELL.encode()[:-5], WELL.encode().replace(b"now\t", b"now\tx")])

@@ -180,7 +180,7 @@ def command(engine: Engine, container: Doc, argv: Sequence[str]) -> Said | None:
 def _schedules(now: float) -> Iterator[tuple[str, ...]]:
     last = int(1000 * (now - (now - 2 * 3600) % _DAY_S))
     for name in ("vpai-postgres", "vpai-redis", "vpai-qdrant", "vpai-n8n", "vpai-configs"):
-        yield name, name, "vpai-backups", "1", str(last), "success", ""
+        yield name, name, "vpai-backups", "1", str(last), "success", "", str(last + 86_400_000), "mounted"
 
 
 def _detached(engine: Engine, job: object, argv: Sequence[str]) -> None:

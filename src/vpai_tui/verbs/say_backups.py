@@ -178,6 +178,8 @@ def _job_json(job: Job) -> dict[str, Any]:
         "last_at": _at(job.last_at_s),
         "status": job.status or None,
         "error": job.error or None,
+        "next_at": _at(job.next_at_s),
+        "volume_status": job.volume_status or None,
     }
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from vpai_tui.clock import duration
 from vpai_tui.fleet.checks import Finding, Standing
 from vpai_tui.upkeep.backups.look import at_of
-from vpai_tui.upkeep.backups.model import DAY_S, Copy, HostBackups, Kept
+from vpai_tui.upkeep.backups.model import DAY_S, Copy, HostBackups, Job, Kept
 from vpai_tui.upkeep.backups.record import Step
 from vpai_tui.upkeep.disk.model import size
 
 CHECKS = ("pg-dump", "pg-coverage", "backup-steps", "backup-growth", "restore-test", "heartbeat")
 RUN_MAX_AGE_S = 26 * 3600.0
 RESTORE_MAX_AGE_S = 30 * DAY_S
+JOB_LATE_S = 2 * 3600.0  # one may have to wait for another
 _GRACE_S = 2 * DAY_S  # beyond the retention
 _NOISE_BYTES = 10 << 20  # a directory below that may double
 OK, WARN, ERROR, UNKNOWN = Standing.OK, Standing.WARN, Standing.ERROR, Standing.UNKNOWN
@@ -147,6 +148,7 @@ def findings(found: HostBackups) -> tuple[Finding, ...]:
         *_steps(found),
         *_growth(found),
         *_restores(found),
+        *_snapshots(found),
         *_heartbeat(found),
     )
 
@@ -164,7 +166,10 @@ def _dumps(found: HostBackups) -> Iterator[Finding]:
     for row in _dump_rows(found, kept):
         if row.newest is None or "no such database" in row.why:
             continue
-        detail = row.why or f"{duration(row.age_s)} old, {size(row.newest.size_bytes)}, read by pg_restore to its end"
+        steps = found.run.steps if found.run else ()
+        proved = any(it.artefact == row.newest.name and not it.failed for it in steps)
+        how = "read by pg_restore to its end" if proved else "not of the last run: whether it can be read is not known"
+        detail = row.why or f"{duration(row.age_s)} old, {size(row.newest.size_bytes)}, {how}"
         yield Finding("pg-dump", found.host, row.subject, row.standing, detail, target=target)
 
 
@@ -193,16 +198,29 @@ def _steps(found: HostBackups) -> Iterator[Finding]:
     def make(subject: str, standing: Standing, detail: str) -> Finding:
         return Finding("backup-steps", found.host, subject, standing, detail, target=found.service or found.host)
 
-    for kept in found.kept:  # what no service of ours makes is seen by its age alone
+    for kept in found.kept:
         if found.backs_up and kept.folder.startswith("backups/"):
+            yield from (make(*it) for it in _lacking(found, kept))
             continue
-        standing, why = _judged(found, kept, kept.newest, "")
+        standing, why = _judged(found, kept, kept.newest, "")  # what no service of ours makes is seen by its age alone
         old = f"{duration(found.age_s(kept.newest.at_s))} old" if kept.newest else ""
         yield make(kept.entry.glob, standing, why or old)
     yield from (make(name, standing, detail) for name, standing, detail in _jobs(found))
     if not found.backs_up:
         return
     yield from (make(name, standing, detail) for name, standing, detail in _last_run(found))
+
+
+def _lacking(found: HostBackups, kept: Kept) -> Iterator[tuple[str, Standing, str]]:
+    """Copies that are not there, too old or too small although the last run says nothing bad of them; dumps of
+    databases have a check of their own, and a run that is too old says so for all."""
+    ended = at_of(found.run.ended_at) if found.run else None
+    if kept is found.dumps or ended is None or found.age_s(ended) > RUN_MAX_AGE_S:
+        return
+    for row in list(_rows(found, kept)) or [_row(found, kept, "", [])]:
+        step = _step(found, kept, row.subject)
+        if row.standing is not OK and not (step is not None and step.failed):
+            yield f"{kept.kind}/{row.subject}".rstrip("/"), row.standing, row.why
 
 
 def _last_run(found: HostBackups) -> Iterator[tuple[str, Standing, str]]:
@@ -232,18 +250,26 @@ def _jobs(found: HostBackups) -> Iterator[tuple[str, Standing, str]]:
     if not found.jobs:
         yield "Zerobyte", ERROR, "it has no schedule: nothing leaves the host"
     for job in found.jobs:
-        age = found.age_s(job.last_at_s) if job.last_at_s is not None else None
-        name = f"Zerobyte {job.name}"
-        if not job.enabled:
-            yield name, WARN, "switched off"
-        elif age is None or job.status == "":
-            yield name, ERROR, "has never run"
-        elif job.status == "error":
-            yield name, ERROR, job.error or "the last one failed"
-        elif age > 8 * DAY_S:
-            yield name, ERROR, f"the last one was {duration(age)} ago"
-        else:
-            yield name, WARN if job.status == "warning" else OK, job.error or f"{duration(age)} ago: {job.status}"
+        yield f"Zerobyte {job.name}", *_job(found, job)
+
+
+def _job(found: HostBackups, job: Job) -> tuple[Standing, str]:
+    """A schedule by what Zerobyte's database says of its last turn, of the next one, and of where it reads."""
+    age = found.age_s(job.last_at_s) if job.last_at_s is not None else None
+    late = found.age_s(job.next_at_s) if job.next_at_s is not None else None
+    if not job.enabled:
+        return WARN, "switched off"
+    if not job.volume or not job.repository:
+        return ERROR, f"it has no {'repository' if job.volume else 'volume'}: nothing is taken away"
+    if age is None or job.status == "":
+        return ERROR, "has never run"
+    if job.status == "error" or job.volume_status == "error":
+        return ERROR, job.error or ("the last one failed" if job.status == "error" else f"{job.volume} cannot be read")
+    if late is not None and late > JOB_LATE_S:
+        return ERROR, f"was due {duration(late)} ago and has not begun; the last one was {duration(age)} ago"
+    if age > (8 * DAY_S if late is not None else RUN_MAX_AGE_S):
+        return ERROR, f"the last one was {duration(age)} ago"
+    return WARN if job.status == "warning" else OK, job.error or f"{duration(age)} ago: {job.status}"
 
 
 def _growth(found: HostBackups) -> Iterator[Finding]:
@@ -259,16 +285,17 @@ def _growth(found: HostBackups) -> Iterator[Finding]:
 def _grown(found: HostBackups, kept: Kept) -> tuple[Standing, str]:
     if kept.newest is None:
         return OK, "empty"
-    for copies in kept.by_subject().values():
-        if copies[0].size_bytes == 0:
-            return ERROR, f"{copies[0].name} is empty"
-        old = next((it for it in copies[1:] if _outlived(found, it)), None)
-        if old is not None:
-            return WARN, f"{old.name} is {duration(found.age_s(old.at_s))} old, kept for {found.keep_days:g} days"
+    groups = kept.by_subject().values()
+    empty = next((copies[0] for copies in groups if copies[0].size_bytes == 0), None)
+    if empty is not None:
+        return ERROR, f"{empty.name} is empty"
+    old = next((it for copies in groups for it in copies[1:] if _outlived(found, it)), None)
+    if old is not None:
+        return WARN, f"{old.name} is {duration(found.age_s(old.at_s))} old, kept for {found.keep_days:g} days"
     today, before = kept.bytes_of_day(found.now_s, 0), kept.bytes_of_day(found.now_s, 1)
     if before and today > 2 * before and today > _NOISE_BYTES:
-        return WARN, f"{size(today)} in the last day, {size(before)} in the one before"
-    return OK, f"{kept.count} files, {size(kept.total_bytes)}; {size(today)} in the last day"
+        return WARN, f"the newest copies of the last day are {size(today)}, of the day before {size(before)}"
+    return OK, f"{kept.count} files, {size(kept.total_bytes)}; the newest of the last day {size(today)}"
 
 
 def _outlived(found: HostBackups, copy: Copy) -> bool:
@@ -285,6 +312,15 @@ def _restores(found: HostBackups) -> Iterator[Finding]:
         standing, detail = _restored(found, row.subject)
         remedy = f"vpai-tui backups restore-test {row.subject}"
         yield Finding("restore-test", found.host, row.subject, standing, detail, remedy, found.service or found.host)
+
+
+def _snapshots(found: HostBackups) -> Iterator[Finding]:
+    """What leaves the host: nobody but Zerobyte can look into it."""
+    if found.jobs is None and not found.jobs_error:
+        return
+    why = "how much its snapshots hold is not in its database, and the key to look into them is its own"
+    remedy = "restore a file of the newest snapshot from its page now and then"
+    yield Finding("restore-test", found.host, "Zerobyte", UNKNOWN, why, remedy, target=found.host)
 
 
 def _restored(found: HostBackups, database: str) -> tuple[Standing, str]:
@@ -304,12 +340,16 @@ def _heartbeat(found: HostBackups) -> Iterator[Finding]:
     if not found.backs_up:
         return
     beat = found.run.heartbeat if found.run else None
-    if found.heartbeat_set is False or (beat is not None and beat.state == "missing"):
+    at = at_of(found.run.ended_at) if found.run else None
+    ago = f" {duration(found.age_s(at))} ago" if at is not None else ""
+    if found.heartbeat_set is False:
         standing, detail = ERROR, "not configured: HEARTBEAT_URL is not set"
     elif beat is None:
         standing, detail = UNKNOWN, "no run yet that could have sent it"
     elif beat.state == "sent":
-        standing, detail = OK, "sent by the last run"
+        standing, detail = OK, f"sent by the last run{ago}"
+    elif beat.state == "missing":
+        standing, detail = ERROR, f"not configured for the last run{ago}: HEARTBEAT_URL was not set then"
     else:
         standing, detail = ERROR, f"{beat.state}: {beat.reason or 'no reason told'}"
     yield Finding("heartbeat", found.host, "", standing, detail, target=found.service)

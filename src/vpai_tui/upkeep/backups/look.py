@@ -35,7 +35,7 @@ _SQL = f"""SELECT {SAFE_NAME}, translate(datname, E'\\t\\n\\r', '   ')
 _JS = """const { Database } = require("bun:sqlite");
 const db = new Database(process.env.DATABASE_URL || "/var/lib/zerobyte/data/ironmount.db", { readonly: true });
 const rows = db.query(`SELECT s.name, v.name AS volume, r.name AS repository, s.enabled, s.last_backup_at,
-  s.last_backup_status, s.last_backup_error FROM backup_schedules_table s
+  s.last_backup_status, s.last_backup_error, s.next_backup_at, v.status FROM backup_schedules_table s
   LEFT JOIN volumes_table v ON v.id = s.volume_id
   LEFT JOIN repositories_table r ON r.id = s.repository_id ORDER BY s.name`).values();
 for (const row of rows) console.log(row.map((it) => String(it ?? "").replace(/\\s+/g, " ")).join("\\t"));"""
@@ -186,7 +186,7 @@ def _line(heard: _Heard, cells: list[bytes]) -> None:
 
 
 def _lock(heard: _Heard, cells: list[bytes]) -> None:
-    heard.locked = cells[:1] == [b"held"]
+    heard.locked = heard.locked or cells[:1] == [b"held"]  # told before the journal and after it
 
 
 def _heartbeat(heard: _Heard, cells: list[bytes]) -> None:
@@ -205,9 +205,15 @@ def _no_databases(heard: _Heard, cells: list[bytes]) -> None:
 def _job(heard: _Heard, cells: list[bytes]) -> None:
     if heard.jobs is None or len(cells) < 7:
         return
-    name, volume, repository, enabled, at, status, error = (redact(clean_line(cell, 200)) for cell in cells[:7])
-    last = number(at, 1, _MOST_TIME * 1000)
-    heard.jobs.append(Job(name, volume, repository, enabled != "0", last / 1000 if last else None, status, error))
+    told = [redact(clean_line(cell, 200)) for cell in cells[:9]]
+    name, volume, repository, enabled, at, status, error, due, mounted = [*told, "", ""][:9]
+    last, following = (_milliseconds(it) for it in (at, due))
+    heard.jobs.append(Job(name, volume, repository, enabled != "0", last, status, error, following, mounted))
+
+
+def _milliseconds(text: str) -> float | None:
+    found = number(text, 1, _MOST_TIME * 1000)
+    return found / 1000 if found else None
 
 
 def _no_jobs(heard: _Heard, cells: list[bytes]) -> None:

@@ -36,12 +36,14 @@ for glob; do
   fi
   place=$((place + 1))
 done
+lock() { if [ ! -e "$STATUS/lock" ] || flock -n "$STATUS/lock" true; then echo 'lock	free'; else echo 'lock	held'; fi; }
 if [ -d "$STATUS" ]; then
+  lock # and once more behind the journal: a run may begin or end in between, and was not ended in the middle
   told "$STATUS/last-run" last-run
   told "$STATUS/journal" journal
   told "$STATUS/cleanup" cleanup
   for file in "$STATUS"/restore/*; do case $file in *.part) ;; *) told "$file" restore ;; esac; done
-  if [ ! -e "$STATUS/lock" ] || flock -n "$STATUS/lock" true; then echo 'lock	free'; else echo 'lock	held'; fi
+  lock
 fi
 if [ "$ENV" = - ]; then :
 elif [ ! -f "$ENV" ]; then echo 'heartbeat	no-file'

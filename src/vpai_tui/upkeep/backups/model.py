@@ -67,9 +67,11 @@ class Kept:
         return dict(sorted(found.items()))
 
     def bytes_of_day(self, now_s: float, back: int) -> int:
-        """Bytes written in the last 24 hours, or in those `back` days before."""
+        """Bytes of the newest copy of each subject in the last 24 hours, or in those `back` days before: a second run
+        on one day makes nothing larger."""
         begin = now_s - (back + 1) * DAY_S
-        return sum(copy.size_bytes for copy in self.copies if begin < copy.at_s <= begin + DAY_S)
+        windows = ([it for it in own if begin < it.at_s <= begin + DAY_S] for own in self.by_subject().values())
+        return sum(found[0].size_bytes for found in windows if found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Job:
     last_at_s: float | None
     status: str  # success, warning, error, in_progress; empty: never run
     error: str
+    next_at_s: float | None = None  # in the past: it is due
+    volume_status: str = ""  # mounted, unmounted, error
 
 
 @dataclass(frozen=True, slots=True)

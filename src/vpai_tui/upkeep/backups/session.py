@@ -204,7 +204,7 @@ class Backups:
     ) -> AsyncIterator[Event]:
         if self._surface.read_only:
             raise UsageError("this cockpit is read-only", remedy="open it without --read-only")
-        place, result = self.maker(), "failed: it did not end"
+        place, result = self.maker(), "unknown: not followed to its end, the host goes on"
         argv = [self._container(place), "sh", f"/scripts/{script}", *words]
         try:
             async for event in self._followed(place.host, what, subject, journal, argv):
@@ -212,7 +212,7 @@ class Backups:
                     result = "done" if event.ok else f"failed: {event.reason}"
                 yield event
         except OperatorError as error:
-            result = f"failed: {error.message}"
+            result = f"{'unknown' if isinstance(error, LinkLost) else 'failed'}: {error.message}"
             raise
         finally:
             at = rfc3339(self._surface.clock.now())
@@ -222,27 +222,29 @@ class Backups:
         self, host: str, what: str, subject: str, journal: str, argv: Sequence[str]
     ) -> AsyncIterator[Event]:
         token, skip, verb = secrets.token_hex(8), 0, "start"
-        patience = Patience(RECONNECT_WITHIN_S)
-        while True:
+        patience, how = Patience(RECONNECT_WITHIN_S), ""
+        while not how:
             try:
                 connection = await self._surface.connection(host)
                 async for line in self._lines(connection, verb, journal, token, skip, argv):
                     if isinstance(line, str):
-                        yield self._ended(line, host, what)
-                        return
+                        how = line
+                        break
                     verb, skip = "follow", skip + 1
                     patience.renew()
                     if (event := event_of(line, what, subject)) is not None:
                         yield event
                         if isinstance(event, JobEnded):
                             return
-                raise LinkLost("the link was lost", host=host)
+                else:
+                    raise LinkLost("the link was lost", host=host)
             except LinkLost as error:
                 # whether a start was heard is not known: whoever looks for the token in the journal finds out
                 verb = "follow"
                 yield LinkWaited(rfc3339(self._surface.clock.now()), clean_line(error.message, 200))
                 if not await patience.pause():
                     raise
+        yield self._ended(how, host, what, begun=skip > 0)
 
     async def _lines(
         self, connection: Connection, verb: str, journal: str, token: str, skip: int, argv: Sequence[str]
@@ -261,9 +263,12 @@ class Backups:
                 if (line := read_line(raw)) is not None:
                     yield line
 
-    def _ended(self, how: str, host: str, what: str) -> JobEnded:
+    def _ended(self, how: str, host: str, what: str, *, begun: bool) -> JobEnded:
         if how == "busy":
             raise LockHeld(f"another {what} is under way", host=host, remedy="vpai-tui backups shows it")
+        if how == "absent" and begun:
+            why = f"another {what} has begun since: how this one ended is not told any more"
+            raise LinkLost(why, host=host, remedy="vpai-tui backups shows what is there")
         if how == "absent":
             raise OperatorError(f"the {what} did not begin", host=host, step="start", remedy="vpai-tui logs backups")
         at = rfc3339(self._surface.clock.now())
@@ -278,7 +283,8 @@ class Backups:
             async def ask() -> Sequence[Finding]:
                 return findings(await self.look(place.host))
 
-            own = CHECKS if place.stack and place.postgresql else ("backup-steps",)
+            own = ("backup-steps", *(("restore-test",) if place.zerobyte else ()))
+            own = CHECKS if place.stack and place.postgresql else own
             return Source(f"backups of {place.host}", own, place.host, ask, within_s=60.0)
 
         return [source(place) for place in self.places]

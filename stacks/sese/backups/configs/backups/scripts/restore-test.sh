@@ -9,7 +9,11 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 
 DB=$1 SAFE='' DUMP='' MADE=''
 
-finish() { # RESULT TABLES ROWS REASON
+finish() { # RESULT TABLES ROWS REASON: what was made is dropped first; that it stays is told, and is no success
+  if [ -n "$MADE" ]; then
+    if left=$(drop "$MADE" 2>&1); then MADE=''
+    else set -- failed "$2" "$3" "${4:+$4; }$MADE could not be dropped: $(printf '%s' "$left" | tail -n 1)"; fi
+  fi
   record finished "$DB" "$1" "$2" "$3" "$(($(date +%s) - BEGAN))" "$DUMP" "$4"
   mkdir -p "$STATUS/restore" && keep_record "$STATUS/restore/${SAFE:-unknown}"
 }
@@ -66,4 +70,4 @@ SQL
 ) || broken 'the restored tables cannot be counted'
 tables=$(printf '%s' "$counts" | awk 'NF { n++ } END { print n + 0 }')
 rows=$(printf '%s' "$counts" | awk '{ n += $1 } END { printf "%.0f", n }')
-finish ok "$tables" "$rows" ''
+finish ok "$tables" "$rows" '' && [ -z "$MADE" ]
