@@ -14,12 +14,13 @@ from fleet_things import NOW, StillClock, container, host
 from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.checks import Finding, Standing
 from vpai_tui.fleet.endpoints import Endpoint, Look
-from vpai_tui.fleet.model import FleetSnapshot, Health, HostState, Service, Sync
+from vpai_tui.fleet.model import FleetSnapshot, Health, HostSnapshot, HostState, Service, StackStatus, Sync
 from vpai_tui.fleet.stackspec import Access
 from vpai_tui.logs.checks import judged as judged_log
 from vpai_tui.logs.model import Level, Line
 from vpai_tui.upkeep import certificates, probes, series, watcher
 from vpai_tui.upkeep.asking import Reply
+from vpai_tui.upkeep.seen import containers
 from vpai_tui.vpn import checks as vpn
 from vpai_tui.vpn.model import Node
 
@@ -38,6 +39,33 @@ def fleet(*services: Service, hosts: Sequence[Any] = ()) -> FleetSnapshot:
 def endpoint(name: str, at: str = "sese", reach: Any = "vpn", of: str = "web") -> Endpoint:
     access = Access(service=of, port=80, reach=reach, subdomain=name)
     return Endpoint(at, f"{at}/apps", access, f"{name}.example.org")
+
+
+# ── containers ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def stack(name: str = "apps", sync: Sync = Sync.IN_SYNC, **facts: Any) -> StackStatus:
+    return StackStatus(
+        "sese", name, name, sync, Health.HEALTHY, 1, 1, "r1", None, **{"busy": False, "on_demand": False, **facts}
+    )
+
+
+def test_a_service_without_a_container_and_one_that_is_down() -> None:
+    gone = replace(service("web"), container=None, health=Health.DOWN)
+    ended = replace(service("n8n", state="exited"), health=Health.DOWN)
+    resting = replace(service("palais", state="exited"), health=Health.STOPPED)
+
+    def told(*services: Service, of: StackStatus | None = None, at: HostSnapshot | None = None) -> list[str]:
+        snapshot = replace(fleet(*services, hosts=(at or host(),)), stacks=(of or stack(),))
+        return [f"{it.standing.value} {it.subject}: {it.detail}" for it in containers(snapshot)]
+
+    assert told(service("redis")) == ["ok : all 1 services have a container"]
+    assert told(gone, ended) == ["error web: has no container", "error n8n: does not run: its container is exited"]
+    assert told(resting) == ["ok : all 1 services have a container, 1 stopped on purpose"]
+    assert told(gone, of=stack(sync=Sync.NOT_DEPLOYED)) == ["ok : all 0 services have a container"]
+    assert told(gone, of=stack(on_demand=True)) == ["ok : all 0 services have a container"]
+    assert told(gone, at=host(state=HostState.BACKOFF)) == ["unknown : the host is gone"]
+    assert told(gone, at=replace(host(), containers=None)) == ["unknown : its containers are not known"]
 
 
 # ── api-probes ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -203,8 +231,11 @@ def test_a_host_as_headscale_sees_it() -> None:
     assert "last seen never" in judge(node(online=False)).detail
     # `online` stays true after the key has expired.
     assert judge(node(expires_at=NOW - timedelta(days=1))).standing is Standing.ERROR
-    assert judge(node(addresses=("100.64.0.77",))).standing is Standing.UNKNOWN
-    assert judge().standing is Standing.UNKNOWN
+    for deleted in (judge(node(addresses=("100.64.0.77",))), judge()):
+        assert deleted.standing is Standing.ERROR
+        assert "Headscale has no node with its address 100.64.0." in deleted.detail
+    unnamed = vpn.judged_node("pi", (node(),), ("192.168.1.8",), NOW)
+    assert unnamed.standing is Standing.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vpai_tui.demo import machine
 from vpai_tui.demo.broken import set_broken
+from vpai_tui.demo.engine.containers import attributes, remove
+from vpai_tui.demo.engine.store import emit, hex_of
 from vpai_tui.demo.headscale import box as headscale
 from vpai_tui.demo.headscale import config
 from vpai_tui.demo.headscale.state import S
@@ -157,7 +160,36 @@ def _as_deployed(demo: DemoFleet) -> None:
     path.write_bytes(path.read_bytes().removesuffix(_CHANGED))
 
 
+_TAKEN = "taken-container"  # what was removed, as it was
+
+
+def _remove_container(demo: DemoFleet) -> None:
+    engine = demo.engine("sese")
+    with engine.change() as state:
+        for it in state["containers"].values():
+            if it["labels"].get("com.docker.compose.service") == "kaneo-web":
+                (demo.folder / _TAKEN).write_text(json.dumps(it))
+                remove(state, engine.now(), it, force=True)
+                return
+
+
+def _bring_container_back(demo: DemoFleet) -> None:
+    engine, taken = demo.engine("sese"), demo.folder / _TAKEN
+    if not taken.exists():
+        return
+    it = json.loads(taken.read_bytes())
+    it["id"] = hex_of(it["id"])  # as a new one: whoever watches has seen the other go
+    with engine.change() as state:
+        state["containers"][it["id"]] = it
+        emit(state, engine.now(), "container", "create", it["id"], attributes(it))
+        emit(state, engine.now(), "container", "start", it["id"], attributes(it))
+    taken.unlink()
+
+
 BREAKS: Mapping[str, Break] = {
+    "containers": Break(
+        "a tag was gone and a failure ignored: kaneo-web has no container", _remove_container, _bring_container_back
+    ),
     "pg-dump": _backups("empty", "the newest dump of n8n is empty"),
     "pg-coverage": _backups("uncovered", "somebody made a database, and no dump of it is there yet"),
     "backup-steps": _backups("failed", "Redis could not be copied last night"),

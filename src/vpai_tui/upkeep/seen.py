@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vpai_tui.fleet.checks import Finding, Standing
-from vpai_tui.fleet.model import FleetSnapshot, Sync
+from vpai_tui.fleet.model import FleetSnapshot, Health, Sync
 from vpai_tui.upkeep.examiner import Source
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def seen_source(surface: Surface) -> Source:
 
 
 def containers(snapshot: FleetSnapshot) -> Iterator[Finding]:
-    """`containers`: per live host, each service of a deployed stack that has no container, else how many run."""
+    """`containers`: per live host, each service of a deployed stack that has no container, or is down; else how many
+    there are. What was stopped on purpose is nobody's fault."""
     deployed = {
         stack.id
         for stack in snapshot.stacks
@@ -49,5 +50,22 @@ def containers(snapshot: FleetSnapshot) -> Iterator[Finding]:
             yield Finding(
                 "containers", host.name, service.service, Standing.ERROR, "has no container", remedy, service.id
             )
-        if not missing:
-            yield Finding("containers", host.name, "", Standing.OK, f"all {len(expected)} services have a container")
+        down = [it for it in expected if it.container is not None and it.health is Health.DOWN]
+        for service in down:
+            state = service.container.state if service.container else ""
+            remedy = f"read its last lines: vpai-tui describe {service.id}"
+            yield Finding(
+                "containers",
+                host.name,
+                service.service,
+                Standing.ERROR,
+                f"does not run: its container is {state}",
+                remedy,
+                service.id,
+            )
+        if not missing and not down:
+            stopped = sum(1 for it in expected if it.health is Health.STOPPED)
+            told = (
+                f"all {len(expected)} services have a container{f', {stopped} stopped on purpose' if stopped else ''}"
+            )
+            yield Finding("containers", host.name, "", Standing.OK, told)

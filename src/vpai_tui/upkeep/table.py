@@ -78,7 +78,7 @@ CHECKS: tuple[Check, ...] = (
         "Containers that should run",
         "All applications were down for 20 hours: a tag was gone and the failure was ignored.",
         "The services of the stack files against the engine's containers.",
-        "Error: a service of a deployed stack has no container.",
+        "Error: a service of a deployed stack has no container, or one that is down.",
         "see the plan of its stack",
         alerts=False,
     ),
@@ -169,7 +169,7 @@ CHECKS: tuple[Check, ...] = (
         "Hosts beyond SSH",
         "A process killed for want of memory took the lease of an address along: 6.5 hours offline, the machine alive.",
         "Headscale's last sight of each host's node; the kernel's log of the last day for killed processes.",
-        "Error: a host's node is offline. Warning: the kernel killed for want of memory in the last day.",
+        "Error: a host's node is offline, or gone. Warning: the kernel killed for want of memory in the last day.",
         "look at it from another machine of its network",
     ),
     Check(

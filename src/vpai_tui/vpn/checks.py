@@ -144,8 +144,11 @@ def judged_node(host: str, nodes: Sequence[Node], addresses: Iterable[str], now:
     """How Headscale sees the node of a host, which is found by its addresses."""
     known = set(addresses)
     node = next((it for it in nodes if known & set(it.addresses)), None)
+    if node is None and (own := sorted(it for it in known if in_vpn(it))):
+        detail = f"Headscale has no node with its address {own[0]}: it was deleted, or never joined"
+        return Finding(NODES, host, "", Standing.ERROR, detail, "log it in: tailscale up --login-server", host)
     if node is None:
-        return Finding(NODES, host, "", Standing.UNKNOWN, "no node of the VPN has one of its addresses")
+        return Finding(NODES, host, "", Standing.UNKNOWN, "fleet.yaml has no address of it in the VPN to find it by")
     if node.expired(now):
         detail = f"the key of its node {node.name} has expired: what Headscale says of it is worth nothing"
         return Finding(NODES, host, node.name, Standing.ERROR, detail, "log it in again: tailscale up --force-reauth")
