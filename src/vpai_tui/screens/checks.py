@@ -37,7 +37,7 @@ class ChecksScreen(CockpitScreen):
         picked = pick_findings(findings, self.context.scope, needle)
         rows = check_rows(picked)
         table = self.query_one("#main-table", SafeTable)
-        table.set_columns(check_columns(rows))
+        table.set_columns(check_columns(rows, self.size.width))
         words = (
             " no check holds these words"
             if look.morning

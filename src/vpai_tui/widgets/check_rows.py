@@ -30,13 +30,15 @@ def standing(value: Standing) -> Span:
     return _WORDS[value]
 
 
-def check_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
-    """Columns wide enough for these rows; the standing and the check never leave."""
+def check_columns(rows: Sequence[Row], width: int = 120) -> tuple[Column, ...]:
+    """Columns wide enough for these rows; the standing and the check never leave. On a narrow screen a check's title
+    is cut (the lines below have it whole), so that it can be seen which of six databases a row is of."""
+    title, subject = (26, 20) if width >= 100 else (20, 14)
     return (
         Column("standing", "", 9),
-        Column("check", "check", max(12, min(26, widest(rows, "check")))),
+        Column("check", "check", max(12, min(title, widest(rows, "check")))),
         Column("host", "host", max(4, min(10, widest(rows, "host"))), drop=2),
-        Column("subject", "what", max(4, min(20, widest(rows, "subject"))), drop=3),
+        Column("subject", "what", max(4, min(subject, widest(rows, "subject"))), drop=3),
         Column("detail", "", least=16),
     )
 
