@@ -110,7 +110,7 @@ class LiveBackend(HandsOn):
     def _morning(self) -> MorningLook:
         from vpai_tui.morning import MorningLook, Sources
 
-        return MorningLook(self.upkeep, Sources(self.history, self._spend, self._moved))
+        return MorningLook(self.upkeep, Sources(self.history, self._spend, self._moved, self._unasked))
 
     async def _spend(self) -> Mapping[str, float]:
         from vpai_tui.morning import spend_of
@@ -125,6 +125,11 @@ class LiveBackend(HandsOn):
             if update is not None and update.moved and service.image:
                 found[service.id] = service.image
         return found
+
+    def _unasked(self) -> frozenset[str]:
+        """The images of which no registry has told yet, since this cockpit was opened."""
+        known = ((it.image, self._updates.of(it)) for it in self._watch.snapshot().services)
+        return frozenset(image for image, update in known if image and update is not None and update.moved is None)
 
     async def morning(self) -> Morning:
         return await self._morning.look()

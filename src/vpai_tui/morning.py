@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -34,6 +34,7 @@ class Sources:
     history: Callable[[], Awaitable[Chronicle]]
     spend: Callable[[], Awaitable[Mapping[str, float]]]  # dollars by day
     moved: Callable[[], Mapping[str, str]] | None = None  # service id → image whose tag has moved upstream
+    unasked: Callable[[], Set[str]] = frozenset  # images of which nobody has asked yet: what was known of them stays
 
 
 class MorningLook:
@@ -105,12 +106,13 @@ class MorningLook:
 
     def _now(self) -> LastLook:
         moved = self._sources.moved
+        before = set(self._then.moved if self._then else ()) & self._sources.unasked()
         look = look_at(
             self._surface.snapshot(),
             self._surface.clock.now(),
             self._then,
             findings=self._report.findings if self._report else None,
-            moved=set(moved().values()) if moved else None,
+            moved=set(moved().values()) | before if moved else None,
             spend_usd=self._spend[1] if self._spend else None,
         )
         if self._report is not None or self._then is None:

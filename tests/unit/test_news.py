@@ -6,13 +6,15 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fleet_things import NOW, container, host, metrics
+from fleet_things import NOW, StillClock, container, host, metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vpai_tui import morning
 from vpai_tui.clock import rfc3339
 from vpai_tui.fleet.checks import Finding, Standing
 from vpai_tui.fleet.containers import ContainerEvent
@@ -159,6 +161,18 @@ def test_a_look_is_kept_whole_and_a_damaged_one_is_told(tmp_path: Path) -> None:
     assert "cannot be read, so nothing is compared" in why
 
 
+def test_what_no_registry_was_asked_of_yet_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cockpit that was open for a moment: else each image whose tag has moved would be news again tomorrow."""
+    monkeypatch.setattr(morning, "examiner", lambda _surface: None)
+    surface: Any = SimpleNamespace(folder=tmp_path, snapshot=lambda: fleet(service()), clock=StillClock())
+    LookFile(tmp_path).save(LastLook(rfc3339(THEN), moved=("redis:8", "web:1")))
+    never: Any = None
+    sources = morning.Sources(never, never, moved=dict, unasked=lambda: {"redis:8"})
+    assert morning.MorningLook(surface, sources).keep() == ""
+    kept, _ = LookFile(tmp_path).load()
+    assert kept is not None and kept.moved == ("redis:8",), "of the other a registry said that its tag still stands"
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     assert "could not be written" in LookFile(tmp_path / "state").save(LastLook(rfc3339(NOW)))
@@ -196,6 +210,24 @@ def test_an_alert_is_told_when_it_comes_and_when_it_is_gone_for_a_while(tmp_path
     assert gone.went == ("sese disk /: / is 86 % full",)
     assert book.changes((), NOW + timedelta(minutes=40)).went == ()
     assert book.changes((DISK,), NOW + timedelta(minutes=50)).came == (DISK,)
+
+
+def test_what_nobody_could_ask_has_not_gone(tmp_path: Path) -> None:
+    """A host that is gone, or a source that hangs, tells of nothing: no `gone` of what it told before."""
+    book, later = Told(tmp_path), NOW + timedelta(hours=2)
+    dump = Alert(Severity.ERROR, "sese", "n8n", "PostgreSQL dumps: 0 bytes", "", "sese")
+    beat = Alert(Severity.ERROR, "sese", "Backup heartbeat", "not configured", "", "sese")
+    book.changes((DISK, dump, beat), NOW)
+    assert book.changes((), later, gone={"sese"}).went == ()
+    later += timedelta(hours=2)
+    unknown = [
+        Finding(check, host, "", Standing.UNKNOWN, "hangs") for check, host in (("pg-dump", ""), ("heartbeat", "sese"))
+    ]
+    assert book.changes((), later, unknown=unknown).went == (f"sese disk /: {DISK.message}",)
+    later += timedelta(hours=2)
+    assert book.changes((dump, beat), later).came == (), "it was told"
+    other = [Finding("pg-dump", "pi", "", Standing.UNKNOWN, "hangs")]
+    assert len(book.changes((), later + timedelta(hours=1), unknown=other).went) == 2
 
 
 def test_worse_is_told_again(tmp_path: Path) -> None:

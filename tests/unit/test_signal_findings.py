@@ -304,8 +304,9 @@ async def test_once_an_hour_and_at_every_look_where_it_is_not_well() -> None:
     (found,) = await source.ask()
     assert (found.host, found.subject) == ("seko", "2 names from outside") and found.detail.endswith(": singa, hook")
     clock.boot += certificates.EVERY_S - 1
-    await source.ask()
+    (kept,) = await source.ask()
     assert len(asked.asked) == 2
+    assert "asked from sese 59m ago: singa, hook" in kept.detail
     clock.boot += 1
     asked.days = 5
     assert [it.standing for it in await source.ask()] == [Standing.WARN]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from vpai_tui.clock import duration
 from vpai_tui.errors import OperatorError
 from vpai_tui.fleet.checks import Finding, Standing
 from vpai_tui.fleet.endpoints import Endpoint, Look, Questioner
@@ -22,6 +23,7 @@ CHECK = "certificates"
 WARN_DAYS = 14
 ERROR_DAYS = 3
 EVERY_S = 3600.0
+_NEW_S = 120.0  # a look takes at most so long
 _TOGETHER = 3
 _REMEDY = "look at the log of the proxy of {host}: it renews them by itself"
 
@@ -41,8 +43,13 @@ class Certificates:
         todo = [(it, view) for it in wanted for view in views_of(it) if self._fresh(it, view) is None]
         if todo:
             await self._look(questioner, todo)
-        known = ((it, view) for it in wanted for view in views_of(it))
-        return together(self._known[str(it.name), view][1] for it, view in known)
+        return together(self._told(it, view) for it in wanted for view in views_of(it))
+
+    def _told(self, endpoint: Endpoint, view: str) -> Finding:
+        """What is known, and how old that is where it is not of this look."""
+        at, finding = self._known[str(endpoint.name), view]
+        age_s = self._surface.clock.boot_s() - at
+        return finding if age_s < _NEW_S else replace(finding, detail=f"{finding.detail} {duration(age_s)} ago")
 
     def _fresh(self, endpoint: Endpoint, view: str) -> Finding | None:
         at, finding = self._known.get((str(endpoint.name), view), (0.0, None))
@@ -51,13 +58,14 @@ class Certificates:
         return finding if 0 <= self._surface.clock.boot_s() - at < EVERY_S else None
 
     async def _look(self, questioner: Questioner, todo: Sequence[tuple[Endpoint, str]]) -> None:
+        begun = self._surface.clock.boot_s()  # one time for all of a look: what is the same is told as one
         inside = await _inside(questioner, [it for it, view in todo if view == "vpn"])
         gate = asyncio.Semaphore(_TOGETHER)
 
         async def one(endpoint: Endpoint, view: str) -> None:
             async with gate:
                 finding = await self._one(questioner, endpoint, view, inside)
-            self._known[str(endpoint.name), view] = (self._surface.clock.boot_s(), finding)
+            self._known[str(endpoint.name), view] = (begun, finding)
 
         await asyncio.gather(*(one(it, view) for it, view in todo))
 

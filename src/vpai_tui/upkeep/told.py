@@ -6,7 +6,7 @@ how often it came is remembered, and too often is a finding of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from vpai_tui.fleet.checks import Finding, Standing
 from vpai_tui.fleet.model import Alert
 from vpai_tui.text import clean_line
 from vpai_tui.upkeep.examiner import Source
+from vpai_tui.upkeep.table import BY_ID
 
 if TYPE_CHECKING:
     from vpai_tui.upkeep.surface import Surface
@@ -57,8 +58,11 @@ class Told:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "told-alerts.json"
 
-    def changes(self, alerts: Sequence[Alert], now: datetime) -> Change:
-        """What was not told before; from now on it was."""
+    def changes(
+        self, alerts: Sequence[Alert], now: datetime, *, gone: Set[str] = frozenset(), unknown: Sequence[Finding] = ()
+    ) -> Change:
+        """What was not told before; from now on it was. Of hosts that are `gone`, and of checks that are `unknown`,
+        nothing that was told goes: nobody has looked."""
         known = _fresh(self._load().alerts, now)
         here = {_key(alert): alert for alert in alerts}
         came = tuple(alert for key, alert in here.items() if key not in known or not known[key].here)
@@ -66,7 +70,9 @@ class Told:
             known[key] = _seen(known.get(key), alert, now)
         went = []
         for key, it in list(known.items()):
-            if it.here and key not in here and now - it.seen_at >= AWAY:
+            if it.here and key not in here and _unasked(key, it.message, gone, unknown):
+                known[key] = msgspec.structs.replace(it, seen_at=now)
+            elif it.here and key not in here and now - it.seen_at >= AWAY:
                 known[key] = msgspec.structs.replace(it, here=False)
                 went.append(it.message)
         return Change(came, tuple(went), self._save(_File(now, known)))
@@ -120,6 +126,13 @@ def told_source(surface: Surface) -> Source:
         return list(Told(surface.folder).findings(surface.clock.now()))
 
     return Source("this laptop's notifications", (CHECK,), "", ask)
+
+
+def _unasked(key: str, message: str, gone: Set[str], unknown: Sequence[Finding]) -> bool:
+    """Whether what would tell of an alert could not be asked; an alert of a check has its title."""
+    host, subject, _ = key.split("\t", 2) if key.count("\t") >= 2 else (key, "", "")
+    titles = [BY_ID[it.check].title for it in unknown if it.host in ("", host)]
+    return host in gone or any(subject == it or message.startswith(f"{host} {subject}: {it}: ") for it in titles)
 
 
 def _key(alert: Alert) -> str:

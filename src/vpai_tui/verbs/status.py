@@ -40,7 +40,7 @@ async def _status(world: World, args: Namespace) -> int:
     found = replace(snapshot, alerts=ranked((*snapshot.alerts, *more, *_alerts_of(morning))))
     counted: Sequence[Alert] = found.alerts
     if args.new:
-        counted = _new(world, found, args)
+        counted = _new(world, found, morning, args)
     elif args.json:
         document({**say_fleet.status_json(found), **say_status.morning_json(morning)})
     else:
@@ -49,11 +49,20 @@ async def _status(world: World, args: Namespace) -> int:
     return 1 if any(alert.severity in _BAD.get(args.fail_on, ()) for alert in counted) else 0
 
 
-def _new(world: World, found: FleetSnapshot, args: Namespace) -> Sequence[Alert]:
+def _new(world: World, found: FleetSnapshot, morning: Morning | None, args: Namespace) -> Sequence[Alert]:
     """Prints what came and went since the last time it was asked; the alerts that came."""
+    from vpai_tui.fleet.checks import Finding, Standing
+    from vpai_tui.upkeep.table import CHECKS
     from vpai_tui.upkeep.told import Told
 
-    change = Told(world.laptop).changes(found.alerts, world.clock.now())
+    unasked = [Finding(it.id, "", "", Standing.UNKNOWN, "not asked") for it in CHECKS]
+    findings = morning.report.findings if morning is not None else unasked
+    change = Told(world.laptop).changes(
+        found.alerts,
+        world.clock.now(),
+        gone={host.name for host in found.hosts if not host.live},
+        unknown=[it for it in findings if it.standing is Standing.UNKNOWN],
+    )
     if change.problem:
         print(change.problem, file=sys.stderr)
     if args.json:
