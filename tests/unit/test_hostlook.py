@@ -246,6 +246,9 @@ def test_a_container_older_than_its_env_file_or_its_tag() -> None:
     (finding,) = stale()
     assert (finding.standing, finding.target) == (Standing.WARN, "sese/apps/web")
     assert "stands for bb by now" in finding.detail
+    look.images = {}  # the engine's command said nothing: no tag was compared
+    (finding,) = stale()
+    assert (finding.standing, finding.subject) == (Standing.UNKNOWN, "images")
 
 
 @pytest.mark.parametrize(
@@ -271,7 +274,9 @@ def test_units_and_guards() -> None:
         ("gone.service", Standing.WARN),
         ("other.service", Standing.UNKNOWN),
     ]
-    look.units[0] = replace(look.units[0], active="failed")
+    look.units[0] = replace(look.units[0], active="activating", sub="auto-restart")  # ends again and again
+    assert "caddy.service" in [it.subject for it in hostchecks.unit_findings("sese", stacks, look)]
+    look.units[0] = replace(look.units[0], active="failed", sub="failed")
     assert (
         next(iter(hostchecks.unit_findings("sese", stacks, look))).remedy == "vpai-tui units sese restart caddy.service"
     )

@@ -98,9 +98,14 @@ def stale(
                 target = f"{stack.id}/{it.service}"
                 bad.append(Finding(STALE, host, it.name, Standing.WARN, why, f"see: vpai-tui plan {stack.id}", target))
     yield from bad
-    if not bad:
-        count = len(ours(stacks, containers))
-        yield Finding(STALE, host, "", Standing.OK, f"{count} containers are as new as their env files and images")
+    running = ours(stacks, containers)
+    tagged = any(_tagged(it.image) for it in running)
+    if tagged and not look.images:
+        why = "what the tags of its images stand for is not told: `docker image inspect` says nothing"
+        yield Finding(STALE, host, "images", Standing.UNKNOWN, why)
+    elif not bad:
+        told = f"{len(running)} containers are as new as their env files and images"
+        yield Finding(STALE, host, "", Standing.OK, told)
 
 
 def _older(stack: Stack, container: Container, look: HostLook) -> str:

@@ -53,7 +53,8 @@ class Unit:
 
     @property
     def runs(self) -> bool:
-        return self.active in ("active", "activating", "reloading")
+        """Up, or coming up; one that ends again and again waits as `auto-restart` most of the time, and is not."""
+        return self.active in ("active", "activating", "reloading") and self.sub != "auto-restart"
 
 
 @dataclass(frozen=True, slots=True)
