@@ -92,6 +92,9 @@ def test_plans(tmp_path: Path) -> None:
     plan = here.plan_unban(seen, "203.0.113.7")
     assert plan.places == ["sshd", "crowdsec"]
     assert plan.way_back == "fail2ban-client set sshd banip 203.0.113.7; cscli decisions add --ip 203.0.113.7"
+    look.bans.append(Ban("198.51.100.0/24", "crowdsec"))
+    with pytest.raises(UsageError, match=r"198\.51\.100\.9 is kept out of pi by a ban of 198\.51\.100\.0/24"):
+        here.plan_unban(seen, "198.51.100.9")
     for wrong in ("203.0.113.8", "x; reboot", "--all"):
         with pytest.raises(UsageError):
             here.plan_unban(seen, wrong)

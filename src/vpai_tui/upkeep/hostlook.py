@@ -59,12 +59,16 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """An address that a guard keeps out. `by` is `fail2ban JAIL` or `crowdsec`."""
+    """An address, or a range of them, that a guard keeps out. `by` is `fail2ban JAIL` or `crowdsec`."""
 
     address: str
     by: str
     why: str = ""
     left: str = ""
+
+    def covers(self, address: Address) -> bool:
+        """Whether it is a range that has this address in it."""
+        return "/" in self.address and address in ipaddress.ip_network(self.address, strict=False)
 
 
 @dataclass(frozen=True, slots=True)

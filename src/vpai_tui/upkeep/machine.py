@@ -223,6 +223,9 @@ class Machines:
         if known is None:
             raise UsageError("that is no IP address", remedy="vpai-tui guard lists what is kept out")
         bans = tuple(ban for ban in machine.look.bans if ban.address == str(known))
+        if not bans and (wide := next((ban for ban in machine.look.bans if ban.covers(known)), None)):
+            remedy = f"lift all of it there: cscli decisions delete --range {wide.address}"
+            raise UsageError(f"{known} is kept out of {machine.host} by a ban of {wide.address}", remedy=remedy)
         if not bans:
             remedy = f"vpai-tui guard {machine.host} lists what is"
             raise UsageError(f"{known} is not kept out of {machine.host}", remedy=remedy)

@@ -44,7 +44,7 @@ def check_columns(rows: Sequence[Row], width: int = 120) -> tuple[Column, ...]:
 
 
 def pick_findings(findings: Sequence[Finding], scope: str | None, needle: str) -> list[Finding]:
-    """The findings of `scope` (and those of no host) that hold every word of `needle`, the worst first."""
+    """The findings of `scope` (without one: all) that hold every word of `needle`, the worst first."""
     words = needle.lower().split()
     kept = [
         it
