@@ -72,7 +72,7 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     root: AbsolutePath = "/opt/vpai"  # files of stacks install below it; releases live in <root>/deploy
     docker: CommandName = "docker"
     hub: bool = False  # carries the VPN: deploys there are confirmed over a fresh connection and typed
-    listens: tuple[Listener, ...] = ()  # ports that may be open to all though no stack declares them
+    listens: tuple[Listener, ...] = ()  # ports that may be open to all though no `access` of a stack names them
 
 
 class Fleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

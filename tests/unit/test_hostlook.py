@@ -175,7 +175,8 @@ def test_a_port_that_nothing_declares_is_shown_by_how_far_it_reaches() -> None:
         ("100.64.0.14", "internal", Standing.WARN),
         ("192.168.1.8", "vpn", Standing.ERROR),
         ("127.0.0.1", "internal", Standing.OK),
-        ("0.0.0.0", None, Standing.OK),  # the stack publishes it and says nothing more
+        ("0.0.0.0", None, Standing.ERROR),  # the stack publishes it, and nothing says that it may be so
+        ("100.64.0.14", None, Standing.OK),
     ],
 )
 def test_what_a_container_publishes_against_what_its_stack_says(ip: str, reach: str | None, standing: Standing) -> None:

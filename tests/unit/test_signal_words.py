@@ -80,9 +80,13 @@ def judged(*found: dict[str, Any]) -> list[tuple[str, Standing, str]]:
 
 def test_rules_that_are_well_are_one_line() -> None:
     quiet = rule(name="Provider errors", alerts=[{"state": "Normal (NoData)"}], health="nodata")
-    ((subject, standing, detail),) = judged(rule(), rule(name="CPU", state="firing"), quiet, rule(isPaused=True))
+    ((subject, standing, detail),) = judged(rule(), quiet, rule(name="CPU", state="firing", isPaused=True))
     assert (subject, standing) == ("", Standing.OK)
-    assert detail == "4 rules evaluated, 1 firing, 1 find no series and call that fine, 1 paused"
+    assert detail == "3 rules evaluated, none firing, 1 find no series and call that fine, 1 paused"
+
+
+def test_a_rule_that_fires_needs_somebody() -> None:
+    assert judged(rule(), rule(name="CPU", state="firing")) == [("CPU", Standing.WARN, "is firing")]
 
 
 @pytest.mark.parametrize(

@@ -149,8 +149,8 @@ def findings(rules: Sequence[Rule], host: str, target: str, now: datetime) -> It
         worst = Standing.ERROR if bad[_TOLD][0] is Standing.ERROR else Standing.WARN
         yield Finding(CHECK, host, "", worst, f"{len(bad) - _TOLD} more rules are bad", target=target)
     if not bad:
-        firing, quiet = sum(it.state == "firing" for it in rules), sum(it.quiet for it in rules)
-        told = [f"{len(rules)} rules evaluated", f"{firing} firing" if firing else "none firing"]
+        quiet = sum(it.quiet for it in rules)
+        told = [f"{len(rules)} rules evaluated", "none firing"]
         told += [f"{quiet} find no series and call that fine"] if quiet else []
         told += [f"{paused} paused"] if (paused := sum(it.paused for it in rules)) else []
         yield Finding(CHECK, host, "", Standing.OK, ", ".join(told))
@@ -167,6 +167,8 @@ def judged(rule: Rule, now: datetime) -> tuple[Standing, str]:
     age_s = (now - rule.evaluated_at).total_seconds()
     if age_s > LATE_S:
         return Standing.WARN, f"was not evaluated for {age_s / 60:.0f} minutes"
+    if rule.state == "firing":
+        return Standing.WARN, "is firing"
     return (Standing.WARN, "its query finds no data") if rule.no_data else (Standing.OK, "")
 
 

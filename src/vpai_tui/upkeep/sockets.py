@@ -164,6 +164,10 @@ def _judged(host: str, port: Open) -> Finding | None:
         remedy = f"bind {port.who} to 127.0.0.1, or allow {port.name} in hosts.{host}.listens of fleet.yaml"
         detail = f"{where} by {port.who}, and nothing declares it"
         return Finding(PORTS, host, port.name, standing, detail, remedy, target)
+    if port.reach == "all" and not port.meant:
+        detail = f"{where} by {port.who}, and no `access` of its stack says that it may be"
+        remedy = f"bind it to 127.0.0.1 in compose.yaml, or allow {port.name} in hosts.{host}.listens of fleet.yaml"
+        return Finding(PORTS, host, port.name, Standing.ERROR, detail, remedy, target)
     wider = {"internal": ("all", "network", "vpn"), "vpn": ("all", "network")}.get(port.meant, ())
     if port.reach not in wider:
         return None

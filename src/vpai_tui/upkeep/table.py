@@ -103,7 +103,7 @@ CHECKS: tuple[Check, ...] = (
         "Alert rules",
         "Rules without data, of things long gone, and one the wrong way round.",
         "Grafana's rules, asked inside its container with the password of its environment: health, state, last look.",
-        "Error: a rule that cannot be evaluated. Warning: no data, not evaluated for 10 minutes, or no rule at all.",
+        "Error: a rule that cannot be evaluated. Warning: it fires, has no data, is 10 minutes late; or there is none.",
         "open the rule in Grafana",
     ),
     Check(
@@ -218,8 +218,8 @@ CHECKS: tuple[Check, ...] = (
         "Open ports",
         "Redis and PostgreSQL listened to the whole Internet.",
         "`ss` on the host and the engine's ports against `access` of its stacks and `listens` of fleet.yaml.",
-        "Error: a port open to all or to its network that nothing declares, or that `access` calls internal or the\n"
-        "  VPN's. Warning: such a one on the VPN's address.",
+        "Error: a port open to all that no `access` names, or calls internal or the VPN's; one open to its\n"
+        "  network that nothing declares. Warning: such a one on the VPN's address.",
         "bind it to 127.0.0.1 or to the VPN's address, or declare it",
     ),
     Check(
