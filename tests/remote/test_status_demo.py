@@ -8,7 +8,9 @@ import pytest
 
 from vpai_tui import cli
 from vpai_tui.demo.you import said
+from vpai_tui.errors import OperatorError
 from vpai_tui.upkeep.table import CHECKS
+from vpai_tui.vpn.session import Vpn
 
 pytestmark = pytest.mark.xdist_group("status-demo")
 
@@ -61,3 +63,26 @@ def test_a_laptop_outside_the_vpn_is_an_error_with_its_remedy(
 def test_quick_asks_nothing_of_it(demo_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, told = run(demo_dir, capsys, "--quick")
     assert (told["checks"], told["since"]) == (None, None)
+
+
+def test_nothing_is_said_to_be_gone_while_whoever_told_it_is_silent(
+    demo_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = demo_dir / "laptop" / "told-alerts.json"
+    run(demo_dir, capsys, "--new", "--quick")
+    old = json.loads(book.read_text())
+    key = next(key for key in old["alerts"] if "old-phone" in key)
+    old["alerts"] = {key: {**old["alerts"][key], "seen_at": "2026-01-01T00:00:00Z"}}
+    book.write_text(json.dumps(old).replace("old-phone", "older-phone"))
+
+    async def silent(_self: Vpn) -> None:
+        raise OperatorError("Headscale does not answer", host="seko")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Vpn, "expiring", silent)
+        assert run(demo_dir, capsys, "--new", "--quick")[1]["went"] == []
+    held = json.loads(book.read_text().replace("old-phone", "oldest-phone"))
+    for it in held["alerts"].values():
+        it["seen_at"] = "2026-01-01T00:00:00Z"
+    book.write_text(json.dumps(held))
+    assert any("older-phone" in it for it in run(demo_dir, capsys, "--new", "--quick")[1]["went"])

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vpai_tui.errors import OperatorError
+from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.fleet.alerts import ranked
 from vpai_tui.fleet.model import Alert, FleetSnapshot, Severity
 from vpai_tui.verbs import say_fleet, say_status
@@ -34,13 +34,13 @@ async def _status(world: World, args: Namespace) -> int:
     await watch.start()
     try:
         snapshot = await watch.settled()
-        more, morning = await asyncio.gather(_more_alerts(world, watch), _morning(world, watch, args))
+        (more, silent), morning = await asyncio.gather(_more_alerts(world, watch), _morning(world, watch, args))
     finally:
         await watch.stop()
     found = replace(snapshot, alerts=ranked((*snapshot.alerts, *more, *_alerts_of(morning))))
     counted: Sequence[Alert] = found.alerts
     if args.new:
-        counted = _new(world, found, morning, args)
+        counted = _new(world, found, morning, args, silent=silent)
     elif args.json:
         document({**say_fleet.status_json(found), **say_status.morning_json(morning)})
     else:
@@ -49,8 +49,13 @@ async def _status(world: World, args: Namespace) -> int:
     return 1 if any(alert.severity in _BAD.get(args.fail_on, ()) for alert in counted) else 0
 
 
-def _new(world: World, found: FleetSnapshot, morning: Morning | None, args: Namespace) -> Sequence[Alert]:
-    """Prints what came and went since the last time it was asked; the alerts that came."""
+def _new(
+    world: World, found: FleetSnapshot, morning: Morning | None, args: Namespace, *, silent: bool
+) -> Sequence[Alert]:
+    """Prints what came and went since the last time it was asked; the alerts that came.
+
+    `silent`: the VPN or the budget could not be asked. Whose alert is whose is not kept, so nothing goes then.
+    """
     from vpai_tui.fleet.checks import Finding, Standing
     from vpai_tui.upkeep.table import CHECKS
     from vpai_tui.upkeep.told import Told
@@ -60,7 +65,7 @@ def _new(world: World, found: FleetSnapshot, morning: Morning | None, args: Name
     change = Told(world.laptop).changes(
         found.alerts,
         world.clock.now(),
-        gone={host.name for host in found.hosts if not host.live},
+        gone={host.name for host in found.hosts if silent or not host.live},
         unknown=[it for it in findings if it.standing is Standing.UNKNOWN],
     )
     if change.problem:
@@ -99,21 +104,25 @@ def _alerts_of(morning: Morning | None) -> tuple[Alert, ...]:
     return alerts_of(morning.report.findings)
 
 
-async def _more_alerts(world: World, watch: FleetWatch) -> tuple[Alert, ...]:
-    """Machines of the VPN whose key ends soon, and the AI budget. A silent one has an alert of its own already."""
+async def _more_alerts(world: World, watch: FleetWatch) -> tuple[tuple[Alert, ...], bool]:
+    """Machines of the VPN whose key ends soon, and the AI budget; and whether one of them could not be asked, which has
+    an alert of its own already. A fleet without one of them has no alerts of it."""
 
     async def connection(host: str) -> Connection:
         return watch.connection(host)
 
-    async def found(ask: Callable[[], Awaitable[tuple[Alert, ...]]]) -> tuple[Alert, ...]:
+    async def found(ask: Callable[[], Awaitable[tuple[Alert, ...]]]) -> tuple[Alert, ...] | None:
         try:
             return await ask()
-        except OperatorError:
+        except UsageError:
             return ()
+        except OperatorError:
+            return None
 
     vpn = found(lambda: world.vpn(connection).expiring())
     budget = found(lambda: world.budget(connection).alerts())
-    return tuple(alert for alerts in await asyncio.gather(vpn, budget) for alert in alerts)
+    answers = await asyncio.gather(vpn, budget)
+    return tuple(alert for alerts in answers for alert in alerts or ()), None in answers
 
 
 VERBS: dict[str, Verb] = {"status": _status}
