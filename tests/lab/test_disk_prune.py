@@ -32,6 +32,7 @@ async def test_exactly_what_nobody_needs_goes_and_rollback_still_works(
     pi: LabHost, registry: Registry, tmp_path: Path
 ) -> None:
     push(registry, TRIED, DEMAND, STOPPED)
+    pi.sh("docker image prune -af")  # what earlier tests left is nobody's either
     async with laptop(pi, tmp_path, ("pi/web", "pi/studio")) as me:
         me.write("pi/studio", compose({"cut": service(DEMAND)}), {"on_demand": True})
         first = []

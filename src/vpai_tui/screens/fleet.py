@@ -118,7 +118,7 @@ class FleetScreen(CockpitScreen):
         if alerts > _ALERTS_SHORT:
             parts.append(f"{alerts} alerts")
         if news := len(self.context.upkeep.news):
-            parts.append(f"{news} news")
+            parts.append(f"◆{news}")
         return " · ".join(parts)
 
     # -- what a command means here -------------------------------------------------------------------------------
