@@ -94,6 +94,8 @@ def plan_prune(usage: Usage, *, older_than_s: float = OLDER_THAN_S) -> Prune:
     lost = any(item.lost and item.image is not None and not item.image.dangling for item in items)
     kept = [*_kept(usage.images, usage.at_s, older_than_s), *_volumes(usage)]
     word = usage.host if lost else None
+    if lost:
+        notes.append("the nameless steps of what was built here go with it, unless something else is built on them")
     return Prune(usage.host, tuple(items), tuple(kept), older_than_s, free, word, tuple(notes), cap)
 
 
