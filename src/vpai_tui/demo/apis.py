@@ -66,8 +66,10 @@ def listener(engine: Engine, host: str, port: int) -> Handler | None:
 def _listens(engine: Engine, service: str) -> bool:
     if service != "litellm":
         return True
-    from vpai_tui.demo.litellm import box
+    from vpai_tui.demo.litellm import box, scenes
 
+    if not scenes.has_proxy(engine):  # a container of that name, from another image
+        return False
     with box.change(engine) as world:
         return world.listens_since is not None
 
