@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from vpai_tui.app import CockpitApp
 from vpai_tui.backend import LiveBackend
-from vpai_tui.errors import LinkLost, OperatorError, UsageError
+from vpai_tui.errors import HostUnreachable, LinkLost, OperatorError, UsageError
 from vpai_tui.fleet.model import FleetSnapshot, HostState, Service, Sync
 from vpai_tui.fleet.operation import Event, Outcome
 from vpai_tui.remote.prompts import Prompts
@@ -123,6 +123,14 @@ async def test_a_read_only_cockpit_changes_nothing_whoever_asks(folder: Path) ->
             await backend.stop()
 
 
+def has_engine(backend: LiveBackend, host: str) -> bool:
+    """Whether the engine answers on the new connection, which comes a moment after it."""
+    try:
+        return backend.upkeep.docker(host) is not None
+    except HostUnreachable:
+        return False
+
+
 async def test_an_adopted_host_is_watched_under_its_names_at_once(tmp_path: Path) -> None:
     args = Namespace(demo=True, demo_dir=tmp_path, demo_reset=False, demo_foreign="pi", config=None)
     async with open_world(args) as world:
@@ -140,7 +148,7 @@ async def test_an_adopted_host_is_watched_under_its_names_at_once(tmp_path: Path
             assert {service.container.name for service in of_opencut(backend) if service.container} == {
                 f"javisi_{name}" for name in ("opencut", "opencut-db", "opencut-valkey", "opencut-srh")
             }
-            await until(lambda: backend.snapshot().host("pi").live, "pi is back")
+            await until(lambda: backend.snapshot().host("pi").live and has_engine(backend, "pi"), "pi is back")
             assert (await backend.plan("pi/opencut")).base == "00000000T000000-r0"
         finally:
             await backend.stop()
