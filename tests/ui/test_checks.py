@@ -195,3 +195,42 @@ def test_thirty_hosts_take_three_rows_and_the_bad_ones_come_first() -> None:
 
 def test_every_check_is_named_by_its_title() -> None:
     assert {it.check for it in FINDINGS} <= {check.id for check in CHECKS}
+
+
+async def test_a_service_is_found_from_whatever_screen_the_checks_were_opened(cockpit: OpenCockpit) -> None:
+    backend = FakeBackend(fake.calm())
+    broken = Finding("containers", "sese", "redis", Standing.ERROR, "has no container", target="sese/infra/redis")
+    backend.morning_told = Morning(Report(0.0, (*FINDINGS, broken)), Since(None))
+    async with cockpit(backend=backend) as at:
+        await at.press("2")
+        screen = await opened(at, backend)
+        table = screen.query_one("#main-table", SafeTable)
+        table.select(next(row.key for row in table.rows if row.cells["subject"][0] == "redis"))
+        await at.press("enter")
+        assert at.screen == "FleetScreen"
+        assert at.app.screen.query_one("#main-table", SafeTable).cursor_key == "sese/infra/redis"
+
+
+async def test_a_new_look_leaves_the_cursor_on_what_it_stood_on(cockpit: OpenCockpit) -> None:
+    backend = FakeBackend(fake.calm())
+    backend.morning_told = morning()
+    async with cockpit(backend=backend) as at:
+        screen = await opened(at, backend)
+        table = screen.query_one("#main-table", SafeTable)
+        await at.press("j")
+        assert "6379/tcp" in (table.cursor_key or "")
+        backend.morning_told = Morning(Report(0.0, FINDINGS[5:]), Since(None))
+        await at.press("ctrl+r")
+        assert "6379/tcp" in (table.cursor_key or "")
+        assert "redis-server listens on 0.0.0.0" in at.text()
+
+
+async def test_the_laptops_alert_leads_to_the_checks(cockpit: OpenCockpit) -> None:
+    backend = FakeBackend(fake.calm())
+    outside = Finding("laptop", "", "you", Standing.ERROR, "this laptop is not in the VPN: Stopped")
+    backend.morning_told = Morning(Report(0.0, (outside,)), Since(None))
+    async with cockpit(backend=backend) as at:
+        await looked(at, backend)
+        at.app.screen.query_one("#alerts", SafeTable).focus()
+        await at.press("enter")
+        assert at.screen == "ChecksScreen"

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from vpai_tui.commands import bindings_of
-from vpai_tui.screens.base import CockpitScreen
+from vpai_tui.screens.listed import ListedScreen
 from vpai_tui.screens.shell import Shell
 from vpai_tui.widgets.backup_rows import (
     backup_columns,
@@ -34,7 +34,7 @@ EVERY_S = 300.0
 TALL = 32  # rows: on lower screens the open pane takes the place of the line
 
 
-class BackupsScreen(CockpitScreen):
+class BackupsScreen(ListedScreen):
     """Enter opens the host's last run below the table; esc closes it."""
 
     KIND = "backups"
@@ -57,12 +57,12 @@ class BackupsScreen(CockpitScreen):
     def draw(self) -> None:
         look, now = self.context.backups, self.context.clock.boot_s()
         self._ask(now)
-        picked = pick_backups(look, self.context.scope, self.query_one(FilterRow).text) if look.found else []
+        picked = pick_backups(look, self.context.scope, self.needle) if look.found else []
         rows = backup_rows(picked)
         table = self.query_one("#main-table", SafeTable)
         table.set_columns(backup_columns(rows))
         words = " … asking the hosts" if look.found is None else " no stack of the fleet says what is backed up"
-        table.empty_line = ((words if not self.query_one(FilterRow).text else " nothing has these words", "dim"),)
+        table.empty_line = ((words if not self.needle else " nothing has these words", "dim"),)
         table.show(rows)
         at = int(table.cursor_key) if table.cursor_key is not None else -1
         self._row = picked[at] if 0 <= at < len(picked) else None
@@ -107,26 +107,12 @@ class BackupsScreen(CockpitScreen):
         if command == "describe" and not argument:
             self._open()
             return True
-        if command != "filter":
-            return False
-        self.query_one(FilterRow).open(argument or None)
-        self.redraw()
-        return True
+        return super().view(command, argument)
 
-    def go_back(self) -> bool:
-        if super().go_back():
-            return True
+    def take_back(self) -> bool:
         pane = self.query_one("#pane", LineView)
-        if pane.display:
-            pane.display = False
-            self.focus_main()
-            self.redraw()
-            return True
-        if self.query_one(FilterRow).clear():
-            self.focus_main()
-            self.redraw()
-            return True
-        return False
+        was, pane.display = pane.display, False
+        return was
 
     @on(SafeTable.Chosen, "#main-table")
     def _open(self) -> None:
@@ -135,8 +121,3 @@ class BackupsScreen(CockpitScreen):
             pane.display = True
             self.redraw()
             pane.focus()
-
-    @on(SafeTable.Moved, "#main-table")
-    @on(FilterRow.Changed)
-    def _moved(self) -> None:
-        self.redraw()

@@ -28,6 +28,7 @@ class MachineCommands:
 
         def _host(self, argument: str, words: str) -> str: ...
         def _go(self, mode: str) -> None: ...
+        def do_checks(self, _argument: str) -> None: ...
         def do_scope(self, argument: str) -> Awaitable[object] | None: ...
 
     @cached_property
@@ -65,7 +66,9 @@ class MachineCommands:
     def target(self, target: str) -> None:
         """Go where an alert is fixed: a service's row, a stack's releases, a host's services, disks or guards, a node
         of the VPN, the budget."""
-        if target.startswith(BUDGET_TARGET):
+        if not target:  # of no host: this laptop
+            self.do_checks("")
+        elif target.startswith(BUDGET_TARGET):
             self._go("budget")
         elif target.startswith(DISK_TARGET):
             self.do_disk(target.removeprefix(DISK_TARGET))
@@ -75,6 +78,8 @@ class MachineCommands:
             self._go("vpn")
             self._shell.call_after_refresh(self._reveal_node, target.removeprefix(TARGET))
         elif self._shell.context.service(target) is not None:
+            if self._shell.cockpit.KIND != "fleet":
+                self._go("fleet")
             self._shell.cockpit.view("describe", target)
             self._shell.cockpit.focus_main()
         elif any(stack.id == target for stack in self._shell.context.snapshot.stacks):

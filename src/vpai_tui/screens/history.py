@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widget import Widget
 
 from vpai_tui.commands import bindings_of
 from vpai_tui.errors import OperatorError
-from vpai_tui.screens.base import CockpitScreen
+from vpai_tui.screens.listed import ListedScreen
 from vpai_tui.screens.messages import Failed
 from vpai_tui.widgets.canvas import SafeStatic
 from vpai_tui.widgets.context import Context
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from vpai_tui.logs.happenings import Happening
 
 
-class HistoryScreen(CockpitScreen):
+class HistoryScreen(ListedScreen):
     """The newest line first; the whole of the one under the cursor below."""
 
     KIND = "history"
@@ -98,24 +97,3 @@ class HistoryScreen(CockpitScreen):
 
     def copy_text(self) -> str:
         return self.query_one("#line", SafeStatic).text
-
-    def view(self, command: str, argument: str) -> bool:
-        if command != "filter":
-            return False
-        self.query_one(FilterRow).open(argument or None)
-        self.redraw()
-        return True
-
-    def go_back(self) -> bool:
-        if super().go_back():
-            return True
-        if self.query_one(FilterRow).clear():
-            self.focus_main()
-            self.redraw()
-            return True
-        return False
-
-    @on(SafeTable.Moved, "#main-table")
-    @on(FilterRow.Changed)
-    def _moved(self) -> None:
-        self.redraw()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -59,10 +60,11 @@ def pick_findings(findings: Sequence[Finding], scope: str | None, needle: str) -
 
 
 def check_rows(findings: Sequence[Finding]) -> list[Row]:
-    """One row per finding, as given; keys are their places."""
+    """One row per finding, as given; their keys outlast a new look, so that the cursor stays on what it stood on."""
+    same: Counter[tuple[str, str, str]] = Counter()
     return [
         Row(
-            str(at),
+            _key(it, same),
             {
                 "standing": standing(it.standing),
                 "check": (_check(it).title, "name" if it.bad else ""),
@@ -71,8 +73,15 @@ def check_rows(findings: Sequence[Finding]) -> list[Row]:
                 "detail": (_told(it), "dim" if it.standing is Standing.UNKNOWN else ""),
             },
         )
-        for at, it in enumerate(findings)
+        for it in findings
     ]
+
+
+def _key(finding: Finding, same: Counter[tuple[str, str, str]]) -> str:
+    """What it is of; numbered where a check says several things of one."""
+    subject = (finding.check, finding.host, finding.subject)
+    same[subject] += 1
+    return "\t".join((*subject, str(same[subject])))
 
 
 def _told(finding: Finding) -> str:
