@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -123,10 +125,20 @@ async def told(laptop: Laptop, *words: str) -> Any:
     return json.loads(out)
 
 
+async def settled(laptop: Laptop) -> Any:
+    """The status once Docker has asked every service how it is: a restart for new records was a moment ago."""
+    end = time.monotonic() + 60
+    while True:
+        status = await told(laptop, "status")
+        if time.monotonic() > end or not any(it["health"] == "starting" for it in status["services"]):
+            return status
+        await asyncio.sleep(1)
+
+
 async def stands(laptop: Laptop, host: LabHost) -> None:
     """Every service is there and well, and nothing is left to deploy."""
     stacks = laptop.world.stacks
-    status = await told(laptop, "status")
+    status = await settled(laptop)
     wrong = [it for it in status["services"] if it["health"] not in ("healthy", "running", "stopped")]
     assert not wrong, wrong
     wanted = {f"{stack.id}/{it}" for stack in stacks for it in (*stack.services, *stack.off)}

@@ -362,6 +362,7 @@ async def test_an_idle_stop_is_set_changed_shown_and_cancelled(run: Run, started
 
 
 async def test_it_stops_what_nobody_uses(run: Run, started: Pi) -> None:
+    started.play("unused")
     with started.quick():
         assert (await run("opencut", "idle", "2"))[0] == 0
         await started.until(lambda: not started.running(), 60)
@@ -375,6 +376,7 @@ async def test_it_stops_what_nobody_uses(run: Run, started: Pi) -> None:
 
 
 async def test_it_waits_while_something_holds_the_lock(run: Run, started: Pi) -> None:
+    started.play("unused")
     with started.quick():
         assert (await run("opencut", "idle", "1"))[0] == 0
         with started.locked("pid=4711 apply creative by ben@desk since now"):

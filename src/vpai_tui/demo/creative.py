@@ -1,7 +1,7 @@
 """What works beside a stack on demand in the demo: ComfyUI's and Remotion's APIs, network bytes, situations to look at.
 
-What a container does besides running stands in its record: `job` (a render: id, since, how many wait), `used` (somebody
-works with it), `holds` (bytes of memory).
+What a container does besides running stands in its record: `job` (a render: id, since, how many wait), `used_s` (for
+how long after its start somebody works with it), `holds` (bytes of memory).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ Handler = Callable[[Any, Any], Awaitable[None]]
 WORDS = ("render", "idle", "used", "unused", "full", "usual", "reboot")
 _PORTS = {"comfyui": 8188, "remotion": 3200}
 _RENDER_S = 240.0
-_USED_S = 300.0  # after its start somebody works with it for so long
+_USED_S = 300.0  # after its start somebody works with it for so long, where nothing else was played
+_ALWAYS_S = 1e9
 _USED_BYTES_S = 40_000
 _NOISE_BYTES_S = 40  # of a bridge network where nobody does anything
 _FULL = 0.86  # of the host's memory, held by ComfyUI
@@ -42,8 +43,8 @@ def kind_of(container: Doc) -> str:
 
 def network(container: Doc, now: float) -> tuple[str, str]:
     """The path below the host's folder, and the text, of what the kernel counts on a container's interfaces."""
-    up_s = max(0.0, now - float(container["started"] or now))
-    used_s = up_s if container.get("used") else min(up_s, _USED_S)
+    up_s = _up_s(container, now)
+    used_s = min(up_s, container.get("used_s", _USED_S))
     count = int(1500 + _NOISE_BYTES_S * up_s + _USED_BYTES_S * used_s)
     rows = [("lo", int(90 * up_s), int(90 * up_s)), ("eth0", count // 2, count - count // 2)]
     head = (
@@ -51,6 +52,10 @@ def network(container: Doc, now: float) -> tuple[str, str]:
     )
     text = head + "".join(f"{name:>6}: {came} 9 0 0 0 0 0 0 {went} 9 0 0 0 0 0 0\n" for name, came, went in rows)
     return f"proc/{pid_of(container)}/net/dev", text
+
+
+def _up_s(container: Doc, now: float) -> float:
+    return max(0.0, now - float(container["started"] or now))
 
 
 def held(container: Doc) -> int | None:
@@ -141,7 +146,9 @@ def play(engine: Engine, word: str, memory_bytes: int) -> bool:
             return True
         if word in ("used", "unused"):
             for container in known:
-                container["used"] = word == "used"
+                # what was counted stays counted
+                until = min(_up_s(container, now), container.get("used_s", _USED_S))
+                container["used_s"] = _ALWAYS_S if word == "used" else until
             return True
         found = [it for it in known if kind_of(it)]
         for container in found:
