@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
@@ -110,26 +110,21 @@ class LiveBackend(HandsOn):
     def _morning(self) -> MorningLook:
         from vpai_tui.morning import MorningLook, Sources
 
-        return MorningLook(self.upkeep, Sources(self.history, self._spend, self._moved, self._unasked))
+        def services() -> Sequence[Service]:
+            return self._watch.snapshot().services
+
+        sources = Sources(
+            self.history,
+            self._spend,
+            moved=lambda: self._updates.moved(services()),
+            unasked=lambda: self._updates.unasked(services()),
+        )
+        return MorningLook(self.upkeep, sources)
 
     async def _spend(self) -> Mapping[str, float]:
         from vpai_tui.morning import spend_of
 
         return await spend_of(lambda: self.budget)
-
-    def _moved(self) -> Mapping[str, str]:
-        """The images whose tag has moved upstream, by service."""
-        found = {}
-        for service in self._watch.snapshot().services:
-            update = self._updates.of(service)
-            if update is not None and update.moved and service.image:
-                found[service.id] = service.image
-        return found
-
-    def _unasked(self) -> frozenset[str]:
-        """The images of which no registry has told yet, since this cockpit was opened."""
-        known = ((it.image, self._updates.of(it)) for it in self._watch.snapshot().services)
-        return frozenset(image for image, update in known if image and update is not None and update.moved is None)
 
     async def morning(self) -> Morning:
         return await self._morning.look()

@@ -35,6 +35,7 @@ class Sources:
     spend: Callable[[], Awaitable[Mapping[str, float]]]  # dollars by day
     moved: Callable[[], Mapping[str, str]] | None = None  # service id → image whose tag has moved upstream
     unasked: Callable[[], Set[str]] = frozenset  # images of which nobody has asked yet: what was known of them stays
+    ask: Callable[[], Awaitable[None]] | None = None  # asks for those, where nothing else does; bounded, never raises
 
 
 class MorningLook:
@@ -51,8 +52,8 @@ class MorningLook:
 
     async def look(self) -> Morning:
         """Asks everything once. Nothing is raised: what failed is in the notes, or cannot be known."""
-        report, told, spend = await asyncio.gather(
-            self._examiner.look(), _or_why(self._sources.history()), _or_why(self._spent())
+        report, told, spend, _ = await asyncio.gather(
+            self._examiner.look(), _or_why(self._sources.history()), _or_why(self._spent()), self._images()
         )
         self._report = report
         return Morning(report, self._since(report, told, spend))
@@ -74,6 +75,8 @@ class MorningLook:
         notes += [f"spend cannot be known: {spend}"] if isinstance(spend, str) else []
         if not isinstance(told, str):
             notes += [f"{host}: what was done there cannot be known: {why}" for host, why in told.unreached]
+        if self._sources.ask is not None and (count := len(self._sources.unasked())):
+            notes.append(f"image updates: not known of {count} images; each look asks some registries")
         found = news(
             then,
             Now(
@@ -88,6 +91,10 @@ class MorningLook:
             ),
         )
         return Since(then.at, found, tuple(notes))
+
+    async def _images(self) -> None:
+        if self._sources.ask is not None:
+            await self._sources.ask()
 
     async def _spent(self) -> Mapping[str, float]:
         now = self._surface.clock.boot_s()

@@ -33,6 +33,7 @@ def test_every_check_is_told_and_the_news_until_they_were_seen(
     assert set(told["checks"][0]) == {"check", "host", "subject", "standing", "detail", "remedy", "target"}
     unknown = [row for row in told["checks"] if row["standing"] == "unknown"]
     assert all(row["detail"] for row in unknown)
+    assert any(note.startswith("image updates: not known of ") for note in told["since"]["notes"])
     assert {"deploy", "spend"} <= {row["kind"] for row in told["since"]["news"]}
     assert set(told["since"]["news"][0]) == {"kind", "severity", "host", "subject", "text", "target"}
     _, again = run(demo_dir, capsys)

@@ -112,6 +112,22 @@ async def test_a_reference_is_asked_once_in_six_hours_whoever_runs_it_and_whoeve
     assert moved is not None and moved.moved
 
 
+async def test_a_command_asks_some_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    path, registry = tmp_path / "updates.json", Registry(NEW)
+    several = [service(image, name=image.partition(":")[0]) for image in ("redis:8.0", "caddy:2", "n8n:2", "loki:3")]
+    left = [4]
+    for _ in range(3):
+        found = Updates(path, Clock())
+        await look(found, lambda: several, lambda _: registry, most=2)
+        left.append(len(found.unasked(several)))
+    assert left == [4, 2, 0, 0] and len(registry.asked) == 4
+    assert found.moved(several) == {it.id: it.image for it in several}
+    registry.upstream = OLD
+    path.unlink()
+    await look(found := Updates(path, Clock()), lambda: several, lambda _: registry, most=4)
+    assert (found.moved(several), found.unasked(several)) == ({}, frozenset())
+
+
 async def test_a_registry_that_refuses_is_left_alone_as_long(tmp_path: Path) -> None:
     path, clock, registry = tmp_path / "updates.json", Clock(), Registry(OperatorError("429"))
     for _ in range(3):

@@ -81,12 +81,22 @@ class Updates:
                 found.setdefault((ref, service.container.image_id), service)
         return list(found.values())
 
+    def moved(self, services: Iterable[Service]) -> dict[str, str]:
+        """The images whose tag has moved upstream, by id of the service that runs them."""
+        known = ((it, self.of(it)) for it in services)
+        return {it.id: it.image for it, update in known if it.image and update is not None and update.moved}
+
+    def unasked(self, services: Iterable[Service]) -> frozenset[str]:
+        """The images of which no registry has told what its tag stands for."""
+        known = ((it.image, self.of(it)) for it in services)
+        return frozenset(image for image, update in known if image and update is not None and update.moved is None)
+
     def forget(self) -> None:
         """Ask all registries again."""
         self._answers.clear()
 
-    async def ask(self, service: Service, engine: Engine) -> bool:
-        """Learns what runs and, where it is due, what the registry has; whether the registry was asked.
+    async def ask(self, service: Service, engine: Engine, *, upstream: bool = True) -> bool:
+        """Learns what runs and, where that is due and wanted, what the registry has; whether the registry was asked.
 
         Raises:
             LinkLost: the host is gone.
@@ -97,7 +107,7 @@ class Updates:
         image = service.container.image_id
         if image not in self._runs:
             self._runs[image] = await _digests(engine, image)
-        if not self._runs[image] or not self._old(ref):
+        if not upstream or not self._runs[image] or not self._old(ref):
             return False
         self._answers[ref] = await self._upstream(engine, ref)
         self._save()
@@ -137,19 +147,26 @@ class Updates:
             return
 
 
-async def look(updates: Updates, services: Callable[[], Iterable[Service]], engine: Callable[[str], Engine]) -> bool:
-    """Asks whatever is due, slowly; whether anything was learnt. A host that goes away is left for the next time."""
-    learnt, gone = False, set()
+async def look(
+    updates: Updates,
+    services: Callable[[], Iterable[Service]],
+    engine: Callable[[str], Engine],
+    most: int | None = None,
+) -> bool:
+    """Asks whatever is due, slowly, and `most` registries; whether anything was learnt. A host that goes away is left
+    for the next time."""
+    learnt, count, gone = False, 0, set()
     for service in updates.due(services()):
         if service.host in gone:
             continue
         try:
-            asked = await updates.ask(service, engine(service.host))
+            asked = await updates.ask(service, engine(service.host), upstream=most is None or count < most)
         except OperatorError:
             gone.add(service.host)
             continue
         learnt = True
-        if asked:
+        count += asked
+        if asked and count != most:
             await asyncio.sleep(PAUSE_S)
     return learnt
 

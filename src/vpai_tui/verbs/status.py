@@ -6,12 +6,13 @@ import asyncio
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vpai_tui.errors import OperatorError, UsageError
 from vpai_tui.fleet.alerts import ranked
-from vpai_tui.fleet.model import Alert, FleetSnapshot, Severity
+from vpai_tui.fleet.model import Alert, FleetSnapshot, Service, Severity
 from vpai_tui.verbs import say_fleet, say_status
 from vpai_tui.verbs.run import Verb
 from vpai_tui.verbs.say import document
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from vpai_tui.remote.connection import Connection
     from vpai_tui.upkeep.news import Morning
 
+_REGISTRIES = 5  # asked by one look; what is left is asked by the next ones, and nobody again for hours
+_IMAGES_WITHIN_S = 15.0
 _BAD = {"warn": (Severity.WARN, Severity.ERROR), "error": (Severity.ERROR,)}
 
 
@@ -81,6 +84,8 @@ async def _morning(world: World, watch: FleetWatch, args: Namespace) -> Morning 
     if args.quick:
         return None
     from vpai_tui.deploy.chronicle import Chronicle, chronicle
+    from vpai_tui.fleet.updates import Updates
+    from vpai_tui.fleet.updates import look as look_for_updates
     from vpai_tui.morning import MorningLook, Sources, spend_of
 
     async def connection(host: str) -> Connection:
@@ -89,7 +94,24 @@ async def _morning(world: World, watch: FleetWatch, args: Namespace) -> Morning 
     async def history() -> Chronicle:
         return await chronicle(connection, list(world.fleet.hosts), world.history)
 
-    look = MorningLook(world.upkeep(watch), Sources(history, lambda: spend_of(lambda: world.budget(connection))))
+    updates = Updates(world.laptop / "updates.json", world.clock)
+
+    async def ask() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_IMAGES_WITHIN_S):
+                await look_for_updates(updates, services, watch.docker, most=_REGISTRIES)
+
+    def services() -> Sequence[Service]:
+        return watch.snapshot().services
+
+    sources = Sources(
+        history,
+        lambda: spend_of(lambda: world.budget(connection)),
+        moved=lambda: updates.moved(services()),
+        unasked=lambda: updates.unasked(services()),
+        ask=ask,
+    )
+    look = MorningLook(world.upkeep(watch), sources)
     found = await look.look()
     if args.seen and (problem := look.keep()):
         print(problem, file=sys.stderr)
