@@ -14,9 +14,9 @@ from typing import Any
 
 import anyio
 import anyio.abc
-import yaml
 from anyio.streams.tls import TLSStream
 
+from vpai_tui.demo import yaml_text
 from vpai_tui.demo.broken import broken
 from vpai_tui.demo.engine.life import life
 from vpai_tui.demo.engine.store import Doc, Engine
@@ -68,7 +68,7 @@ class Edge:
 
     def _accesses(self, host: str) -> Iterator[Doc]:
         for path in sorted((self._stacks / host).glob("*/stack.yaml")):
-            yield from (yaml.safe_load(path.read_text()) or {}).get("access", ())
+            yield from (yaml_text.load(path.read_text()) or {}).get("access", ())
 
     def _is(self, access: Doc, name: str) -> bool:
         return bool(access.get("subdomain")) and f"{access['subdomain']}.{self._domain}" == name

@@ -6,11 +6,12 @@ import asyncio
 import fcntl
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ DEFAULT_SEED = 7
 _BACKED_UP = "sese"
 _STUDIO = "pi"  # where stacks on demand run
 _FIGURES_EVERY_S = 2.0
+_DOCKER = "docker"  # the fork server's socket
 STAMP = "demo.json"
 LAYOUT = 5  # of the folder; another number rebuilds it
 
@@ -165,7 +167,7 @@ async def start(
     """
     clock = clock or SystemClock()
     folder = await asyncio.to_thread(build, folder, seed=seed, clock=clock, reset=reset)
-    with tempfile.TemporaryDirectory(prefix="vpai-demo-") as run:
+    with tempfile.TemporaryDirectory(prefix="vpai-demo-") as run, _forking(Path(run) / _DOCKER):
         store = loki.Box(folder, tuple(PROFILES), seed)
         past = victoria.Box(folder, tuple(PROFILES), seed)
         edge = _edge(folder, clock)
@@ -186,6 +188,16 @@ async def start(
                 await asyncio.gather(figures, return_exceptions=True)
             for server in servers.values():
                 await server.close()
+
+
+@contextmanager
+def _forking(path: Path) -> Iterator[None]:
+    """What the hosts' `docker` commands are forked from; until it listens there they are started anew each."""
+    nothing = subprocess.DEVNULL
+    with subprocess.Popen(
+        sandbox.fork_server(path), stdin=subprocess.PIPE, stdout=nothing, stderr=nothing, start_new_session=True
+    ):
+        yield
 
 
 def _edge(folder: Path, clock: Clock) -> Edge:
@@ -276,7 +288,7 @@ def _servers(
             user=USER,
             key=key,
             host_key=asyncssh.read_private_key(home / "ssh_host_key"),
-            env=sandbox.environment(home),
+            env={**sandbox.environment(home), "VPAI_DOCKER": str(run / _DOCKER)},
             cwd=home / "home" / USER,
             forwarding=profile.forwarding,
             listener=partial(_listener, Engine(home), hub, store, past, edge),

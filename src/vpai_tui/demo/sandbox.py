@@ -79,7 +79,7 @@ for word do
       [A-Za-z_]*=*) ;;
       *) command=1
          set -- "$@" "PATH=$BIN" "HOME=$HOME" "TMPDIR=$TMPDIR" "VPAI_PROC=$VPAI_PROC" \\
-           "VPAI_SYS=$VPAI_SYS" "VPAI_FS=$FS" "VPAI_DEMO_UID=${VPAI_DEMO_UID:-1000}"
+           "VPAI_SYS=$VPAI_SYS" "VPAI_FS=$FS" "VPAI_DEMO_UID=${VPAI_DEMO_UID:-1000}" "VPAI_DOCKER=${VPAI_DOCKER-}"
          resolve "$word"; word=$CMD ;;
     esac
   fi
@@ -231,15 +231,24 @@ def _scripts(home: Path, folder: Path, profile: HostProfile) -> dict[str, str]:
 
 
 def _docker(home: Path) -> str:
+    words = [*_python("shim.py"), str(home)]
+    return "exec " + " ".join(map(shlex.quote, words)) + ' "$@"\n'
+
+
+def fork_server(path: Path) -> list[str]:
+    """The command that has `docker` commands of all hosts done by forks; where VPAI_DOCKER says `path`, they ask it."""
+    return [*_python("forkserver.py"), str(path)]
+
+
+def _python(script: str) -> list[str]:
+    """A script of the simulated engine: with our own sources, and PyYAML."""
     import yaml
 
     import vpai_tui
 
-    sources = Path(vpai_tui.__file__).parents[1]
-    packages = Path(yaml.__file__).parents[1]
-    shim = Path(__file__).parent / "engine" / "shim.py"
-    words = [sys.executable, "-I", "-S", "-X", "utf8", shim, sources, packages, home]
-    return "exec " + " ".join(shlex.quote(str(word)) for word in words) + ' "$@"\n'
+    sources, packages = Path(vpai_tui.__file__).parents[1], Path(yaml.__file__).parents[1]
+    found = Path(__file__).parent / "engine" / script
+    return [sys.executable, "-I", "-S", "-X", "utf8", str(found), str(sources), str(packages)]
 
 
 def _nc() -> str:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
-
+from vpai_tui.demo import yaml_text
 from vpai_tui.demo.broken import broken
 from vpai_tui.demo.engine.store import Doc, Engine
 from vpai_tui.demo.headscale.box import reader
@@ -35,7 +34,7 @@ def _rules(engine: Engine, container: Doc) -> str:
     """Its answer about the rules that its own files provision, all of them evaluated just now."""
     if not any(it.startswith("GF_SECURITY_ADMIN_PASSWORD=") for it in container["env"]):
         return "vpai: no password\n"
-    document = yaml.safe_load(reader(container)(_RULES) or b"") or {}
+    document = yaml_text.load(reader(container)(_RULES) or b"") or {}
     at = datetime.fromtimestamp(engine.now() - engine.now() % 60, UTC)
     groups = [_group(it, f"{at:%Y-%m-%dT%H:%M:%SZ}") for it in document.get("groups", ())]
     if broken(engine.home.parent, "alert-rules"):

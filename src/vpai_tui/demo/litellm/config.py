@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from vpai_tui.demo import yaml_text
+
 Doc = dict[str, Any]
 
 # Dollars per million tokens, in and out, of the demo's models. Like LiteLLM's own list it lacks some of OpenRouter's.
@@ -33,7 +35,7 @@ IN_DATABASE: Doc = {"model_name": "glm-4.6", "litellm_params": {"model": "zai/gl
 def start(text: bytes) -> Doc:
     """The loaded configuration: {"models": [...], "max_budget", "native", "callbacks"}. ValueError: it cannot start."""
     try:
-        found = yaml.safe_load(text.decode())
+        found = yaml_text.load(text.decode())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(str(error).splitlines()[0]) from None
     if not isinstance(found, dict):
