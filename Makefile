@@ -73,10 +73,11 @@ matrix: $(READY) ## every step of a deploy × every fault on the lab's hosts, as
 	rm -f .lab/$(VPAI_LAB_OCTET)/matrix.jsonl
 	VPAI_MATRIX=whole $(LAB_TEST) tests/lab/test_faults.py; status=$$?; $(BIN)/python tests/lab/fault_table.py; exit $$status
 
-soak: $(READY) ## RACES=200 of two deployers and KILLS=300 at random milliseconds (SEED=4), long link cuts, long property tests
+soak: $(READY) litellm ## RACES=200 of two deployers and KILLS=300 at random milliseconds (SEED=4), long link cuts, long property tests, LiteLLM 1.83.3
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 3 -q -m hypothesis tests/unit tests/ui
 	RACES=$(or $(RACES),200) KILLS=$(or $(KILLS),300) $(LAB_TEST) tests/lab/test_soak.py -k 'not random_walk'
 	$(LAB_TEST) -m soak tests/lab/test_links.py
+	VPAI_LITELLM=require $(BIN)/python -m pytest -n 2 --dist loadgroup -q -m soak tests/contract/test_budget_contract.py
 
 bring-up: $(READY) ## the shipped stacks of all three hosts brought up in the lab from blank (ten minutes; CI has two hosts)
 	$(LAB_TEST) -m "soak or not soak" tests/lab/test_bring_up.py
