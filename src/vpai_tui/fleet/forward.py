@@ -200,20 +200,18 @@ class Forwards:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 (told to mypy: a server's callback runs in a task)
         forward.tasks.add(task)
+        task.add_done_callback(forward.tasks.discard)
         forward.total += 1
         one = _One(forward.total, reader, writer)
         try:
             await self._serve(forward, one)
+            await shut(writer)
         except asyncio.CancelledError:
             one.error = "the forward was closed"
         except (OperatorError, OSError) as error:
             one.error = str(error)
         finally:
-            forward.tasks.discard(task)
-            if one.error:
-                writer.transport.abort()
-            else:
-                await shut(writer)
+            writer.transport.abort()  # of one that was shut nothing is left
         forward.error = one.error or forward.error
         forward.tell(Closed(one.id, one.sent_bytes, one.received_bytes, one.error))
         self._on_change()
