@@ -167,7 +167,7 @@ class Real:
         try:
             for _ in range(200):
                 with contextlib.suppress(httpx.HTTPError):
-                    if httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200:
+                    if httpx.get(f"http://127.0.0.1:{port}/health", verify=False, trust_env=False).status_code == 200:
                         break
                 if process.poll() is not None:
                     raise AssertionError((self._folder / "log").read_text()[-2000:])

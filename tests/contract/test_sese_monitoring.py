@@ -128,7 +128,9 @@ def test_a_real_victoriametrics_takes_every_query(victoria: str) -> None:
     asked = 0
     for where, source, expr in queries():
         if source == "victoriametrics":
-            answer = httpx.get(f"{victoria}/api/v1/query", params={"query": filled(expr)}, timeout=10)
+            answer = httpx.get(
+                f"{victoria}/api/v1/query", params={"query": filled(expr)}, timeout=10, verify=False, trust_env=False
+            )
             assert answer.json()["status"] == "success", (where, answer.text)
             asked += 1
     assert asked > 35
@@ -142,7 +144,9 @@ def test_what_is_missing_is_told(victoria: str) -> None:
         if step["datasourceUid"] != "victoriametrics":
             continue
         expr = filled(step["model"]["expr"])
-        found = httpx.get(f"{victoria}/api/v1/query", params={"query": expr}, timeout=10).json()["data"]["result"]
+        found = httpx.get(
+            f"{victoria}/api/v1/query", params={"query": expr}, timeout=10, verify=False, trust_env=False
+        ).json()["data"]["result"]
         evaluator = rule["data"][-1]["model"]["conditions"][0]["evaluator"]
         limit, below = evaluator["params"][0], evaluator["type"] == "lt"
         values = [float(it["value"][1]) for it in found]

@@ -81,7 +81,7 @@ class Box:
         own = replace(self.server.host(), root=str(self.server.root / "root"))
         fleet = config.Fleet(hosts={"sese": own, **hosts}, stacks=("sese/apps",))
         watch = FleetWatch(
-            fleet, [APPS], clock=self.clock, log=self.log, sync_probe=self.probe, interval_s=interval_s, tick_s=0.1
+            fleet, [APPS], clock=self.clock, log=self.log, sync_probe=self.probe, interval_s=interval_s, tick_s=2
         )
         await watch.start()
         try:

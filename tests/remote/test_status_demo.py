@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from vpai_tui import cli
+from vpai_tui.demo.engine.store import Engine
 from vpai_tui.demo.you import said
 from vpai_tui.errors import OperatorError
 from vpai_tui.upkeep.table import CHECKS
@@ -41,6 +42,9 @@ def test_every_check_is_told_and_the_news_until_they_were_seen(
 
 
 def test_each_change_is_told_once_and_only_that_counts(demo_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Engine(demo_dir / "sese").change() as state:
+        for container in state["containers"].values():
+            container["behaviour"] = ""  # one of them flaps
     code, first = run(demo_dir, capsys, "--new", "--quick", "--fail-on", "warn")
     assert code == 1
     assert first["came"]

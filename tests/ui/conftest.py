@@ -99,6 +99,14 @@ class Cockpit:
         self.app.redraw()
         await self.pilot.pause()
 
+    async def shows(self, text: str) -> None:
+        """Wait until that is on the screen."""
+        for _ in range(100):
+            if text in self.text():
+                return
+            await self.pilot.pause(0.1)
+        raise AssertionError(f"{text!r} is not shown:\n{self.text()}")
+
     async def started(self) -> None:
         """Wait until the backend was asked to start, which is after the first frame."""
         for _ in range(100):

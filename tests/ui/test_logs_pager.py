@@ -109,7 +109,7 @@ async def test_a_pager_that_is_none_is_told(
         await at.press("3")
         await at.press("r")
         assert any(told in it for it in at.toasts())
-        assert "✔ live" in at.text()
+        await at.shows("✔ live")
 
 
 async def test_no_line_no_terminal_and_a_bad_end_are_told_and_the_log_is_as_it_was(

@@ -108,8 +108,7 @@ def running(
 @pytest.fixture
 def llm(running: Proxy, webhook: Webhook) -> Proxy:
     """The proxy on a day on which nothing was spent and nothing set."""
-    assert running.redis.run("FLUSHALL") == "OK"
-    running.settle("normal", spend=0.0, mode="normal")
+    running.forget()
     webhook.posts.clear()
     webhook.status = 200
     return running
