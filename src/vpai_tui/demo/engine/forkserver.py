@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 
 _LOADED = ("api", "cli", "cli_compose", "compose_up", "http", "streams")
@@ -51,7 +52,8 @@ def _answer(wire: socket.socket, main: Main) -> None:
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        wire.send(bytes([status & 255]))
+        with suppress(OSError):  # whoever asked has gone
+            wire.send(bytes([status & 255]))
         os._exit(status)
 
 
