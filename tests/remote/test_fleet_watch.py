@@ -77,14 +77,11 @@ class Box:
         self.log = CommandLog()
 
     @asynccontextmanager
-    async def watched(
-        self, *, interval_s: float = 0.2, tick_s: float = 2, **hosts: config.Host
-    ) -> AsyncIterator[FleetWatch]:
-        """`tick_s`: of a busy machine that takes thrice as long it is thought that it slept."""
+    async def watched(self, *, interval_s: float = 0.2, **hosts: config.Host) -> AsyncIterator[FleetWatch]:
         own = replace(self.server.host(), root=str(self.server.root / "root"))
         fleet = config.Fleet(hosts={"sese": own, **hosts}, stacks=("sese/apps",))
         watch = FleetWatch(
-            fleet, [APPS], clock=self.clock, log=self.log, sync_probe=self.probe, interval_s=interval_s, tick_s=tick_s
+            fleet, [APPS], clock=self.clock, log=self.log, sync_probe=self.probe, interval_s=interval_s, tick_s=0.1
         )
         await watch.start()
         try:
@@ -294,9 +291,7 @@ async def test_without_sudo_metrics_come_and_the_state_says_what_is_missing(box:
 
 
 async def test_after_a_suspend_everything_is_stale_and_connects_at_once(box: Box) -> None:
-    async with box.watched(
-        interval_s=60, tick_s=0.3
-    ) as watch:  # one sample: none may come over the old connection after the jump
+    async with box.watched(interval_s=60) as watch:  # one sample: none may come over the old connection after the jump
         await watch.settled()
         before = box.server.connections[-1]
         box.clock.ahead_s = 3600.0

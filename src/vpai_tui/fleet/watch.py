@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 MIN_INTERVAL_S = 0.1  # between two snapshots of one watcher
 TICK_S = 2.0
-JUMP_FACTOR = 3.0  # a tick that took this many times as long: the machine was asleep
+SLEPT_S = 4.0  # that the monotonic clock did not count: the machine was asleep
+STOPPED_S = 30.0  # a tick that took so long: this process was stopped
 
 
 class FleetWatch:
@@ -229,11 +231,15 @@ class FleetWatch:
             watcher.set()
 
     async def _mind_the_clock(self) -> None:
-        """Notice that the machine slept: its connections may look alive and are not, and nothing known is current."""
+        """Notice that the machine slept: its connections may look alive and are not, and nothing known is current.
+
+        A machine that is busy for some seconds did not sleep.
+        """
         while True:
-            before_s = self._clock.boot_s()
+            boot_s, awake_s = self._clock.boot_s(), time.monotonic()
             await asyncio.sleep(self._tick_s)
-            if self._clock.boot_s() - before_s > JUMP_FACTOR * self._tick_s:
+            passed_s = self._clock.boot_s() - boot_s
+            if passed_s - (time.monotonic() - awake_s) > SLEPT_S or passed_s > STOPPED_S:
                 for session in self._sessions.values():
                     session.drop()
 
