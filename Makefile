@@ -73,7 +73,7 @@ matrix: $(READY) ## every step of a deploy × every fault on the lab's hosts, as
 	rm -f .lab/$(VPAI_LAB_OCTET)/matrix.jsonl
 	VPAI_MATRIX=whole $(LAB_TEST) tests/lab/test_faults.py; status=$$?; $(BIN)/python tests/lab/fault_table.py; exit $$status
 
-soak: $(READY) litellm ## RACES=200 of two deployers and KILLS=300 at random milliseconds (SEED=4), long link cuts, long property tests, LiteLLM without a database and 1.83.3
+soak: $(READY) litellm ## RACES=200 of two deployers and KILLS=300 at random milliseconds (SEED=4), long link cuts, long property tests, more of LiteLLM
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 3 -q -m hypothesis tests/unit tests/ui
 	RACES=$(or $(RACES),200) KILLS=$(or $(KILLS),300) $(LAB_TEST) tests/lab/test_soak.py -k 'not random_walk'
 	$(LAB_TEST) -m soak tests/lab/test_links.py

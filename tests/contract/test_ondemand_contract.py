@@ -106,7 +106,7 @@ async def cut(host: ContractHost, tmp_path: Path) -> AsyncIterator[Cut]:
         "volumes": {"data": {}},
     }
     (home / "compose.yaml").write_text(yaml.safe_dump(compose, sort_keys=False))
-    (home / "stack.yaml").write_text("on_demand: true\nhealth_timeout_s: 60\n")
+    (home / "stack.yaml").write_text("on_demand: true\nhealth_timeout_s: 20\n")
     connection, before = host.connection, host.connection.host
     connection.host = msgspec.structs.replace(before, root=f"{host.root}/{name}")
     fleet = config.Fleet(hosts={"box": connection.host}, stacks=(f"box/{name}",))

@@ -28,7 +28,7 @@ def count(name: str, otherwise: int) -> int:
 
 
 SEED = count("SEED", 4)
-RACES, KILLS, MINUTES = count("RACES", 2), count("KILLS", 1), count("MINUTES", 15)
+RACES, KILLS, MINUTES = count("RACES", 3), count("KILLS", 3), count("MINUTES", 15)
 
 
 def shares(total: int) -> list[object]:

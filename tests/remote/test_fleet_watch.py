@@ -290,6 +290,16 @@ async def test_without_sudo_metrics_come_and_the_state_says_what_is_missing(box:
         await watch.stop()
 
 
+async def test_a_laptop_that_is_busy_has_not_slept(box: Box) -> None:
+    async with box.watched() as watch:
+        await watch.settled()
+        before = box.server.connections[-1]
+        time.sleep(1)  # ten ticks
+        await asyncio.sleep(0.5)
+        assert box.server.connections[-1] is before
+        assert link(watch.snapshot()).state is HostState.READY
+
+
 async def test_after_a_suspend_everything_is_stale_and_connects_at_once(box: Box) -> None:
     async with box.watched(interval_s=60) as watch:  # one sample: none may come over the old connection after the jump
         await watch.settled()

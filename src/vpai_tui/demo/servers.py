@@ -72,7 +72,6 @@ class HostServer:
             line_editor=False,
             agent_forwarding=False,
             compression_algs=["none"],
-            encryption_algs=["aes128-gcm@openssh.com"],  # the client's first choice costs this process twice as much
             reuse_address=True,
         )
         self.port = self._acceptor.get_port()

@@ -123,7 +123,7 @@ class FleetWatch:
         finally:
             self._watchers.discard(wake)
 
-    async def settled(self, timeout_s: float = 30.0, hosts: Sequence[str] | None = None) -> FleetSnapshot:
+    async def settled(self, timeout_s: float = 15.0, hosts: Sequence[str] | None = None) -> FleetSnapshot:
         """Wait until every host (of `hosts`) has told all it has to tell once, or is known not to answer; at most
         `timeout_s` seconds. For a command that looks once."""
         names = list(self._sessions if hosts is None else hosts)
